@@ -1,0 +1,1 @@
+"""The command line programs; installed as `rcsr-train` and so on."""

@@ -1,0 +1,108 @@
+"""What the programs share: flags made from the config dataclasses, one way to fail.
+
+The default and the help text of a flag are those of the field it sets; a flag that is not
+given leaves the preset's value alone.
+"""
+
+import dataclasses
+import sys
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from absl import app, flags, logging
+
+from rcsr_jax.config import PRESETS, RunConfig, preset, replace_fields
+from rcsr_jax.markup import Markup, read_markup
+
+_DEFINE = {
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+    bool: flags.DEFINE_boolean,
+}
+
+PRESET = flags.DEFINE_enum("preset", "base", list(PRESETS), "Named run to start from.")
+
+
+def define_flags(*parts: type) -> dict[str, flags.FlagHolder]:
+    """A flag for each field of config dataclasses; none is set unless it is given.
+
+    Args:
+        parts: dataclasses such as `TrainConfig`.
+    """
+    holders = {}
+    for part in parts:
+        kinds = typing.get_type_hints(part)
+        for field in dataclasses.fields(part):
+            holders[field.name] = _define(field, kinds[field.name])
+    return holders
+
+
+def config_from_flags(holders: dict[str, flags.FlagHolder]) -> RunConfig:
+    """The preset with the flags that were given in place of its values.
+
+    Raises:
+        ValueError: a value does not fit.
+    """
+    changes = {
+        name: holder.value for name, holder in holders.items() if holder.value is not None
+    }
+    return replace_fields(preset(PRESET.value), {k: _read(k, v) for k, v in changes.items()})
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Runs a program: a user's mistake ends it with one line and exit code 1.
+
+    Args:
+        main: takes what is left of the command line behind the flags.
+    """
+
+    def guarded(arguments: list[str]) -> None:
+        logging.set_verbosity(logging.WARNING)  # orbax tells every file it writes
+        try:
+            main(arguments)
+        except (ValueError, OSError) as error:
+            message = " ".join(str(error).split())
+            print(f"error: {message}", file=sys.stderr)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
+
+    app.run(guarded)
+
+
+def no_arguments(arguments: Iterable[str]) -> None:
+    """Refuses words that are no flags: a forgotten -- would pass unnoticed.
+
+    Raises:
+        ValueError: there are some.
+    """
+    if extra := list(arguments)[1:]:
+        raise ValueError(f"unknown arguments {' '.join(extra)}; flags begin with --.")
+
+
+def _define(field: dataclasses.Field, kind: Any) -> flags.FlagHolder:
+    shown = field.default.name if isinstance(field.default, Markup) else field.default
+    help_text = f"{field.metadata['help']} (default: {shown}, unless the preset differs)"
+    if field.metadata["choices"]:
+        return flags.DEFINE_enum(
+            field.name, None, list(field.metadata["choices"]), help_text
+        )
+    if kind is Markup:
+        return flags.DEFINE_string(field.name, None, f"{help_text} A JSON file.")
+    if kind in _DEFINE:
+        return _DEFINE[kind](field.name, None, help_text)
+    return flags.DEFINE_list(field.name, None, f"{help_text} With commas.")
+
+
+def _read(name: str, value: Any) -> Any:
+    if name == "markup":
+        return read_markup(value)
+    if isinstance(value, list):
+        try:
+            return tuple(int(item) for item in value)
+        except ValueError as error:
+            raise ValueError(f"--{name} takes whole numbers; got {value}.") from error
+    return value

@@ -1,0 +1,100 @@
+"""Trains a landmark model, or goes on with one that was interrupted.
+
+rcsr-train --data=drawn --preset=demo --workdir=DIR     # about 3 minutes on two cores
+rcsr-train --data=300W --boxes=BOXES.csv --workdir=DIR  # base preset, hours on two cores
+"""
+
+import sys
+
+import jax
+from absl import flags
+from tqdm import tqdm
+
+from rcsr_jax.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
+from rcsr_jax.training import Progress, train
+
+from . import settings
+
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder for crops, checkpoints and metrics.", required=True
+)
+_SETTINGS = settings.define_flags(ModelConfig, DataConfig, AugmentConfig, TrainConfig)
+
+
+def main(arguments: list[str]) -> None:
+    """Trains and reports."""
+    settings.no_arguments(arguments)
+    config = settings.config_from_flags(_SETTINGS)
+    devices = jax.local_devices()
+    _say(f"devices: {len(devices)} x {devices[0].device_kind}")
+    with _Bar() as bar:
+        result = train(config, workdir=_WORKDIR.value, on_progress=bar.show)
+    if result.num_refused:
+        _say(
+            f"{result.num_refused} faces could not be used; see "
+            f"{_WORKDIR.value}/refused.csv"
+        )
+    _say(
+        f"{'finished' if result.finished else 'stopped'} after {result.step} updates on "
+        f"{result.num_faces} faces: validation NME {result.nme:.2f} % inter-ocular "
+        f"(mean shape {result.baseline_nme:.2f} %)"
+    )
+    if not result.finished:
+        _say("run the same command again to go on")
+
+
+class _Bar:
+    """A progress bar on a terminal, a line per validation elsewhere."""
+
+    def __init__(self):
+        self._bar = None
+        self._stage = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, progress: Progress) -> None:
+        if not sys.stderr.isatty():
+            self._print(progress)
+            return
+        if self._bar is None or progress.stage != self._stage:
+            self.__exit__()
+            unit = "face" if progress.stage == "data" else "update"
+            self._bar = tqdm(total=progress.total, desc=progress.stage, unit=unit)
+            self._stage = progress.stage
+        self._bar.n = progress.done
+        if progress.stage == "train":
+            self._bar.set_postfix_str(_describe(progress), refresh=False)
+        self._bar.refresh()
+
+    def _print(self, progress: Progress) -> None:
+        if progress.stage == "data" and progress.done in (1, progress.total):
+            _say(f"cutting crops: {progress.done} of {progress.total}")
+        if progress.checkpoint:
+            _say(f"update {progress.done} of {progress.total}: {_describe(progress)}")
+
+
+def _describe(progress: Progress) -> str:
+    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    return (
+        f"loss {progress.loss:.4f}, validation NME {progress.nme:.2f} % (mean shape "
+        f"{progress.baseline_nme:.2f} %), {progress.faces_per_second:.0f} faces/s, "
+        f"{minutes}:{seconds:02d} left"
+    )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def run() -> None:
+    """The console command."""
+    settings.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,53 @@
+"""Recurrent Convolutional Shape Regression: face landmarks in JAX.
+
+>>> import rcsr_jax
+>>> predictor = rcsr_jax.load_predictor("run")            # a trained model's folder
+>>> faces = predictor(image, boxes)                       # uint8 photo, [n, 4] boxes
+>>> faces.points                                          # [n, num_points, 2] pixels
+
+`predict` is the pure function behind it, for use inside other JAX programs.
+"""
+
+from rcsr_jax.checkpoint import export_params, load_params
+from rcsr_jax.config import (
+    AugmentConfig,
+    DataConfig,
+    ModelConfig,
+    RunConfig,
+    TrainConfig,
+    preset,
+)
+from rcsr_jax.data.drawn import draw_face
+from rcsr_jax.inference import Faces, Predictor, load_predictor
+from rcsr_jax.markup import FACE_49, FACE_51, FACE_68, Markup, read_markup
+from rcsr_jax.model import Prediction, init_params, predict, predict_adaptive
+from rcsr_jax.patches import extract_patches
+from rcsr_jax.training import train
+from rcsr_jax.version import __version__
+
+__all__ = [
+    "FACE_49",
+    "FACE_51",
+    "FACE_68",
+    "AugmentConfig",
+    "DataConfig",
+    "Faces",
+    "Markup",
+    "ModelConfig",
+    "Prediction",
+    "Predictor",
+    "RunConfig",
+    "TrainConfig",
+    "__version__",
+    "draw_face",
+    "export_params",
+    "extract_patches",
+    "init_params",
+    "load_params",
+    "load_predictor",
+    "predict",
+    "predict_adaptive",
+    "preset",
+    "read_markup",
+    "train",
+]

@@ -1,0 +1,194 @@
+"""Checkpoints: parameters as orbax arrays, everything else as JSON beside them.
+
+A checkpoint folder holds `params` (what prediction uses: the averaged parameters, mean
+shape included), `config` (the whole run as JSON: model, markup, stopping rule, data,
+training) and, while training, `training` (raw parameters, optimiser, step). A work folder
+holds many of them under `checkpoints/`; an exported folder is one without `training`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers as policies
+
+from rcsr_jax.config import RunConfig, from_dict, to_dict
+from rcsr_jax.model import Params, init_params
+
+CHECKPOINTS = "checkpoints"
+_SCORE = "nme_interocular"
+
+
+def open_manager(workdir: str | Path) -> ocp.CheckpointManager:
+    """The checkpoints of a work folder: saved asynchronously, latest and best kept.
+
+    `manager.best_step()` is the step of least validation error.
+    """
+    keep = policies.AnyPreservationPolicy(
+        [policies.LatestN(2), policies.BestN(get_metric_fn=_score, reverse=True, n=1)]
+    )
+    return ocp.CheckpointManager(
+        Path(workdir).absolute() / CHECKPOINTS,
+        options=ocp.CheckpointManagerOptions(
+            create=True,
+            best_fn=_score,
+            best_mode="min",
+            preservation_policy=keep,
+            enable_async_checkpointing=True,
+        ),
+        item_names=("params", "training", "config"),
+    )
+
+
+def _score(metrics: Mapping[str, float]) -> float:
+    return metrics[_SCORE]
+
+
+def save_step(
+    manager: ocp.CheckpointManager,
+    step: int,
+    *,
+    params: Params,
+    training: Any,
+    config: RunConfig,
+    nme: float,
+) -> None:
+    """Saves a step of a run, in the background.
+
+    Args:
+        manager: from `open_manager`.
+        step: updates done.
+        params: what prediction is to use.
+        training: pytree that training goes on from.
+        config: the whole run.
+        nme: validation error that ranks the checkpoints.
+    """
+    manager.save(
+        step,
+        args=ocp.args.Composite(
+            params=ocp.args.StandardSave(params),
+            training=ocp.args.StandardSave(training),
+            config=ocp.args.JsonSave(to_dict(config)),
+        ),
+        metrics={_SCORE: nme},
+        force=True,
+    )
+
+
+def restore_training(
+    manager: ocp.CheckpointManager, step: int, *, params: Params, training: Any
+) -> tuple[Params, Any, RunConfig]:
+    """A saved step, whatever the number of devices that it was saved from.
+
+    Args:
+        manager: from `open_manager`.
+        step: which.
+        params: pytree of the saved structure and shapes.
+        training: likewise.
+    """
+    restored = manager.restore(
+        step,
+        args=ocp.args.Composite(
+            params=ocp.args.StandardRestore(_on_first_device(params)),
+            training=ocp.args.StandardRestore(_on_first_device(training)),
+            config=ocp.args.JsonRestore(),
+        ),
+    )
+    return (
+        restored["params"],
+        restored["training"],
+        from_dict(RunConfig, restored["config"]),
+    )
+
+
+def load_params(folder: str | Path) -> tuple[Params, RunConfig]:
+    """The parameters and the run stored in a folder.
+
+    Args:
+        folder: a work folder (its best checkpoint is taken), a checkpoint, or an
+            exported folder.
+
+    Raises:
+        ValueError: the folder is none of these, or cannot be read.
+    """
+    place = find_checkpoint(folder)
+    try:
+        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+            config = from_dict(
+                RunConfig,
+                checkpointer.restore(
+                    place, args=ocp.args.Composite(config=ocp.args.JsonRestore())
+                )["config"],
+            )
+            shapes = jax.eval_shape(
+                lambda: init_params(
+                    jax.random.key(0),
+                    config=config.model,
+                    mean_shape=np.zeros((config.model.num_points, 2), np.float32),
+                )
+            )
+            wanted = ocp.args.StandardRestore(_on_first_device(shapes))
+            params = checkpointer.restore(
+                place, args=ocp.args.Composite(params=wanted)
+            )["params"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"checkpoint {place} cannot be read: {error}. Take another one or export it "
+            "again."
+        ) from error
+    return params, config
+
+
+def export_params(folder: str | Path, *, params: Params, config: RunConfig) -> None:
+    """Writes the parameters and the run alone, as an orbax folder.
+
+    Raises:
+        ValueError: the folder exists and is not empty.
+    """
+    folder = Path(folder).absolute()
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise ValueError(f"{folder} exists already; choose a new folder.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        checkpointer.save(
+            folder,
+            args=ocp.args.Composite(
+                params=ocp.args.StandardSave(params),
+                config=ocp.args.JsonSave(to_dict(config)),
+            ),
+            force=True,
+        )
+
+
+def find_checkpoint(folder: str | Path) -> Path:
+    """The folder with the parameters that a work folder, checkpoint or export means.
+
+    Raises:
+        ValueError: there is none.
+    """
+    folder = Path(folder).absolute()
+    if (folder / "params").is_dir() and (folder / "config").is_dir():
+        return folder
+    if (folder / CHECKPOINTS).is_dir():
+        with open_manager(folder) as manager:
+            step = manager.best_step()
+            step = manager.latest_step() if step is None else step
+        if step is not None:
+            return folder / CHECKPOINTS / str(step)
+        raise ValueError(f"{folder} holds no finished checkpoint yet.")
+    what = "is no checkpoint" if folder.is_dir() else "does not exist"
+    raise ValueError(
+        f"{folder} {what}: give the folder that rcsr-train or rcsr-export wrote."
+    )
+
+
+def _on_first_device(tree: Any) -> Any:
+    # An explicit sharding, or a state saved from four devices fails to load on one.
+    sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        tree,
+    )

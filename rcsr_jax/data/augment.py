@@ -1,0 +1,163 @@
+"""Variation of training faces: pure `jax.random` functions that run on the device.
+
+A face is cut from its cached crop by one similarity map, so turning, resizing, shifting
+and mirroring cost a single interpolation. Written for one face; `vmap` adds the batch.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.scipy.ndimage import map_coordinates
+
+from rcsr_jax.config import AugmentConfig
+from rcsr_jax.markup import Markup
+
+
+class View(NamedTuple):
+    """How the crop of the network lies in the frame around a face box.
+
+    Attributes:
+        mirrored: bool, whether the picture is mirrored.
+        angle: float, turn of the view in radians.
+        scale: float, size of the view in crop frames.
+        shift: float [2], of its centre, in crop frames.
+    """
+
+    mirrored: Array
+    angle: Array
+    scale: Array
+    shift: Array
+
+
+STRAIGHT = View(
+    mirrored=jnp.zeros((), bool),
+    angle=jnp.zeros(()),
+    scale=jnp.ones(()),
+    shift=jnp.zeros(2),
+)
+
+
+def random_view(key: Array, *, config: AugmentConfig, frame_scale: float) -> View:
+    """A view through a detector's box: shifted, resized, turned, perhaps mirrored.
+
+    Args:
+        key: PRNG key.
+        config: how strong.
+        frame_scale: side of the crop frame in box sides: box noise is in box sides.
+    """
+    mirror, wide, turn, size, move = jax.random.split(key, 5)
+    spread = jnp.where(jax.random.bernoulli(wide, config.wide_boxes), 1.5, 1.0)
+    return View(
+        mirrored=jax.random.bernoulli(mirror, config.mirror),
+        angle=jnp.deg2rad(config.rotation) * jax.random.normal(turn),
+        scale=jnp.exp(spread * config.box_scale * jax.random.normal(size)),
+        shift=spread * config.box_shift / frame_scale * jax.random.normal(move, (2,)),
+    )
+
+
+def cut_view(
+    cached: Array,
+    points: Array,
+    view: View,
+    *,
+    size: int,
+    margin: float,
+    markup: Markup,
+) -> tuple[Array, Array]:
+    """The crop and the landmarks that a view of a cached face shows.
+
+    Args:
+        cached: uint8 [side, side], a cached crop.
+        points: float [num_points, 2], landmarks in cached pixels.
+        view: how to look at it.
+        size: pixels along a side of the crop.
+        margin: side of the cached crop in crop frames.
+        markup: says what each landmark becomes in the mirror.
+
+    Returns:
+        float [size, size] in grey levels and float [num_points, 2] in crop pixels. The
+        landmarks are exact, also outside the crop.
+    """
+    side = len(cached)
+    unit = side / (margin * size)  # cached pixels per crop pixel of a straight view
+    cos, sin = jnp.cos(view.angle), jnp.sin(view.angle)
+    turn = jnp.array([[cos, -sin], [sin, cos]])
+    flip = jnp.where(view.mirrored, -1.0, 1.0)
+    forward = unit * view.scale * turn * jnp.stack([flip, jnp.ones(())])[None, :]
+    middle = (size - 1) / 2
+    centre = (side - 1) / 2 + view.shift * (side / margin)
+
+    grid = jnp.arange(size) - middle
+    dx, dy = jnp.meshgrid(grid, grid)
+    x = centre[0] + forward[0, 0] * dx + forward[0, 1] * dy
+    y = centre[1] + forward[1, 0] * dx + forward[1, 1] * dy
+    crop = map_coordinates(cached.astype(jnp.float32), [y, x], order=1, mode="nearest")
+
+    backward = forward.T / jnp.square(unit * view.scale)  # a turn's inverse, flip included
+    moved = (points - centre[None, :]) @ backward.T + middle
+    mirrored = moved[jnp.array(markup.mirror)]
+    return crop, jnp.where(view.mirrored, mirrored, moved)
+
+
+def vary_light(key: Array, crop: Array, *, config: AugmentConfig) -> Array:
+    """Another exposure of a crop: contrast, brightness, gamma, noise; clipped to 0..255.
+
+    Args:
+        key: PRNG key.
+        crop: float [size, size], grey levels.
+        config: how strong.
+    """
+    gain, offset, curve, amount, grain = jax.random.split(key, 5)
+    crop = (crop - 128) * jnp.exp(config.contrast * jax.random.normal(gain)) + 128
+    crop = crop + config.brightness * jax.random.normal(offset)
+    crop = jnp.clip(crop / 255, 1e-3, 1.0)
+    crop = 255 * crop ** jnp.exp(config.gamma * jax.random.normal(curve))
+    level = config.noise * jax.random.uniform(amount)
+    return jnp.clip(crop + level * jax.random.normal(grain, crop.shape), 0, 255)
+
+
+def occlude(key: Array, crop: Array, *, config: AugmentConfig) -> Array:
+    """A crop with, sometimes, a rectangle of one grey and rough texture over it.
+
+    Args:
+        key: PRNG key.
+        crop: float [size, size], grey levels.
+        config: how often and how large.
+    """
+    use, sides, place, grey, rough = jax.random.split(key, 5)
+    size = len(crop)
+    half = config.occlusion_size * size / 2 * jax.random.uniform(sides, (2,))
+    middle = size * jax.random.uniform(place, (2,))
+    grid = jnp.arange(size)
+    rows = jnp.abs(grid - middle[0]) < half[0]
+    columns = jnp.abs(grid - middle[1]) < half[1]
+    covered = rows[:, None] & columns[None, :] & jax.random.bernoulli(use, config.occlusion)
+    level = jax.random.uniform(grey, (2,)) * jnp.array([255.0, 40.0])
+    texture = level[0] + level[1] * jax.random.normal(rough, crop.shape)
+    return jnp.where(covered, jnp.clip(texture, 0, 255), crop)
+
+
+def augment(
+    key: Array,
+    cached: Array,
+    points: Array,
+    *,
+    config: AugmentConfig,
+    size: int,
+    margin: float,
+    frame_scale: float,
+    markup: Markup,
+) -> tuple[Array, Array]:
+    """A training example: a random view of a cached face in another light.
+
+    Args, returns: those of `cut_view` and `random_view`.
+    """
+    view_key, light, cover = jax.random.split(key, 3)
+    view = random_view(view_key, config=config, frame_scale=frame_scale)
+    crop, points = cut_view(
+        cached, points, view, size=size, margin=margin, markup=markup
+    )
+    crop = occlude(cover, vary_light(light, crop, config=config), config=config)
+    return crop, points

@@ -1,0 +1,386 @@
+"""An annotated data set as records: image, points and box of every face that is usable.
+
+Four layouts are read: a folder with images beside `.pts` files of the same stem, at any
+depth (300-W); a folder with a `landmarks.json`; such a JSON file itself; a keypoint
+CSV. A face's name is the path of its image relative to the data folder. Faces that
+cannot be used are named with the reason and left out.
+"""
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from rcsr_jax.data.annotations import read_boxes, read_landmarks, read_pts
+from rcsr_jax.data.images import IMAGE_SUFFIXES, image_size
+from rcsr_jax.geometry import box_of
+from rcsr_jax.markup import Markup
+
+_TEST_FOLDERS = {"testset", "test", "ibug"}
+_HELD_OUT_FOLDERS = _TEST_FOLDERS | {"val"}  # never trained on
+
+# Of a face detector's boxes against the tight landmark boxes of 3,837 faces: mean and
+# standard deviation of the centre's offset and of the size, in box widths and heights.
+_DETECTOR_MEAN = np.array([0.0, 0.0, 0.973, 0.997])
+_DETECTOR_SPREAD = np.array([0.038, 0.028, 0.079, 0.058])
+
+
+class Face(NamedTuple):
+    """One annotated face.
+
+    Attributes:
+        name: path of the image relative to the data folder, with "/"; unique in a set.
+        path: the image.
+        points: float32 [num_points, 2], (x, y) in pixels, NaN where not annotated.
+        box: float32 [4], (x0, y0, x1, y1) in pixels.
+    """
+
+    name: str
+    path: Path
+    points: np.ndarray
+    box: np.ndarray
+
+
+class Refusal(NamedTuple):
+    """A face that was left out, and why."""
+
+    name: str
+    reason: str
+
+
+class FaceSet(NamedTuple):
+    """The faces of a data set and those left out, both sorted by name."""
+
+    faces: tuple[Face, ...]
+    refused: tuple[Refusal, ...]
+
+
+class _Entry(NamedTuple):
+    name: str
+    path: Path
+    annotation: np.ndarray | Path  # the points, or the .pts file that holds them
+
+
+_Named = TypeVar("_Named", str, Face)
+_FindBox = Callable[[str, np.ndarray], np.ndarray]  # name, tight box -> box
+
+
+def read_faces(
+    data: str | Path,
+    *,
+    markup: Markup,
+    split: str = "all",
+    boxes: str | Path | None = None,
+    seed: int = 0,
+    strict: bool = False,
+) -> FaceSet:
+    """The faces of a data set; pictures are not decoded, only their headers read.
+
+    Args:
+        data: a folder of images and `.pts` files, a folder with `landmarks.json`, a
+            JSON landmark file or a keypoint CSV (see `annotations`). The images of a
+            JSON lie relative to it or to `img` beside it, those of a CSV called
+            `train_keypoints.csv` in `train` beside it or relative to it.
+        markup: how many landmarks a face must have.
+        split: "all"; "train", what lies in no folder called testset, test, ibug or val
+            within `data`; "test", what lies in one called testset, test or ibug; or a
+            folder relative to `data`, such as "lfpw/testset".
+        boxes: CSV of face boxes; an image is looked up by its path relative to `data`,
+            then by that relative to the CSV. Of several boxes of an image the one that
+            overlaps the landmarks most is the face's. None draws a detector-like box
+            for each face, which depends on `seed` and its name alone.
+        seed: of the drawn boxes, 0 or more.
+        strict: raise an error where a face would be left out.
+
+    Raises:
+        ValueError: nothing to read at `data`, no face in the split, all faces refused,
+            or any of them with `strict`.
+    """
+    data = Path(data)
+    entries, refused = _list_entries(data)
+    names = [entry.name for entry in entries] + [name for name, _ in refused]
+    wanted = _names_of_split(names, split=split, data=data)
+    root = data if data.is_dir() else data.parent
+    find_box = _drawn_box(seed) if boxes is None else _listed_box(Path(boxes), root)
+
+    faces, refused = [], [refusal for refusal in refused if refusal.name in wanted]
+    for entry in (entry for entry in entries if entry.name in wanted):
+        try:
+            points = _points_of(entry, num_points=markup.num_points)
+            box = find_box(entry.name, box_of(points))
+            _check_box(box, points, size=image_size(entry.path))
+        except ValueError as error:
+            refused.append(Refusal(entry.name, str(error).rstrip(".")))
+        else:
+            faces.append(Face(entry.name, entry.path, points, box))
+    if refused and (strict or not faces):
+        first = "; ".join(f"{name}: {reason}" for name, reason in sorted(refused)[:3])
+        raise ValueError(
+            f"{data}: {len(refused)} of {len(wanted)} faces cannot be used: {first}."
+        )
+    return FaceSet(tuple(sorted(faces, key=_name_of)), tuple(sorted(refused)))
+
+
+def photo_of(name: str) -> str:
+    """The photo that a face was cut from: its path without suffix and face number.
+
+    300-W calls the faces of one photo NAME_1 and NAME_2, so a last "_" with one or two
+    digits goes; image_0001 stays whole.
+    """
+    path = PurePosixPath(name)
+    stem, underscore, number = path.stem.rpartition("_")
+    numbered = stem and underscore and number.isdecimal() and len(number) <= 2
+    return (path.parent / (stem if numbered else path.stem)).as_posix()
+
+
+def hold_out(
+    faces: Sequence[_Named], *, count: int
+) -> tuple[tuple[_Named, ...], tuple[_Named, ...]]:
+    """Splits faces into those to train on and about `count` to validate on.
+
+    Photos move whole, and each top-level folder gives the same share of its faces.
+    Which photos move follows from a hash of their names, not from the order of faces.
+
+    Args:
+        faces: the faces, or their names.
+        count: faces to hold out; as photos are whole, a few more may go.
+
+    Returns:
+        Training and validation faces, each in the order given.
+
+    Raises:
+        ValueError: `count` is negative or leaves nothing to train on.
+    """
+    photos = defaultdict(list)
+    for face in faces:
+        photos[photo_of(_name_of(face))].append(face)
+    totals: dict[str, int] = defaultdict(int)
+    shares = []  # (share of its source that is gone when the photo is half gone, photo)
+    for photo in sorted(photos, key=_stable_hash):
+        source = photo.split("/")[0] if "/" in photo else ""
+        shares.append((totals[source] + len(photos[photo]) / 2, source, photo))
+        totals[source] += len(photos[photo])
+    shares.sort(key=lambda item: (item[0] / totals[item[1]], _stable_hash(item[2])))
+
+    held: set[str] = set()
+    num_held = 0
+    for _, _, photo in shares:
+        if num_held >= count:
+            break
+        held.add(photo)
+        num_held += len(photos[photo])
+    if count < 0 or (count and num_held >= len(faces)):
+        raise ValueError(
+            f"cannot hold out {count} of {len(faces)} faces and have any left to train "
+            f"on; they come from {len(photos)} photos, which move whole."
+        )
+    training = tuple(f for f in faces if photo_of(_name_of(f)) not in held)
+    return training, tuple(f for f in faces if photo_of(_name_of(f)) in held)
+
+
+def detector_like_box(box: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
+    """A box as a face detector might find it, drawn around the tight landmark box.
+
+    The centre moves by 3.8 % of the width and 2.8 % of the height, the width changes to
+    0.973 +- 0.079 of what it was and the height to 0.997 +- 0.058: normal draws, cut at
+    three standard deviations.
+
+    Args:
+        box: float [4], the tight box of the landmarks, px.
+        generator: source of the four draws.
+
+    Returns:
+        float32 [4], px.
+    """
+    low, high = np.asarray(box, np.float64).reshape(2, 2)
+    size = high - low
+    noise = generator.standard_normal(4).clip(-3, 3)
+    shift, scale = (_DETECTOR_MEAN + noise * _DETECTOR_SPREAD).reshape(2, 2)
+    centre = (low + high) / 2 + shift * size
+    half = scale * size / 2
+    return np.concatenate([centre - half, centre + half]).astype(np.float32)
+
+
+def _name_of(face: Face | str) -> str:
+    return face if isinstance(face, str) else face.name
+
+
+def _stable_hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def _list_entries(data: Path) -> tuple[list[_Entry], list[Refusal]]:
+    """Every annotation of a data set with its image, and those without one."""
+    if data.is_file():
+        return _list_table(data)
+    if not data.is_dir():
+        raise ValueError(f"{data}: no such data folder or file.")
+    table = data / "landmarks.json"
+    files = sorted(_files_below(data))
+    has_pts = any(path.suffix.lower() == ".pts" for path in files)
+    if table.is_file() and has_pts:
+        raise ValueError(
+            f"{data}: holds both landmarks.json and .pts files; give the JSON file "
+            "itself to read that, or move it to read the .pts files."
+        )
+    if table.is_file():
+        return _list_table(table)
+    if not has_pts:
+        tables = [str(path) for path in files if path.suffix.lower() == ".csv"]
+        hint = f"; to read keypoints from a CSV give the file: {tables[:3]}"
+        raise ValueError(
+            f"{data}: found no annotation; looked for .pts files beside images at any "
+            f"depth and for landmarks.json{hint if tables else ''}."
+        )
+    return _list_pts(data, files)
+
+
+def _list_pts(root: Path, files: Sequence[Path]) -> tuple[list[_Entry], list[Refusal]]:
+    images, annotations = defaultdict(list), defaultdict(list)
+    for path in files:
+        if path.suffix.lower() == ".pts":
+            annotations[path.with_suffix("")].append(path)
+        elif path.suffix.lower() in IMAGE_SUFFIXES:
+            images[path.with_suffix("")].append(path)
+    entries, refused = [], []
+    for stem, pts in annotations.items():
+        if len(pts) == len(images[stem]) == 1:
+            name = images[stem][0].as_posix()
+            entries.append(_Entry(name, root / name, root / pts[0]))
+        else:
+            beside = ", ".join(path.name for path in pts[1:] + images[stem])
+            reason = f"needs one image of this stem beside it; found {beside or 'none'}"
+            refused.append(Refusal(pts[0].as_posix(), reason))
+    return entries, refused
+
+
+def _list_table(table: Path) -> tuple[list[_Entry], list[Refusal]]:
+    if table.suffix.lower() == ".csv":
+        folders = [table.stem.removesuffix("_keypoints"), "."]
+    else:
+        folders = [".", "img"]
+    landmarks = read_landmarks(table)
+    if not landmarks.points and not landmarks.broken:
+        raise ValueError(f"{table}: found no annotation; the file lists no image.")
+    entries: dict[str, _Entry] = {}
+    refused = []
+    for key in [*landmarks.points, *landmarks.broken]:
+        names = [(PurePosixPath(folder) / key).as_posix() for folder in folders]
+        inside = not PurePosixPath(key).is_absolute() and ".." not in key.split("/")
+        present = [n for n in names if inside and (table.parent / n).is_file()]
+        name = (present or names)[0]
+        if key in landmarks.broken:
+            refused.append(Refusal(name, landmarks.broken[key]))
+        elif not inside:
+            refused.append(Refusal(name, "an image must lie in the data folder"))
+        elif not present:
+            refused.append(Refusal(name, f"no such image; looked for {names}"))
+        elif name in entries:
+            refused.append(Refusal(name, "the image is annotated twice"))
+        else:
+            entries[name] = _Entry(name, table.parent / name, landmarks.points[key])
+    return list(entries.values()), refused
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    """Paths relative to `root`, through links to folders, without hidden files."""
+    visited = set()
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        visited.add(Path(folder).resolve())
+        subfolders[:] = [
+            name
+            for name in subfolders
+            if not name.startswith(".")
+            and (Path(folder) / name).resolve() not in visited
+        ]
+        here = Path(folder).relative_to(root)
+        yield from (here / name for name in files if not name.startswith("."))
+
+
+def _names_of_split(names: Sequence[str], *, split: str, data: Path) -> set[str]:
+    parents = {name: PurePosixPath(name).parent for name in names}
+    if split == "all":
+        return set(names)
+    if split in ("train", "test"):
+        folders = _HELD_OUT_FOLDERS if split == "train" else _TEST_FOLDERS
+        inside = {
+            name
+            for name, parent in parents.items()
+            if not folders.isdisjoint(part.lower() for part in parent.parts)
+        }
+        wanted = inside if split == "test" else set(names) - inside
+    else:
+        folder = PurePosixPath(split)
+        wanted = {name for name, p in parents.items() if folder in (p, *p.parents)}
+    if not wanted:
+        folders = {f.as_posix() for p in parents.values() for f in (p, *p.parents)} - {
+            "."
+        }
+        raise ValueError(
+            f"{data}: no face in split '{split}'; there is 'all', and the folders are "
+            f"{', '.join(sorted(folders)[:12]) or 'none'}."
+        )
+    return wanted
+
+
+def _points_of(entry: _Entry, *, num_points: int) -> np.ndarray:
+    if isinstance(entry.annotation, Path):
+        points = read_pts(entry.annotation, num_points=num_points)
+    else:
+        points = entry.annotation
+    if len(points) != num_points:
+        raise ValueError(f"{len(points)} points, where {num_points} are needed")
+    if np.isnan(points).all():
+        raise ValueError("no landmark is annotated")
+    return points
+
+
+def _drawn_box(seed: int) -> _FindBox:
+    def find(name: str, tight: np.ndarray) -> np.ndarray:
+        generator = np.random.default_rng([seed, _stable_hash(name)])
+        return detector_like_box(tight, generator=generator)
+
+    return find
+
+
+def _listed_box(path: Path, root: Path) -> _FindBox:
+    table = {PurePosixPath(key).as_posix(): v for key, v in read_boxes(path).items()}
+    root, folder = root.resolve(), path.parent.resolve()
+
+    def find(name: str, tight: np.ndarray) -> np.ndarray:
+        keys = [name]
+        if (root / name).is_relative_to(folder):
+            keys.append((root / name).relative_to(folder).as_posix())
+        listed = next((table[key] for key in keys if key in table), None)
+        if listed is None:
+            raise ValueError(f"no row in {path}; looked for {' and '.join(keys)}")
+        return max(listed, key=lambda box: _overlap(box, tight))
+
+    return find
+
+
+def _overlap(box: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union of two boxes."""
+    sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
+    shared = sides.clip(min=0).prod()
+    return shared / (
+        (box[2:] - box[:2]).prod() + (other[2:] - other[:2]).prod() - shared
+    )
+
+
+def _check_box(box: np.ndarray, points: np.ndarray, *, size: tuple[int, int]) -> None:
+    """Raises the reason why a box cannot be that of these points in such an image."""
+    rounded = box.round(1).tolist()
+    if not (box[:2] < box[2:]).all():
+        raise ValueError(f"its box {rounded} is empty or inverted")
+    if (box[2:] <= -0.5).any() or (box[:2] >= np.subtract(size, 0.5)).any():
+        raise ValueError(f"its box {rounded} lies outside the image of {size} pixels")
+    tight = box_of(points)
+    if (np.minimum(box[2:], tight[2:]) < np.maximum(box[:2], tight[:2])).any():
+        raise ValueError(
+            f"its box {rounded} does not touch the landmarks {tight.round(1).tolist()}"
+        )

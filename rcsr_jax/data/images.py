@@ -1,0 +1,151 @@
+"""Photos as arrays: every kind that Pillow opens, upright, 8 bits, three channels.
+
+Points and boxes refer to the upright picture: an EXIF orientation is applied first.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image
+
+# What counts as an image beside an annotation, in lower case.
+IMAGE_SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".bmp",
+    ".gif",
+    ".jp2",
+    ".pgm",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
+
+_UPRIGHT = {  # EXIF orientation -> what undoes it
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def load_image(path: str | Path) -> np.ndarray:
+    """The picture in a file as RGB, upright and 8 bits deep.
+
+    Grey becomes three equal channels, transparency is laid over white, 16-bit grey is
+    divided by 257, and an animation gives its first frame. Other deep grey (float, 32
+    bits) is divided by the smallest usual full scale that holds its largest value: 1
+    (float only), 255 (float only), 65535, else that value itself; what is negative or
+    not finite becomes black.
+
+    Args:
+        path: any image that Pillow opens.
+
+    Returns:
+        uint8 [height, width, 3], 0 to 255.
+
+    Raises:
+        ValueError: the file is missing, is not an image, is cut short, has no pixels,
+            or has more of them than Pillow's limit (`PIL.Image.MAX_IMAGE_PIXELS`).
+    """
+    with _open(path) as image:
+        image.load()
+        orientation = _orientation(image)  # after loading: TIFF has then turned itself
+        if image.mode == "F" or image.mode.startswith("I"):
+            pixels = Image.fromarray(_to_8_bits(np.asarray(image)))
+        else:
+            pixels = image
+        if pixels.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in pixels.info:
+            pixels = pixels.convert("RGBA")
+            white = Image.new("RGBA", pixels.size, "white")
+            pixels = Image.alpha_composite(white, pixels)
+        pixels = pixels.convert("RGB")
+        if orientation in _UPRIGHT:
+            pixels = pixels.transpose(_UPRIGHT[orientation])
+        return np.array(pixels)
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of the upright picture in pixels, from the file's header alone.
+
+    Raises:
+        ValueError: as for `load_image`, as far as the header shows it.
+    """
+    with _open(path) as image:
+        width, height = image.size
+        # Pillow already reports the upright size of a TIFF.
+        turned = _orientation(image) >= 5 and image.format != "TIFF"
+        return (height, width) if turned else (width, height)
+
+
+def save_image(path: str | Path, image: np.ndarray) -> None:
+    """Writes a picture in the format that the suffix names.
+
+    Args:
+        path: the file to write; its folder exists.
+        image: uint8 [height, width] or [height, width, 3], 0 to 255.
+
+    Raises:
+        ValueError: the array is no 8-bit picture, or the file cannot be written.
+    """
+    image = np.asarray(image)
+    colour = image.ndim == 3 and image.shape[2] == 3
+    if image.dtype != np.uint8 or not (image.ndim == 2 or colour) or not image.size:
+        raise ValueError(
+            f"{path}: an image is uint8 [height, width] or [height, width, 3]; got "
+            f"{image.dtype} {list(image.shape)}."
+        )
+    try:
+        Image.fromarray(image).save(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot write this image: {error}") from error
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[Image.Image]:
+    """The opened image; whatever goes wrong with it becomes one ValueError."""
+    try:
+        with Path(path).open("rb") as file, Image.open(file) as image:
+            width, height = image.size
+            if width * height == 0:
+                raise ValueError("it has no pixels")
+            # Pillow only warns up to twice its limit, and warning filters are no
+            # remedy: they are shared by all threads.
+            if Image.MAX_IMAGE_PIXELS and width * height > Image.MAX_IMAGE_PIXELS:
+                raise Image.DecompressionBombError
+            yield image
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: no such image.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(
+            f"{path}: the image is larger than {Image.MAX_IMAGE_PIXELS} pixels; make "
+            "it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
+        ) from error
+    except Image.UnidentifiedImageError as error:
+        raise ValueError(f"{path}: empty, or not an image Pillow can read.") from error
+    # Decoders meet broken files with SyntaxError, struct.error, EOFError and more.
+    except Exception as error:
+        raise ValueError(f"{path}: cannot read this image: {error}") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # a broken EXIF block is no reason to refuse the photo
+        return 1
+    return orientation if orientation in _UPRIGHT else 1
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    scales = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (65535.0,)
+    values = np.nan_to_num(values.astype(np.float64), posinf=0.0).clip(min=0.0)
+    largest = float(values.max())
+    full_scale = next((scale for scale in scales if largest <= scale), largest)
+    return np.rint(values * (255.0 / full_scale)).astype(np.uint8)

@@ -1,0 +1,166 @@
+"""From what a run is to be trained on to cached crops, split into training and validation.
+
+The one place that knows the kinds of data: drawn faces, annotated photos in any layout
+that `faces` reads, and folders that `rcsr-prepare` made.
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rcsr_jax.config import DataConfig, ModelConfig
+from rcsr_jax.data import crops
+from rcsr_jax.data.crops import CropCache, Source
+from rcsr_jax.data.drawn import draw_face
+from rcsr_jax.data.faces import Face, Refusal, detector_like_box, hold_out, read_faces
+from rcsr_jax.data.images import load_image
+from rcsr_jax.geometry import Frame
+from rcsr_jax.markup import FACE_68
+
+DRAWN = "drawn"
+# Drawn faces of each split come from a random stream of their own.
+_DRAWN_STREAMS = {"train": 0, "test": 1}
+
+OnProgress = Callable[[int, int], None]
+
+
+def open_faces(
+    model: ModelConfig,
+    data: DataConfig,
+    *,
+    folder: str | Path,
+    on_progress: OnProgress = lambda done, total: None,
+) -> tuple[CropCache, CropCache]:
+    """The faces to train on and those to validate on, by whole photos.
+
+    Args:
+        model: gives the crop and the markup.
+        data: names the data and how many faces to hold out.
+        folder: the caches of data that is not prepared yet go to `folder/crops`.
+        on_progress: called with (faces done, faces) while crops are cut.
+
+    Raises:
+        ValueError: the data cannot be read or nothing is left to train on.
+    """
+    caches = [
+        open_cached(name, model, data, folder=Path(folder), on_progress=on_progress)
+        for name in data.data.split(",")
+    ]
+    cache = caches[0] if len(caches) == 1 else _join(caches)
+    if not 0 < data.validation_faces < len(cache.names):
+        raise ValueError(
+            f"validation_faces must be at least 1 and leave some of the "
+            f"{len(cache.names)} faces to train on; got {data.validation_faces}."
+        )
+    training, validation = hold_out(cache.names, count=data.validation_faces)
+    place = {name: index for index, name in enumerate(cache.names)}
+    return (
+        cache.take([place[name] for name in training]),
+        cache.take([place[name] for name in validation]),
+    )
+
+
+def open_cached(
+    name: str,
+    model: ModelConfig,
+    data: DataConfig,
+    *,
+    folder: Path,
+    on_progress: OnProgress = lambda done, total: None,
+) -> CropCache:
+    """The crop cache of one data set, cut now unless it is there already.
+
+    Raises:
+        ValueError: the data cannot be read, or was prepared for another model.
+    """
+    if name != DRAWN and crops.is_cache(name):
+        crops.check_fits(name, model=model, data=data)
+        return crops.open_cache(name)
+    sources, refused = read_sources(name, model, data)
+    where = folder / "crops" / hashlib.sha256(name.encode()).hexdigest()[:12]
+    cache = crops.open_or_build(
+        where, sources, model=model, data=data, on_progress=on_progress
+    )
+    return cache._replace(refused=refused + cache.refused)
+
+
+def read_sources(
+    name: str, model: ModelConfig, data: DataConfig
+) -> tuple[list[Source], tuple[Refusal, ...]]:
+    """The annotated faces of a data set, and those that cannot be used.
+
+    Args:
+        name: "drawn", a folder or a file.
+        model: gives the markup.
+        data: gives the split and the boxes.
+
+    Raises:
+        ValueError: the data cannot be read.
+    """
+    if name == DRAWN:
+        return drawn_sources(model, data), ()
+    found = read_faces(
+        name,
+        markup=model.markup,
+        split=data.split,
+        boxes=data.boxes or None,
+        strict=data.strict,
+    )
+    return [_photo_source(face) for face in found.faces], found.refused
+
+
+def drawn_sources(model: ModelConfig, data: DataConfig) -> list[Source]:
+    """The drawn faces of a split.
+
+    Raises:
+        ValueError: the markup is not that of the drawn faces.
+    """
+    if model.markup.num_points != FACE_68.num_points:
+        raise ValueError(
+            f"drawn faces have {FACE_68.num_points} landmarks; markup "
+            f"{model.markup.name} has {model.markup.num_points}."
+        )
+    if data.split not in _DRAWN_STREAMS:
+        raise ValueError(f"drawn faces have the splits train and test, not {data.split}.")
+    stream = _DRAWN_STREAMS[data.split]
+    return [
+        Source(
+            f"{DRAWN}/{data.split}/face_{index:06d}",
+            functools.partial(_draw, stream, index),
+            stamp="1",
+        )
+        for index in range(data.drawn_faces)
+    ]
+
+
+def _draw(stream: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    face = draw_face(stream, index)
+    generator = np.random.default_rng([stream, index, 1])
+    return face.image, face.points, detector_like_box(face.box, generator=generator)
+
+
+def _photo_source(face: Face) -> Source:
+    state = face.path.stat()
+    inputs = f"{state.st_size} {state.st_mtime_ns}".encode()
+    stamp = hashlib.sha256(inputs + face.points.tobytes() + face.box.tobytes())
+    return Source(face.name, functools.partial(_load, face), stamp.hexdigest())
+
+
+def _load(face: Face) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return load_image(face.path), face.points, face.box
+
+
+def _join(caches: Sequence[CropCache]) -> CropCache:
+    return CropCache(
+        np.concatenate([cache.crops for cache in caches]),
+        np.concatenate([cache.points for cache in caches]),
+        Frame(
+            np.concatenate([cache.frames.corner for cache in caches]),
+            np.concatenate([cache.frames.scale for cache in caches]),
+        ),
+        tuple(f"{n}/{name}" for n, cache in enumerate(caches) for name in cache.names),
+        tuple(refusal for cache in caches for refusal in cache.refused),
+    )

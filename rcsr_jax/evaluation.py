@@ -1,0 +1,126 @@
+"""A predictor judged on annotated faces: what `metrics.json` says."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rcsr_jax.data.crops import Source
+from rcsr_jax.data.faces import Refusal
+from rcsr_jax.geometry import Frame, to_photo
+from rcsr_jax.inference import Faces, Predictor
+from rcsr_jax.metrics import summarise, summarise_subsets
+
+
+class Evaluation(NamedTuple):
+    """Predictions beside the truth, in pixels of the photos.
+
+    Attributes:
+        names: of the faces.
+        truth: float32 [faces, num_points, 2].
+        mean_shape: float32 [faces, num_points, 2], the first shape: the baseline.
+        adaptive: the predictions that stop by themselves.
+        fixed: float32 [steps, faces, num_points, 2], the shape after each step.
+        boxes: float32 [faces, 4].
+        milliseconds_per_face: of adaptive prediction in batches, crops cut already.
+        refused: faces that could not be used, and why.
+    """
+
+    names: tuple[str, ...]
+    truth: np.ndarray
+    mean_shape: np.ndarray
+    adaptive: Faces
+    fixed: np.ndarray
+    boxes: np.ndarray
+    milliseconds_per_face: float
+    refused: tuple[Refusal, ...]
+
+
+def evaluate(
+    predictor: Predictor,
+    sources: Sequence[Source],
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Predictions for annotated faces.
+
+    Args:
+        predictor: to be judged.
+        sources: the faces; those that cannot be loaded are left out and named.
+        on_progress: called with (faces done, faces) while crops are cut.
+
+    Raises:
+        ValueError: no face can be used.
+    """
+    config = predictor.config
+    names, truths, boxes, crops, frames, refused = [], [], [], [], [], []
+    for done, source in enumerate(sources, start=1):
+        try:
+            image, points, box = source.load()
+            crop, frame = predictor.crops(image, box)
+        except ValueError as error:
+            refused.append(Refusal(source.name, str(error)))
+            continue
+        names.append(source.name)
+        truths.append(points)
+        boxes.append(box)
+        crops.append(crop)
+        frames.append(frame)
+        on_progress(done, len(sources))
+    if not names:
+        reasons = "; ".join(f"{name}: {why}" for name, why in refused[:3])
+        raise ValueError(f"none of {len(sources)} faces can be evaluated: {reasons}")
+    where = Frame(*(np.concatenate(part) for part in zip(*frames, strict=True)))
+    seen = np.concatenate(crops)
+    predictor.from_crops(seen, where)  # compiles every batch size that is timed
+    started = time.perf_counter()
+    adaptive = predictor.from_crops(seen, where)
+    seconds = time.perf_counter() - started
+    steps = max(config.max_steps, config.num_steps)
+    return Evaluation(
+        names=tuple(names),
+        truth=np.array(truths, np.float32),
+        mean_shape=to_photo(
+            np.repeat(np.asarray(predictor.params["mean_shape"])[None], len(seen), 0),
+            where,
+        ).astype(np.float32),
+        adaptive=adaptive,
+        fixed=predictor.from_crops(seen, where, num_steps=steps).trajectory,
+        boxes=np.array(boxes, np.float32),
+        milliseconds_per_face=1e3 * seconds / len(seen),
+        refused=tuple(refused),
+    )
+
+
+def metrics_of(evaluation: Evaluation, *, predictor: Predictor) -> dict[str, Any]:
+    """What `metrics.json` holds: adaptive prediction, its subsets, fixed steps, baseline.
+
+    Args:
+        evaluation: from `evaluate`.
+        predictor: that was judged.
+
+    Returns:
+        The summary of the adaptive predictions (percent, mean over faces) with
+        `num_steps_mean`, `settled_share` and `milliseconds_per_face`; `subsets`,
+        `by_step` (a summary for each fixed number of steps) and `mean_shape` (the
+        baseline). JSON values only.
+    """
+    markup, truth = predictor.config.markup, evaluation.truth
+
+    def summary(points: np.ndarray) -> dict[str, Any]:
+        whole = summarise(points, truth, markup=markup)
+        return {**whole, "subsets": summarise_subsets(points, truth, markup=markup)}
+
+    return {
+        **summary(evaluation.adaptive.points),
+        "num_steps_mean": float(evaluation.adaptive.num_steps.mean()),
+        "settled_share": float(evaluation.adaptive.settled.mean()),
+        "milliseconds_per_face": evaluation.milliseconds_per_face,
+        "num_refused": len(evaluation.refused),
+        "by_step": {
+            str(step): {**summary(points), "num_steps_mean": float(step)}
+            for step, points in enumerate(evaluation.fixed, start=1)
+        },
+        "mean_shape": summary(evaluation.mean_shape),
+    }

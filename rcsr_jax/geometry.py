@@ -1,0 +1,116 @@
+"""Boxes, the square crop frame and its inverse, mean shape and mirror.
+
+The one convention of the library: points are (x, y) in pixels, 0-based, and an integer is
+the centre of a pixel, so an image of width w spans -0.5 to w - 0.5. Boxes are
+(x0, y0, x1, y1) in the same coordinates. Everything here takes NumPy or JAX arrays of any
+leading batch shape.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from rcsr_jax.markup import Markup
+
+ArrayLike = np.ndarray | Array
+
+
+class Frame(NamedTuple):
+    """A square window of a photo, seen as `size` x `size` crop pixels.
+
+    Attributes:
+        corner: [..., 2], the photo position of the centre of crop pixel (0, 0).
+        scale: [...], photo pixels per crop pixel; the same along x and y.
+    """
+
+    corner: Any
+    scale: Any
+
+
+def box_of(points: ArrayLike) -> np.ndarray:
+    """The tight boxes of landmarks, ignoring those that are NaN.
+
+    Args:
+        points: float [..., num_points, 2], px.
+
+    Returns:
+        float32 [..., 4], (x0, y0, x1, y1).
+    """
+    points = np.asarray(points, np.float32)
+    return np.concatenate([np.nanmin(points, -2), np.nanmax(points, -2)], -1)
+
+
+def frame_of_box(box: ArrayLike, *, frame_scale: float, size: int) -> Frame:
+    """The square frame around a face box, of uniform scale.
+
+    Args:
+        box: float [..., 4], px.
+        frame_scale: side of the frame, in mean box sides ((width + height) / 2).
+        size: crop pixels along a side.
+
+    Raises:
+        ValueError: the last axis is not a box.
+    """
+    box = np.asarray(box, np.float64)
+    if box.shape[-1:] != (4,):
+        raise ValueError(f"a box is (x0, y0, x1, y1); got shape {box.shape}.")
+    low, high = box[..., :2], box[..., 2:]
+    scale = frame_scale * (high - low).mean(-1) / size
+    corner = (low + high) / 2 - scale[..., None] * (size - 1) / 2
+    return Frame(corner, scale)
+
+
+def to_crop(points: ArrayLike, frame: Frame) -> Any:
+    """Photo points [..., num_points, 2] in crop pixels."""
+    return (points - frame.corner[..., None, :]) / frame.scale[..., None, None]
+
+
+def to_photo(points: ArrayLike, frame: Frame) -> Any:
+    """Crop points [..., num_points, 2] in photo pixels; the inverse of `to_crop`."""
+    return points * frame.scale[..., None, None] + frame.corner[..., None, :]
+
+
+def mean_shape(shapes: ArrayLike) -> np.ndarray:
+    """The mean of shapes in their crop frames, over the faces that annotate a landmark.
+
+    Args:
+        shapes: float [faces, num_points, 2], crop px, NaN where not annotated.
+
+    Returns:
+        float32 [num_points, 2].
+
+    Raises:
+        ValueError: there is no face, or a landmark that no face annotates.
+    """
+    shapes = np.asarray(shapes, np.float64)
+    counts = np.isfinite(shapes).all(-1).sum(0)
+    if len(shapes) == 0 or not counts.all():
+        missing = np.flatnonzero(counts == 0).tolist()
+        raise ValueError(
+            f"{len(shapes)} faces do not annotate the landmarks {missing}; leave these "
+            "landmarks out of the markup or add faces that have them."
+        )
+    return np.nanmean(shapes, 0).astype(np.float32)
+
+
+def mirror_points(points: ArrayLike, *, width: Any, markup: Markup) -> Any:
+    """The landmarks of the mirrored picture, each in its new role.
+
+    Args:
+        points: float [..., num_points, 2], px.
+        width: of the picture, px.
+        markup: says which landmark becomes which.
+
+    Raises:
+        ValueError: the number of landmarks is not the markup's.
+    """
+    if points.shape[-2:] != (markup.num_points, 2):
+        raise ValueError(
+            f"markup {markup.name} has {markup.num_points} points (x, y); got shape "
+            f"{points.shape}."
+        )
+    xp = jnp if isinstance(points, Array) else np
+    flipped = xp.stack([width - 1 - points[..., 0], points[..., 1]], -1)
+    return flipped[..., np.array(markup.mirror), :]

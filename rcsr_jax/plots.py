@@ -1,0 +1,292 @@
+"""Pictures of results: landmarks over a photo, error curves, contact sheets.
+
+Curves are drawn on Matplotlib's Agg canvas, without a display and without its global
+state. Colours are from the Okabe-Ito set, which stays apart under every common colour
+blindness.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+from PIL import Image
+
+from rcsr_jax import metrics
+from rcsr_jax.markup import Markup
+
+PREDICTION = (86, 180, 233)
+TRUTH = (230, 159, 0)
+BOX = (255, 255, 255)
+_RIM = (0, 0, 0)
+_FAR = 1e6  # pixels; what is farther off or NaN is not drawn
+
+_CURVES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+def draw_overlay(
+    image: np.ndarray,
+    points: ArrayLike,
+    *,
+    markup: Markup,
+    truth: ArrayLike | None = None,
+    box: ArrayLike | None = None,
+    min_side: int = 480,
+) -> np.ndarray:
+    """The image with landmarks as dots on thin outlines, one face or many.
+
+    Small images are enlarged by a whole factor s; a pixel centre x then lies at
+    (x + 1/2) s - 1/2. Landmarks that are not finite or absurdly far
+    off are left out.
+
+    Args:
+        image: uint8 [height, width], [height, width, 1] or [height, width, 3].
+        points: float [..., num_points, 2], estimated (x, y) in pixels of `image`.
+        markup: says which landmarks the outlines join.
+        truth: annotated landmarks, drawn beneath, as `points`.
+        box: float [..., 4], (x0, y0, x1, y1), face boxes.
+        min_side: the longer side of the result is at least this, in pixels.
+
+    Returns:
+        uint8 [s * height, s * width, 3].
+
+    Raises:
+        ValueError: the image is not uint8 grey or RGB, or the shapes do not fit.
+    """
+    picture = _to_rgb(image)
+    scale = max(1, math.ceil(min_side / max(picture.size)))
+    width, height = picture.width * scale, picture.height * scale
+    picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+
+    canvas = np.asarray(picture, np.float32).copy()
+
+    def place(array: ArrayLike, *shape: int) -> np.ndarray:
+        values = np.asarray(array, np.float64)
+        if values.shape[-len(shape) :] != shape:
+            raise ValueError(
+                f"expected a shape that ends in {shape}; got {values.shape}."
+            )
+        return (values.reshape(-1, *shape) + 0.5) * scale - 0.5
+
+    for corners in [] if box is None else place(box, 4):
+        _draw_box(canvas, corners)
+    shape = (markup.num_points, 2)
+    for face in [] if truth is None else place(truth, *shape):
+        _draw_face(canvas, face, markup=markup, colour=TRUTH)
+    for face in place(points, *shape):
+        _draw_face(canvas, face, markup=markup, colour=PREDICTION)
+    return np.rint(canvas).astype(np.uint8)
+
+
+def save_ced(
+    path: str | Path,
+    curves: Mapping[str, ArrayLike],
+    *,
+    limit: float = metrics.DEFAULT_LIMIT,
+) -> None:
+    """Saves cumulative error distributions, with AUC and failure rate in the legend.
+
+    Args:
+        path: where to; the ending (.png, .svg, .pdf) says the format.
+        curves: the name of each method with its errors, float [num_faces], as shares.
+        limit: the largest error shown, also that of AUC and failure rate.
+
+    Raises:
+        ValueError: as for `metrics.ced`, or there are no curves.
+    """
+    _check_curves(curves)
+    thresholds = np.linspace(0, limit, 401)
+    figure, axes = _axes()
+    for colour, (name, errors) in zip(_colours(curves), curves.items(), strict=True):
+        area = 100 * metrics.auc(errors, limit=limit)
+        failed = 100 * metrics.failure_rate(errors, limit=limit)
+        axes.plot(
+            100 * thresholds,
+            100 * metrics.ced(errors, thresholds=thresholds),
+            color=colour,
+            label=f"{name}: AUC {area:.1f} %, failures {failed:.1f} %",
+        )
+    axes.set(
+        xlim=(0, 100 * limit),
+        ylim=(0, 100),
+        xlabel="normalised error (%)",
+        ylabel="faces within the error (%)",
+    )
+    axes.legend(frameon=False)
+    figure.savefig(path)
+
+
+def save_convergence(
+    path: str | Path,
+    curves: Mapping[str, Mapping[int, float]],
+    *,
+    label: str = "NME, inter-ocular (%)",
+) -> None:
+    """Saves the error by the number of refinement steps.
+
+    Args:
+        path: where to; the ending (.png, .svg, .pdf) says the format.
+        curves: the name of each method with its error after each number of steps.
+        label: what the error is.
+
+    Raises:
+        ValueError: there are no curves, or one is empty.
+    """
+    _check_curves(curves)
+    figure, axes = _axes()
+    for colour, (name, curve) in zip(_colours(curves), curves.items(), strict=True):
+        steps = sorted(curve)
+        axes.plot(
+            steps,
+            [curve[step] for step in steps],
+            color=colour,
+            marker="o",
+            markersize=4,
+            label=name,
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="steps", ylabel=label)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    figure.savefig(path)
+
+
+def contact_sheet(images: Sequence[np.ndarray], *, columns: int) -> np.ndarray:
+    """The images in a grid, row by row, each in the middle of its cell.
+
+    Args:
+        images: uint8 [height, width], [height, width, 1] or [height, width, 3] each; a
+            cell has the size of the largest.
+        columns: how many stand side by side.
+
+    Returns:
+        uint8 [height, width, 3]; gaps are white.
+
+    Raises:
+        ValueError: there are no images, one is not uint8 grey or RGB, or `columns` is
+            not positive.
+    """
+    if not images or columns < 1:
+        raise ValueError(
+            f"a contact sheet needs images and columns; got {len(images)} and "
+            f"{columns}."
+        )
+    pictures = [_to_rgb(image) for image in images]
+    gap = 4
+    cell_width = max(picture.width for picture in pictures) + gap
+    cell_height = max(picture.height for picture in pictures) + gap
+    columns = min(columns, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    size = (columns * cell_width + gap, rows * cell_height + gap)
+    sheet = Image.new("RGB", size, "white")
+    for index, picture in enumerate(pictures):
+        row, column = divmod(index, columns)
+        left = column * cell_width + (gap + cell_width - picture.width) // 2
+        top = row * cell_height + (gap + cell_height - picture.height) // 2
+        sheet.paste(picture, (left, top))
+    return np.asarray(sheet)
+
+
+def _draw_face(
+    canvas: np.ndarray,
+    face: np.ndarray,
+    *,
+    markup: Markup,
+    colour: tuple[int, int, int],
+) -> None:
+    known = (np.abs(face) < _FAR).all(axis=-1)
+    if not known.any():
+        return
+    # Sizes follow the face, not the photo: a dot is about a hundredth of it across. The
+    # photo bounds them for landmarks that went astray.
+    extent = min(np.ptp(face[known], axis=0).max(), *canvas.shape[:2])
+    radius = max(1.5, 0.007 * extent)
+    for outline in markup.outlines:
+        for start, end in itertools.pairwise(outline):
+            if known[start] and known[end]:
+                _stroke(
+                    canvas,
+                    face[start],
+                    face[end],
+                    radius=max(0.4, radius / 4),
+                    colour=colour,
+                    opacity=0.8,
+                )
+    for point in face[known]:
+        _stroke(canvas, point, point, radius=radius + 0.6, colour=_RIM)
+        _stroke(canvas, point, point, radius=radius, colour=colour)
+
+
+def _draw_box(canvas: np.ndarray, corners: np.ndarray) -> None:
+    if (np.abs(corners) < _FAR).all():
+        x0, y0, x1, y1 = corners
+        loop = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)])
+        for start, end in itertools.pairwise(loop):
+            _stroke(canvas, start, end, radius=0.5, colour=BOX, opacity=0.9)
+
+
+def _stroke(
+    canvas: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    *,
+    radius: float,
+    colour: tuple[int, int, int],
+    opacity: float = 1.0,
+) -> None:
+    """Blends a line with round ends into float [height, width, 3]; a dot if no length.
+
+    Edges are smooth at any fraction of a pixel: what of a pixel is covered follows from
+    the distance of its centre.
+    """
+    height, width = canvas.shape[:2]
+    reach = radius + 1
+    low = np.maximum(np.minimum(start, end) - reach, 0).astype(int)
+    high = np.minimum(np.maximum(start, end) + reach + 1, (width, height)).astype(int)
+    if (low >= high).any():
+        return
+    y, x = np.mgrid[low[1] : high[1], low[0] : high[0]]
+    pixels = np.stack([x, y], axis=-1) - start
+    along = end - start
+    share = np.clip(pixels @ along / max(along @ along, 1e-9), 0, 1)
+    distance = np.linalg.norm(pixels - share[..., None] * along, axis=-1)
+    cover = opacity * np.clip(radius + 0.5 - distance, 0, 1)[..., None]
+    window = canvas[low[1] : high[1], low[0] : high[0]]
+    window += cover * (np.array(colour) - window)
+
+
+def _to_rgb(image: np.ndarray) -> Image.Image:
+    image = np.asarray(image)
+    if image.ndim == 3 and image.shape[-1] == 1:
+        image = image[..., 0]
+    grey_or_rgb = image.ndim == 2 or (image.ndim == 3 and image.shape[-1] == 3)
+    if image.dtype != np.uint8 or not grey_or_rgb or not image.size:
+        raise ValueError(
+            "an image must be uint8 [height, width], [height, width, 1] or "
+            f"[height, width, 3]; got {image.dtype} {image.shape}."
+        )
+    return Image.fromarray(image).convert("RGB")
+
+
+def _axes() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.grid(color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _colours(curves: Mapping) -> list[str]:
+    return [_CURVES[index % len(_CURVES)] for index in range(len(curves))]
+
+
+def _check_curves(curves: Mapping) -> None:
+    if not curves or not all(len(curve) for curve in curves.values()):
+        raise ValueError(f"expected curves with values; got {dict(curves)}.")

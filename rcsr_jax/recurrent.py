@@ -1,0 +1,72 @@
+"""Gated recurrent cells: how the memory takes in new features (section 3.1)."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+# Half of He's deviation: gates and tanh are no ReLUs, and a calm start lets the first
+# updates of five chained steps stay small.
+_init = nn.initializers.variance_scaling(0.5, "fan_in", "truncated_normal")
+
+
+class ConvGRUCell(nn.Module):
+    """A gated recurrent unit whose products are 3x3 SAME convolutions (eqs. 4 to 7).
+
+    One kernel over [memory, features] gives the paper's sum of two convolutions.
+
+    Attributes:
+        features: channels of the memory.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, hidden: Array, inputs: Array) -> Array:
+        """The next memory.
+
+        Args:
+            hidden: float [batch, height, width, features], the memory H of the last step.
+            inputs: float [batch, height, width, channels], the stacked feature maps f.
+
+        Returns:
+            float [batch, height, width, features].
+        """
+        seen = jnp.concatenate([hidden, inputs], axis=-1)
+        gates = nn.Conv(2 * self.features, (3, 3), kernel_init=_init, name="gates")(seen)
+        update, reset = jnp.split(nn.sigmoid(gates), 2, axis=-1)
+        seen = jnp.concatenate([reset * hidden, inputs], axis=-1)
+        candidate = nn.tanh(
+            nn.Conv(self.features, (3, 3), kernel_init=_init, name="candidate")(seen)
+        )
+        return (1 - update) * hidden + update * candidate
+
+
+class GRUCell(nn.Module):
+    """The traditional unit: the same equations with matrix products, on flat features.
+
+    Attributes:
+        features: length of the memory.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, hidden: Array, inputs: Array) -> Array:
+        """The next memory.
+
+        Args:
+            hidden: float [batch, features], the memory of the last step.
+            inputs: float [batch, ...], flattened behind the batch axis.
+
+        Returns:
+            float [batch, features].
+        """
+        inputs = inputs.reshape(len(inputs), -1)
+        seen = jnp.concatenate([hidden, inputs], axis=-1)
+        gates = nn.Dense(2 * self.features, kernel_init=_init, name="gates")(seen)
+        update, reset = jnp.split(nn.sigmoid(gates), 2, axis=-1)
+        seen = jnp.concatenate([reset * hidden, inputs], axis=-1)
+        candidate = nn.tanh(
+            nn.Dense(self.features, kernel_init=_init, name="candidate")(seen)
+        )
+        return (1 - update) * hidden + update * candidate

@@ -1,0 +1,230 @@
+"""One parameter update: examples, loss, gradients averaged over devices, optimiser.
+
+The state is one small pytree, passed and returned unstacked; `parallel_update` maps the
+update over all local devices with `jax.pmap`.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array, lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from rcsr_jax.config import RunConfig, TrainConfig
+from rcsr_jax.data.augment import augment
+from rcsr_jax.data.batches import faces_of_step, keys_of_step
+from rcsr_jax.losses import progressive_loss
+from rcsr_jax.metrics import interocular_distance
+from rcsr_jax.model import Params, make_step
+from rcsr_jax.refine import unroll
+
+AXIS = "data"
+
+
+class Faces(NamedTuple):
+    """The whole training set, resident on the device.
+
+    Attributes:
+        crops: uint8 [faces, side, side], cached crops.
+        points: float32 [faces, num_points, 2], in cached pixels.
+    """
+
+    crops: Array
+    points: Array
+
+
+@flax.struct.dataclass
+class TrainState:
+    """Everything that changes from update to update.
+
+    Attributes:
+        step: int32 scalar, updates done.
+        params: as learned.
+        average: exponential moving average of the parameters; what is evaluated.
+        opt_state: of the optimiser.
+    """
+
+    step: Array
+    params: Params
+    average: Params
+    opt_state: optax.OptState
+
+
+def init_state(params: Params, *, optimiser: optax.GradientTransformation) -> TrainState:
+    """The state before the first update."""
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        average=jax.tree.map(jnp.copy, params),
+        opt_state=optimiser.init(params),
+    )
+
+
+def make_optimiser(
+    config: TrainConfig, *, num_faces: int
+) -> optax.GradientTransformation:
+    """The optimiser of a run.
+
+    Args:
+        config: which, and how fast.
+        num_faces: in the training set; the paper's schedule counts epochs.
+    """
+    if config.optimiser == "sgd":
+        epoch = max(num_faces // config.batch_size, 1)
+        rate = optax.exponential_decay(
+            config.learning_rate,
+            transition_steps=config.halving_epochs * epoch,
+            decay_rate=0.5,
+            staircase=True,
+        )
+        update = optax.sgd(rate, momentum=0.9)
+    else:
+        warmup = min(config.warmup_updates, config.num_updates // 4)
+        rate = optax.warmup_cosine_decay_schedule(
+            config.learning_rate / max(warmup, 1),
+            config.learning_rate,
+            warmup_steps=warmup,
+            decay_steps=config.num_updates,
+        )
+        update = optax.adamw(
+            rate, weight_decay=config.weight_decay, mask=_decayed_leaves
+        )
+    if config.clip_norm > 0:
+        return optax.chain(optax.clip_by_global_norm(config.clip_norm), update)
+    return update
+
+
+def _decayed_leaves(params: Params) -> Any:
+    """Kernels decay; biases and the measured mean shape do not."""
+    return {
+        "network": jax.tree.map(lambda leaf: leaf.ndim > 1, params["network"]),
+        "mean_shape": False,
+    }
+
+
+def batch_loss(params: Params, crops: Array, points: Array, *, config: RunConfig):
+    """The mean loss of a batch of examples (eq. 8).
+
+    Args:
+        params: the parameters to differentiate by.
+        crops: float [batch, crop_size, crop_size], grey levels.
+        points: float [batch, num_points, 2], crop px, NaN where not annotated.
+        config: the run.
+
+    Returns:
+        float scalar.
+    """
+    step, start = make_step(params, crops, config=config.model)
+    trajectory = unroll(step, start, num_steps=config.model.num_steps)
+    markup = config.model.markup
+    mean_shape = lax.stop_gradient(params["mean_shape"])
+    return progressive_loss(
+        trajectory,
+        points,
+        markup=markup,
+        mean_eye_distance=interocular_distance(mean_shape, markup=markup),
+        kind=config.train.loss,
+        scheme=config.train.step_weights,
+    ).mean()
+
+
+def update(
+    state: TrainState,
+    places: Array,
+    faces: Faces,
+    *,
+    config: RunConfig,
+    optimiser: optax.GradientTransformation,
+    axis_name: str | None = None,
+) -> tuple[TrainState, dict[str, Array]]:
+    """The state after one update, and what there is to log.
+
+    Args:
+        state: before.
+        places: int [faces of this device], their places in the batch of this step.
+        faces: the training set.
+        config: the run.
+        optimiser: from `make_optimiser`.
+        axis_name: of the devices to average over.
+    """
+    crops, points = examples(state.step, places, faces, config=config)
+    loss, gradients = jax.value_and_grad(batch_loss)(
+        state.params, crops, points, config=config
+    )
+    if axis_name is not None:  # after differentiation: inside it would change gradients
+        loss, gradients = lax.pmean((loss, gradients), axis_name)
+    changes, opt_state = optimiser.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, changes)
+    # young averages forget faster, or they would remember the start
+    decay = jnp.minimum(config.train.ema_decay, (1 + state.step) / (10 + state.step))
+    average = optax.incremental_update(params, state.average, 1 - decay)
+    state = TrainState(state.step + 1, params, average, opt_state)
+    return state, {"loss": loss, "gradient_norm": optax.global_norm(gradients)}
+
+
+def examples(
+    step: Array, places: Array, faces: Faces, *, config: RunConfig
+) -> tuple[Array, Array]:
+    """The training examples of a step: a pure function of (seed, step, place).
+
+    Returns:
+        float [faces, crop_size, crop_size] and float [faces, num_points, 2].
+    """
+    model, train = config.model, config.train
+    chosen = faces_of_step(
+        step, seed=train.seed, num_faces=len(faces.crops), batch_size=train.batch_size
+    )[places]
+    vary = functools.partial(
+        augment,
+        config=config.augment,
+        size=model.crop_size,
+        margin=config.data.cache_margin,
+        frame_scale=model.frame_scale,
+        markup=model.markup,
+    )
+    keys = keys_of_step(step, places, seed=train.seed)
+    return jax.vmap(vary)(keys, faces.crops[chosen], faces.points[chosen])
+
+
+def parallel_update(
+    *,
+    config: RunConfig,
+    optimiser: optax.GradientTransformation,
+    devices: Sequence[jax.Device],
+) -> Callable[[TrainState, Faces], tuple[TrainState, dict[str, Array]]]:
+    """`update` over several devices, each with its share of the batch.
+
+    Raises:
+        ValueError: the batch cannot be shared out evenly.
+    """
+    batch_size = config.train.batch_size
+    if batch_size % len(devices):
+        raise ValueError(
+            f"batch_size must be a multiple of the {len(devices)} devices; got "
+            f"{batch_size}."
+        )
+    places = np.arange(batch_size, dtype=np.int32).reshape(len(devices), -1)
+    mapped = jax.pmap(
+        functools.partial(update, config=config, optimiser=optimiser, axis_name=AXIS),
+        axis_name=AXIS,
+        in_axes=(None, 0, None),
+        out_axes=(None, None),
+        devices=list(devices),
+    )
+    shared = jax.device_put(places, NamedSharding(_mesh(devices), PartitionSpec(AXIS)))
+    return lambda state, faces: mapped(state, shared, faces)
+
+
+def on_every_device(tree: Any, devices: Sequence[jax.Device]) -> Any:
+    """The arrays of a pytree, a copy on each device."""
+    return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec()))
+
+
+def _mesh(devices: Sequence[jax.Device]) -> Mesh:
+    return Mesh(np.array(devices), (AXIS,))

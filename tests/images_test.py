@@ -1,0 +1,214 @@
+"""Photos of every kind become upright uint8 RGB, or a ValueError that names the file."""
+
+import struct
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from rcsr_jax.data.images import IMAGE_SUFFIXES, image_size, load_image, save_image
+
+# A 2 x 3 picture without any symmetry.
+PICTURE = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 14
+
+
+def _saved(tmp_path, image, name="face.png", **options):
+    image.save(tmp_path / name, **options)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("name", ["face.png", "face.bmp", "a face é.PNG", "face.tif"])
+def test_a_saved_picture_loads_unchanged(tmp_path, name):
+    save_image(tmp_path / name, PICTURE)
+    loaded = load_image(tmp_path / name)
+    assert loaded.dtype == np.uint8
+    np.testing.assert_array_equal(loaded, PICTURE)
+    loaded[:] = 0  # the array is the caller's own
+
+
+def test_grey_becomes_three_equal_channels(tmp_path):
+    save_image(tmp_path / "grey.png", PICTURE[..., 0])
+    loaded = load_image(tmp_path / "grey.png")
+    np.testing.assert_array_equal(loaded, np.repeat(PICTURE[..., :1], 3, axis=2))
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "suffix", "expected"),
+    [
+        ("1", 1, "png", (255, 255, 255)),
+        ("L", 70, "png", (70, 70, 70)),
+        ("RGB", (10, 20, 30), "webp", None),
+        ("RGBA", (10, 20, 30, 255), "png", (10, 20, 30)),
+        ("RGBA", (10, 20, 30, 0), "png", (255, 255, 255)),
+        ("RGBA", (0, 100, 200, 51), "png", (204, 224, 244)),  # a fifth over white
+        ("LA", (0, 51), "png", (204, 204, 204)),
+        ("CMYK", (0, 255, 255, 0), "tif", (255, 0, 0)),
+        ("CMYK", (255, 0, 0, 0), "jpg", (0, 255, 255)),
+        ("YCbCr", (128, 128, 128), "tif", (128, 128, 128)),
+    ],
+)
+def test_colour_modes_become_rgb(tmp_path, mode, colour, suffix, expected):
+    path = _saved(tmp_path, Image.new(mode, (3, 2), colour), f"face.{suffix}")
+    loaded = load_image(path)
+    assert loaded.shape == (2, 3, 3)
+    np.testing.assert_allclose(loaded[0, 0], expected or colour, atol=3)
+
+
+def test_palettes_keep_colours_and_transparency(tmp_path):
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((1, 0), 1)
+    opaque = load_image(_saved(tmp_path, image))
+    np.testing.assert_array_equal(opaque, [[[10, 20, 30], [200, 100, 50]]])
+    clear = load_image(_saved(tmp_path, image, transparency=1))
+    np.testing.assert_array_equal(clear, [[[10, 20, 30], [255, 255, 255]]])
+
+
+@pytest.mark.parametrize(
+    ("values", "suffix", "expected"),
+    [
+        (np.array([0, 257, 32896, 65535], np.uint16), "png", [0, 1, 128, 255]),
+        (np.array([0, 257, 32896, 65535], np.uint16), "tif", [0, 1, 128, 255]),
+        (np.array([-5, 257, 32896, 65535], np.int32), "tif", [0, 1, 128, 255]),
+        (np.array([0, 100_000, 200_000, 500_000], np.int32), "tif", [0, 51, 102, 255]),
+        (np.array([0.0, 0.2, 1.0, np.nan], np.float32), "tif", [0, 51, 255, 0]),
+        (np.array([-1.0, 2.0, 200.0, np.inf], np.float32), "tif", [0, 2, 200, 0]),
+        (np.array([0.0, 257.0, 65535.0, 0.0], np.float32), "tif", [0, 1, 255, 0]),
+        (np.zeros(4, np.float32), "tif", [0, 0, 0, 0]),
+    ],
+)
+def test_deep_grey_is_scaled_not_clipped(tmp_path, values, suffix, expected):
+    path = _saved(tmp_path, Image.fromarray(values[None]), f"deep.{suffix}")
+    np.testing.assert_array_equal(load_image(path)[0, :, 1], expected)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [
+        (1, PICTURE),
+        (2, PICTURE[:, ::-1]),
+        (3, PICTURE[::-1, ::-1]),
+        (4, PICTURE[::-1]),
+        (5, PICTURE.swapaxes(0, 1)),
+        (6, np.rot90(PICTURE, -1)),
+        (7, PICTURE[::-1, ::-1].swapaxes(0, 1)),
+        (8, np.rot90(PICTURE)),
+    ],
+)
+def test_exif_orientation_is_applied(tmp_path, suffix, orientation, upright):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = _saved(tmp_path, Image.fromarray(PICTURE), f"turned.{suffix}", exif=exif)
+    np.testing.assert_array_equal(load_image(path), upright)
+    assert image_size(path) == (upright.shape[1], upright.shape[0])
+
+
+def test_deep_grey_is_turned_upright_too(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # a quarter turn clockwise
+    deep = Image.fromarray(np.array([[0, 65535]], np.uint16))
+    path = _saved(tmp_path, deep, exif=exif)
+    np.testing.assert_array_equal(load_image(path)[..., 0], [[0], [255]])
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff"])
+def test_a_broken_exif_block_is_ignored(tmp_path, exif):
+    path = _saved(tmp_path, Image.new("RGB", (3, 2), "white"), "a.jpg", exif=exif)
+    assert load_image(path).shape == (2, 3, 3)
+    assert image_size(path) == (3, 2)
+
+
+def test_an_animation_gives_its_first_frame(tmp_path):
+    frames = [Image.new("RGB", (3, 2), colour) for colour in ("red", "blue")]
+    path = _saved(
+        tmp_path, frames[0], "moving.gif", save_all=True, append_images=frames[1:]
+    )
+    np.testing.assert_array_equal(load_image(path)[0, 0], [255, 0, 0])
+
+
+def test_files_that_are_no_image_are_named(tmp_path):
+    text, empty = tmp_path / "text.png", tmp_path / "empty.jpg"
+    text.write_text("no picture at all")
+    empty.touch()
+    for path in (text, empty):
+        with pytest.raises(ValueError, match=f"{path.name}: .*not an image"):
+            load_image(path)
+    with pytest.raises(ValueError, match=r"gone\.jpg: no such image"):
+        load_image(tmp_path / "gone.jpg")
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        load_image(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "tif", "webp", "gif"])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+def test_a_file_that_is_cut_short_is_named(tmp_path, suffix, kept):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    path = tmp_path / f"short.{suffix}"
+    save_image(path, noise)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(ValueError, match=r"short\."):
+        load_image(path)
+
+
+def test_a_png_with_a_flipped_byte_is_named(tmp_path):
+    path = tmp_path / "flipped.png"
+    save_image(path, PICTURE)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") + 6] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"flipped\.png"):
+        load_image(path)
+
+
+def test_an_image_without_pixels_is_named(tmp_path):
+    path = tmp_path / "flat.bmp"
+    header = struct.pack("<2sIHHI", b"BM", 54, 0, 0, 54)
+    path.write_bytes(header + struct.pack("<IiiHHIIiiII", 40, 0, 5, 1, 24, *(0,) * 6))
+    with pytest.raises(ValueError, match=r"flat\.bmp"):
+        load_image(path)
+    with pytest.raises(ValueError, match=r"flat\.bmp"):
+        image_size(path)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("limit", [5, 2])  # Pillow warns, Pillow raises
+def test_more_pixels_than_the_limit_is_an_error(tmp_path, monkeypatch, limit):
+    path = tmp_path / "bomb.png"
+    save_image(path, PICTURE)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6)
+    assert load_image(path).shape == (2, 3, 3)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    for read in (load_image, image_size):
+        with pytest.raises(ValueError, match=rf"bomb\.png: .* larger than {limit} pix"):
+            read(path)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_limit_holds_where_warnings_are_errors(tmp_path, monkeypatch):
+    save_image(tmp_path / "bomb.png", PICTURE)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
+    with pytest.raises(ValueError, match="larger than 5 pixels"):
+        load_image(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize(
+    "image",
+    [PICTURE.astype(float), PICTURE[..., :2], PICTURE[None], np.zeros((0, 3), np.uint8)],
+)
+def test_only_8_bit_pictures_are_saved(tmp_path, image):
+    with pytest.raises(ValueError, match=r"out\.png: an image is uint8"):
+        save_image(tmp_path / "out.png", image)
+
+
+def test_where_a_picture_cannot_be_saved_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"out\.nonsense"):
+        save_image(tmp_path / "out.nonsense", PICTURE)
+    with pytest.raises(ValueError, match="no folder"):
+        save_image(tmp_path / "no folder" / "out.png", PICTURE)
+
+
+def test_suffixes_are_lower_case_and_known_to_pillow():
+    assert set(IMAGE_SUFFIXES) <= set(Image.registered_extensions())
+    assert all(suffix == suffix.lower() for suffix in IMAGE_SUFFIXES)
