@@ -15,14 +15,14 @@ from absl import app, flags, logging
 from rcsr_jax.config import PRESETS, RunConfig, preset, replace_fields
 from rcsr_jax.markup import Markup, read_markup
 
-_DEFINE = {
+_DEFINE: dict[Any, Callable[..., flags.FlagHolder]] = {
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
     str: flags.DEFINE_string,
     bool: flags.DEFINE_boolean,
 }
 
-PRESET = flags.DEFINE_enum("preset", "base", list(PRESETS), "Named run to start from.")
+_PRESET = flags.DEFINE_enum("preset", "base", list(PRESETS), "Named run to start from.")
 
 
 def define_flags(*parts: type) -> dict[str, flags.FlagHolder]:
@@ -40,15 +40,21 @@ def define_flags(*parts: type) -> dict[str, flags.FlagHolder]:
 
 
 def config_from_flags(holders: dict[str, flags.FlagHolder]) -> RunConfig:
-    """The preset with the flags that were given in place of its values.
+    """The run of --preset with the flags that were given in place of its values.
 
     Raises:
         ValueError: a value does not fit.
     """
-    changes = {
-        name: holder.value for name, holder in holders.items() if holder.value is not None
-    }
-    return replace_fields(preset(PRESET.value), {k: _read(k, v) for k, v in changes.items()})
+    return replace_fields(preset(_PRESET.value), _given(holders))
+
+
+def replace_given(part: Any, holders: dict[str, flags.FlagHolder]) -> Any:
+    """A config dataclass with the flags that were given in place of its values.
+
+    Raises:
+        ValueError: a value does not fit.
+    """
+    return dataclasses.replace(part, **_given(holders))
 
 
 def run(main: Callable[[list[str]], None]) -> None:
@@ -83,18 +89,29 @@ def no_arguments(arguments: Iterable[str]) -> None:
         raise ValueError(f"unknown arguments {' '.join(extra)}; flags begin with --.")
 
 
+def _given(holders: dict[str, flags.FlagHolder]) -> dict[str, Any]:
+    return {
+        name: _read(name, holder.value)
+        for name, holder in holders.items()
+        if holder.value is not None
+    }
+
+
 def _define(field: dataclasses.Field, kind: Any) -> flags.FlagHolder:
     shown = field.default.name if isinstance(field.default, Markup) else field.default
-    help_text = f"{field.metadata['help']} (default: {shown}, unless the preset differs)"
+    help_text = (
+        f"{field.metadata['help']} (default: {shown}, unless the preset differs)"
+    )
     if field.metadata["choices"]:
         return flags.DEFINE_enum(
             field.name, None, list(field.metadata["choices"]), help_text
         )
     if kind is Markup:
         return flags.DEFINE_string(field.name, None, f"{help_text} A JSON file.")
-    if kind in _DEFINE:
-        return _DEFINE[kind](field.name, None, help_text)
-    return flags.DEFINE_list(field.name, None, f"{help_text} With commas.")
+    define = _DEFINE.get(kind)
+    if define is None:
+        return flags.DEFINE_list(field.name, None, f"{help_text} With commas.")
+    return define(field.name, None, help_text)
 
 
 def _read(name: str, value: Any) -> Any:

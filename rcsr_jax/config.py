@@ -35,7 +35,8 @@ class ModelConfig:
     )
     patch_size: int = _setting(24, "Side of a landmark's patch, in crop pixels.")
     filters: tuple[int, int, int] = _setting(
-        (64, 32, 1), "Filters of the three SRCNN layers; the last are maps per landmark."
+        (64, 32, 1),
+        "Filters of the three SRCNN layers; the last are maps per landmark.",
     )
     cell: str = _setting("conv_gru", "Recurrent cell.", choices=("conv_gru", "gru"))
     hidden_size: int = _setting(64, "Channels (conv_gru) or units (gru) of the memory.")
@@ -48,7 +49,9 @@ class ModelConfig:
     position_gradient: bool = _setting(
         True, "Let gradients pass through the positions at which features are sampled."
     )
-    num_steps: int = _setting(5, "Recurrences in training and in fixed-step prediction.")
+    num_steps: int = _setting(
+        5, "Recurrences in training and in fixed-step prediction."
+    )
     max_steps: int = _setting(13, "Most recurrences of adaptive prediction.")
     tolerance: float = _setting(
         0.01, "Adaptive prediction stops below this shape increment, in eye distances."
@@ -103,8 +106,12 @@ class DataConfig:
     boxes: str = _setting(
         "", "CSV of face boxes (image,x0,y0,x1,y1); none: boxes from the annotation."
     )
-    split: str = _setting("train", "Part of the data set: train, test, all or a folder.")
-    validation_faces: int = _setting(200, "Faces held out of training, by whole photos.")
+    split: str = _setting(
+        "train", "Part of the data set: train, test, all or a folder."
+    )
+    validation_faces: int = _setting(
+        200, "Faces held out of training, by whole photos."
+    )
     drawn_faces: int = _setting(2000, "Drawn faces to make where data is 'drawn'.")
     cache_margin: float = _setting(
         1.5, "Side of a cached crop, in crop frames: room for jitter."
@@ -121,12 +128,16 @@ class AugmentConfig:
     """How a training face is varied, afresh at every step."""
 
     mirror: float = _setting(0.5, "Share of faces that are mirrored.")
-    rotation: float = _setting(10.0, "In-plane rotation, standard deviation in degrees.")
+    rotation: float = _setting(
+        10.0, "In-plane rotation, standard deviation in degrees."
+    )
     box_shift: float = _setting(
         0.035, "Shift of the box, standard deviation in box sides."
     )
     box_scale: float = _setting(0.06, "Log size of the box, standard deviation.")
-    wide_boxes: float = _setting(0.5, "Share of faces whose box noise is 1.5 times wider.")
+    wide_boxes: float = _setting(
+        0.5, "Share of faces whose box noise is 1.5 times wider."
+    )
     contrast: float = _setting(0.25, "Log contrast, standard deviation.")
     brightness: float = _setting(20.0, "Brightness, standard deviation in grey levels.")
     gamma: float = _setting(0.2, "Log gamma, standard deviation.")
@@ -156,7 +167,9 @@ class TrainConfig:
     halving_epochs: int = _setting(10, "Epochs after which the rate is halved (sgd).")
     weight_decay: float = _setting(1e-4, "Decoupled weight decay (adam).")
     clip_norm: float = _setting(1.0, "Largest global gradient norm; 0: not clipped.")
-    ema_decay: float = _setting(0.999, "Decay of the averaged parameters that are kept.")
+    ema_decay: float = _setting(
+        0.999, "Decay of the averaged parameters that are kept."
+    )
     loss: str = _setting(
         "l1",
         "Error of a landmark: squared (the paper), distance, or wing.",

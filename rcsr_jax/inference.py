@@ -100,21 +100,17 @@ class Predictor:
             self._predict(crops[first : first + MAX_BATCH], num_steps)
             for first in range(0, max(len(crops), 1), MAX_BATCH)
         ]
-        found = Prediction(
-            *(
-                np.concatenate([piece[field] for piece in pieces], axis=axis)
-                for field, axis in enumerate((0, 0, 0, 1))
-            )
-        )
-        trajectory = to_photo(found.trajectory, frames).astype(np.float32)
+        trajectory = np.concatenate([piece.trajectory for piece in pieces], axis=1)
+        trajectory = to_photo(trajectory, frames).astype(np.float32)
         first = to_photo(np.asarray(self.params["mean_shape"]), frames)[None]
         shapes = np.concatenate([first, trajectory]).astype(np.float32)
+        num_taken = np.concatenate([piece.num_steps for piece in pieces])
         faces = np.arange(len(crops))
-        last, before = shapes[found.num_steps, faces], shapes[found.num_steps - 1, faces]
+        last, before = shapes[num_taken, faces], shapes[num_taken - 1, faces]
         return Faces(
             points=last,
-            num_steps=found.num_steps,
-            settled=found.settled,
+            num_steps=num_taken,
+            settled=np.concatenate([piece.settled for piece in pieces]),
             trajectory=trajectory,
             spread=np.linalg.norm(last - before, axis=-1),
         )

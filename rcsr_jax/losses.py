@@ -7,7 +7,10 @@ from jax import Array
 from rcsr_jax.markup import Markup
 from rcsr_jax.metrics import interocular_distance
 
-WING_WIDTH, WING_CURVATURE = 0.10, 0.02  # in eye distances: 10 and 2 px of the wing paper
+WING_WIDTH, WING_CURVATURE = (
+    0.10,
+    0.02,
+)  # in eye distances: 10 and 2 px of the wing paper
 
 
 def step_weights(num_steps: int, *, scheme: str) -> np.ndarray:
@@ -29,9 +32,7 @@ def step_weights(num_steps: int, *, scheme: str) -> np.ndarray:
     elif scheme == "log_range":
         exponents = np.linspace(-2, 2, num_steps)
     else:
-        raise ValueError(
-            f"step weights are progressive or log_range; got {scheme!r}."
-        )
+        raise ValueError(f"step weights are progressive or log_range; got {scheme!r}.")
     weights = 10.0**exponents
     return (weights / weights.sum()).astype(np.float32)
 
@@ -71,7 +72,7 @@ def progressive_loss(
     squared = jnp.square(offsets / unit[None, :, None, None]).sum(-1)
     errors = _error(squared, kind) * annotated
     by_step = errors.sum(-1) / jnp.maximum(annotated.sum(-1), 1)  # [num_steps, batch]
-    return step_weights(len(trajectory), scheme=scheme) @ by_step
+    return jnp.asarray(step_weights(len(trajectory), scheme=scheme)) @ by_step
 
 
 def _error(squared: Array, kind: str) -> Array:

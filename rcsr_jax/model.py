@@ -8,12 +8,13 @@ shape is measured, not learned.
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import ArrayLike
 
 from rcsr_jax.config import SRCNN_BORDER, ModelConfig
 from rcsr_jax.features.srcnn import SRCNN
@@ -97,7 +98,7 @@ class RCSR(nn.Module):
         return self.step(self.scene(crops), estimate.points, estimate)
 
 
-def init_params(key: Array, *, config: ModelConfig, mean_shape: Array) -> Params:
+def init_params(key: Array, *, config: ModelConfig, mean_shape: ArrayLike) -> Params:
     """Fresh parameters.
 
     Args:
@@ -164,7 +165,8 @@ def make_step(
     )
 
     def step(estimate: Estimate) -> Estimate:
-        return network.apply(variables, scene, first.points, estimate, method="step")
+        stepped = network.apply(variables, scene, first.points, estimate, method="step")
+        return cast(Estimate, stepped)
 
     return step, first
 
@@ -247,7 +249,9 @@ def _first_face(batched: Prediction) -> Prediction:
 
 
 def _check_crops(crops: Array, config: ModelConfig) -> None:
-    shape = crops.shape[:-1] if crops.ndim == 4 and crops.shape[-1] == 1 else crops.shape
+    shape = (
+        crops.shape[:-1] if crops.ndim == 4 and crops.shape[-1] == 1 else crops.shape
+    )
     if len(shape) != 3 or shape[1:] != (config.crop_size, config.crop_size):
         raise ValueError(
             f"crops must be grey, [batch, {config.crop_size}, {config.crop_size}]; got "

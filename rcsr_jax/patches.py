@@ -51,7 +51,9 @@ def slice_patches(images: Array, points: Array, *, size: int) -> Array:
     # A window that lies wholly in the repeated edge is the same wherever it lies, so
     # windows further out are moved back to where the padding still holds them.
     border = size + 1
-    padded = jnp.pad(images, ((0, 0), (border,) * 2, (border,) * 2, (0, 0)), mode="edge")
+    padded = jnp.pad(
+        images, ((0, 0), (border,) * 2, (border,) * 2, (0, 0)), mode="edge"
+    )
     window = (size + 1, size + 1, images.shape[-1])
     last = jnp.array([width + border, height + border])
 
@@ -67,7 +69,6 @@ def slice_patches(images: Array, points: Array, *, size: int) -> Array:
         return rows[:, :-1] * (1 - x) + rows[:, 1:] * x
 
     return jax.vmap(jax.vmap(cut, (None, 0)))(padded, points.astype(images.dtype))
-
 
 
 def _check(images: Array, points: Array, size: int) -> None:

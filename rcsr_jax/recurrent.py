@@ -32,7 +32,9 @@ class ConvGRUCell(nn.Module):
             float [batch, height, width, features].
         """
         seen = jnp.concatenate([hidden, inputs], axis=-1)
-        gates = nn.Conv(2 * self.features, (3, 3), kernel_init=_init, name="gates")(seen)
+        gates = nn.Conv(2 * self.features, (3, 3), kernel_init=_init, name="gates")(
+            seen
+        )
         update, reset = jnp.split(nn.sigmoid(gates), 2, axis=-1)
         seen = jnp.concatenate([reset * hidden, inputs], axis=-1)
         candidate = nn.tanh(

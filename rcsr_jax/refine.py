@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.markup import Markup
+from rcsr_jax.metrics import interocular_distance
 
 
 class Estimate(NamedTuple):
@@ -90,9 +90,9 @@ def unroll(
         estimate = step(estimate)
         return estimate, estimate.points
 
-    return lax.scan(
-        body, start, length=num_steps, unroll=num_steps if flatten else 1
-    )[1]
+    return lax.scan(body, start, length=num_steps, unroll=num_steps if flatten else 1)[
+        1
+    ]
 
 
 def settle(

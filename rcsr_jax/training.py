@@ -295,7 +295,9 @@ def _check_same_run(workdir: Path, config: RunConfig, *, resuming: bool) -> None
     try:
         stored = from_dict(RunConfig, json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
-        raise TrainingError(f"{path} is damaged ({error}); take a new workdir.") from error
+        raise TrainingError(
+            f"{path} is damaged ({error}); take a new workdir."
+        ) from error
     changed = differences(stored, config)
     if refused := {k: v for k, v in changed.items() if k not in RESUMABLE}:
         listed = ", ".join(f"{k} ({a!r}, now {b!r})" for k, (a, b) in refused.items())
@@ -325,7 +327,9 @@ class _MetricsTable:
         rows: list[list[str]] = []
         if self._path.is_file():
             with self._path.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= upto]
+                rows = [
+                    row for row in list(csv.reader(file))[1:] if int(row[0]) <= upto
+                ]
         self.last_nme = float(rows[-1][2]) if rows else math.nan
         with self._path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([self._HEADER, *rows])

@@ -35,8 +35,8 @@ class Faces(NamedTuple):
         points: float32 [faces, num_points, 2], in cached pixels.
     """
 
-    crops: Array
-    points: Array
+    crops: Array | np.ndarray
+    points: Array | np.ndarray
 
 
 @flax.struct.dataclass
@@ -56,7 +56,9 @@ class TrainState:
     opt_state: optax.OptState
 
 
-def init_state(params: Params, *, optimiser: optax.GradientTransformation) -> TrainState:
+def init_state(
+    params: Params, *, optimiser: optax.GradientTransformation
+) -> TrainState:
     """The state before the first update."""
     return TrainState(
         step=jnp.zeros((), jnp.int32),

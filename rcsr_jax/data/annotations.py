@@ -50,9 +50,8 @@ def read_pts(path: str | Path, *, num_points: int | None = None) -> np.ndarray:
         ValueError: the file is missing, has no braces, another number of points, or
             something that is not a number.
     """
-    text = _read_text(path)
-    lines = [re.sub(r"(#|//).*", "", line).strip() for line in text.splitlines()]
-    match = re.fullmatch(r"([^{}]*)\{([^{}]*)\}\s*", "\n".join(lines))
+    text = re.sub(r"(#|//).*", "", _read_text(path))
+    match = re.fullmatch(r"([^{}]*)\{([^{}]*)\}\s*", text)
     if match is None:
         raise ValueError(
             f"{path}: the points of a .pts file stand in one pair of braces."
@@ -62,7 +61,9 @@ def read_pts(path: str | Path, *, num_points: int | None = None) -> np.ndarray:
     if declared is None:
         raise ValueError(f"{path}: no line 'n_points: NUMBER' before the braces.")
     try:
-        points = _to_points([line.split() for line in body.splitlines() if line])
+        points = _to_points(
+            [line.split() for line in body.splitlines() if line.strip()]
+        )
     except ValueError as error:
         raise ValueError(f"{path}: {error}.") from error
     if len(points) != int(declared[1]):

@@ -95,7 +95,9 @@ def cut_view(
     y = centre[1] + forward[1, 0] * dx + forward[1, 1] * dy
     crop = map_coordinates(cached.astype(jnp.float32), [y, x], order=1, mode="nearest")
 
-    backward = forward.T / jnp.square(unit * view.scale)  # a turn's inverse, flip included
+    backward = forward.T / jnp.square(
+        unit * view.scale
+    )  # a turn's inverse, flip included
     moved = (points - centre[None, :]) @ backward.T + middle
     mirrored = moved[jnp.array(markup.mirror)]
     return crop, jnp.where(view.mirrored, mirrored, moved)
@@ -133,7 +135,9 @@ def occlude(key: Array, crop: Array, *, config: AugmentConfig) -> Array:
     grid = jnp.arange(size)
     rows = jnp.abs(grid - middle[0]) < half[0]
     columns = jnp.abs(grid - middle[1]) < half[1]
-    covered = rows[:, None] & columns[None, :] & jax.random.bernoulli(use, config.occlusion)
+    covered = (
+        rows[:, None] & columns[None, :] & jax.random.bernoulli(use, config.occlusion)
+    )
     level = jax.random.uniform(grey, (2,)) * jnp.array([255.0, 40.0])
     texture = level[0] + level[1] * jax.random.normal(rough, crop.shape)
     return jnp.where(covered, jnp.clip(texture, 0, 255), crop)

@@ -9,9 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def faces_of_step(
-    step: Array, *, seed: int, num_faces: int, batch_size: int
-) -> Array:
+def faces_of_step(step: Array, *, seed: int, num_faces: int, batch_size: int) -> Array:
     """The faces of a step: each epoch is a new permutation of the data set.
 
     What is left of an epoch after its last whole batch is skipped; where there are fewer

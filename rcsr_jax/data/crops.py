@@ -124,7 +124,8 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
     borders = np.ceil(np.maximum([-low, high - region.size], 0)).astype(int) + 2
     (left, top), (right, bottom) = borders
     grey = np.pad(np.asarray(region), ((top, bottom), (left, right)), mode="edge")
-    box = (*(low + (left, top)), *(high + (left, top)))
+    offset = np.array([left, top])
+    box = (*(low + offset), *(high + offset))
     window = Image.fromarray(grey)
     cut = window.resize((size, size), Image.Resampling.BILINEAR, box=box)
     return np.asarray(cut)
@@ -250,7 +251,9 @@ def _build(folder, sources, model, data, made_from, on_progress) -> CropCache:
         dtype=np.uint8,
         shape=(len(sources), settings["size"], settings["size"]),
     )
-    points, frames, names, refused = [], [], [], []
+    names: list[str] = []
+    refused: list[Refusal] = []
+    points, frames = [], []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for done, result in enumerate(pool.map(cut, sources), start=1):
             if isinstance(result, Refusal):

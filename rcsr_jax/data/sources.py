@@ -124,7 +124,9 @@ def drawn_sources(model: ModelConfig, data: DataConfig) -> list[Source]:
             f"{model.markup.name} has {model.markup.num_points}."
         )
     if data.split not in _DRAWN_STREAMS:
-        raise ValueError(f"drawn faces have the splits train and test, not {data.split}.")
+        raise ValueError(
+            f"drawn faces have the splits train and test, not {data.split}."
+        )
     stream = _DRAWN_STREAMS[data.split]
     return [
         Source(

@@ -1,0 +1,198 @@
+"""Judges a trained model on annotated faces.
+
+rcsr-evaluate --checkpoint=DIR --data=300W --split=lfpw/testset --boxes=BOXES.csv --out=DIR
+"""
+
+import csv
+import functools
+import json
+import math
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from rcsr_jax.checkpoint import load_params
+from rcsr_jax.config import DataConfig, to_dict
+from rcsr_jax.data.crops import Source
+from rcsr_jax.data.sources import read_sources
+from rcsr_jax.evaluation import Evaluation, evaluate, metrics_of
+from rcsr_jax.inference import Predictor
+from rcsr_jax.metrics import by_region, interocular_distance, nme
+from rcsr_jax.plots import draw_overlay, save_ced, save_convergence
+from rcsr_jax.report import Picture, ReportData, write_report
+
+from . import settings
+
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, "Work folder, checkpoint or exported folder.", required=True
+)
+_OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+_GALLERY = flags.DEFINE_integer(
+    "gallery", 6, "Faces per row of the report.", lower_bound=0
+)
+_DATA = settings.define_flags(DataConfig)
+
+METHOD, BASELINE = "RCSR", "mean shape"
+
+
+def main(arguments: list[str]) -> None:
+    """Evaluates and writes metrics.json, errors.csv, ced.png, steps.png, report.html."""
+    settings.no_arguments(arguments)
+    params, config = load_params(_CHECKPOINT.value)
+    predictor = Predictor(params, config.model)
+    data = settings.replace_given(DataConfig(split="test", drawn_faces=200), _DATA)
+    sources, refused = read_sources(data.data, config.model, data)
+    with tqdm(total=len(sources), desc="faces", disable=not sys.stderr.isatty()) as bar:
+        found = evaluate(predictor, sources, on_progress=lambda *_: bar.update())
+    found = found._replace(refused=refused + found.refused)
+    if data.strict and found.refused:
+        raise ValueError(f"{found.refused[0].name}: {found.refused[0].reason}")
+    metrics = metrics_of(found, predictor=predictor)
+    out = Path(_OUT.value)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "metrics.json").write_text(
+        json.dumps(_plain(metrics), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+    )
+    errors = _errors_of(found, predictor)
+    _write_errors(out / "errors.csv", found, errors[METHOD])
+    known = {name: e[np.isfinite(e)] for name, e in errors.items()}
+    save_ced(out / "ced.png", known)
+    save_convergence(
+        out / "steps.png",
+        {METHOD: {int(k): v["nme_interocular"] for k, v in metrics["by_step"].items()}},
+    )
+    gallery = _gallery(found, {s.name: s for s in sources}, errors[METHOD], predictor)
+    regions = functools.partial(
+        by_region, truth=found.truth, markup=predictor.config.markup
+    )
+    write_report(
+        out / "report.html",
+        ReportData(
+            title=f"Landmarks of {data.data}, {data.split}",
+            num_points=predictor.config.num_points,
+            metrics={
+                METHOD: {**metrics, "by_region": regions(found.adaptive.points)},
+                BASELINE: {
+                    **metrics["mean_shape"],
+                    "by_region": regions(found.mean_shape),
+                },
+            },
+            errors=known,
+            faces=_rows(found, errors[METHOD]),
+            gallery=gallery,
+            config=to_dict(config),
+            command=shlex.join(["rcsr-evaluate", *sys.argv[1:]]),
+        ),
+    )
+    for refusal in found.refused[:10]:
+        print(f"left out {refusal.name}: {refusal.reason}", file=sys.stderr)
+    print(_table(metrics))
+    print(f"wrote {out}/metrics.json, errors.csv, ced.png, steps.png and report.html")
+
+
+def _errors_of(found: Evaluation, predictor: Predictor) -> dict[str, np.ndarray]:
+    """Inter-ocular error of each face by method, as shares."""
+    distance = interocular_distance(found.truth, markup=predictor.config.markup)
+    return {
+        METHOD: np.asarray(nme(found.adaptive.points, found.truth, distance=distance)),
+        BASELINE: np.asarray(nme(found.mean_shape, found.truth, distance=distance)),
+    }
+
+
+def _rows(found: Evaluation, errors: np.ndarray) -> list[dict[str, Any]]:
+    return [
+        {
+            "face": name,
+            "nme_interocular": round(100 * float(error), 4),
+            "num_steps": int(steps),
+            "settled": bool(settled),
+        }
+        for name, error, steps, settled in zip(
+            found.names,
+            errors,
+            found.adaptive.num_steps,
+            found.adaptive.settled,
+            strict=True,
+        )
+    ]
+
+
+def _write_errors(path: Path, found: Evaluation, errors: np.ndarray) -> None:
+    rows = _rows(found, errors)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _gallery(
+    found: Evaluation,
+    sources: dict[str, Source],
+    errors: np.ndarray,
+    predictor: Predictor,
+) -> dict[str, list[Picture]]:
+    known = np.flatnonzero(np.isfinite(errors))
+    order = known[np.argsort(errors[known])]
+    count = min(_GALLERY.value, len(order))
+    random = np.random.default_rng(0).permutation(order)[:count]
+    rows = {"Best": order[:count], "Worst": order[::-1][:count], "Random": random}
+
+    def picture(face: int) -> Picture:
+        name = found.names[face]
+        overlay = draw_overlay(
+            sources[name].load()[0],
+            found.adaptive.points[face],
+            markup=predictor.config.markup,
+            truth=found.truth[face],
+            box=found.boxes[face],
+        )
+        return Picture(f"{name}: {100 * errors[face]:.2f} %", overlay)
+
+    return {title: [picture(face) for face in faces] for title, faces in rows.items()}
+
+
+def _table(metrics: dict[str, Any]) -> str:
+    """The main numbers, a line each, for the terminal."""
+    columns = (
+        "nme_interocular",
+        "nme_interpupil",
+        "nme_box",
+        "auc_08",
+        "failure_rate_08",
+    )
+    rows = {
+        f"adaptive ({metrics['num_steps_mean']:.1f} steps)": metrics,
+        **{f"{n} steps": m for n, m in metrics["by_step"].items()},
+        BASELINE: metrics["mean_shape"],
+        **{f"adaptive, {n} points": m for n, m in metrics["subsets"].items()},
+    }
+    lines = [
+        f"{metrics['num_faces']} faces; per cent".ljust(24)
+        + " ".join(name.removeprefix("nme_").rjust(16) for name in columns)
+    ]
+    lines += [
+        name.ljust(24) + " ".join(f"{row[column]:16.2f}" for column in columns)
+        for name, row in rows.items()
+    ]
+    return "\n".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: a number that could not be measured is null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def run() -> None:
+    """The console command."""
+    settings.run(main)
+
+
+if __name__ == "__main__":
+    run()

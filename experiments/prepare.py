@@ -1,0 +1,51 @@
+"""Cuts and checks every face of a data set once; rcsr-train takes the folder as --data.
+
+rcsr-prepare --data=300W --boxes=BOXES.csv --out=DIR
+"""
+
+import csv
+import sys
+from pathlib import Path
+
+from absl import flags
+from tqdm import tqdm
+
+from rcsr_jax.config import DataConfig, ModelConfig
+from rcsr_jax.data import crops
+from rcsr_jax.data.sources import read_sources
+
+from . import settings
+
+_OUT = flags.DEFINE_string("out", None, "Folder for the crops.", required=True)
+_SETTINGS = settings.define_flags(ModelConfig, DataConfig)
+
+
+def main(arguments: list[str]) -> None:
+    """Prepares, and lists what was refused in refused.csv."""
+    settings.no_arguments(arguments)
+    config = settings.config_from_flags(_SETTINGS)
+    out = Path(_OUT.value)
+    if out.is_dir() and any(out.iterdir()) and not crops.is_cache(out):
+        raise ValueError(f"{out} holds something else; choose a new folder.")
+    sources, refused = read_sources(config.data.data, config.model, config.data)
+    with tqdm(total=len(sources), desc="faces", disable=not sys.stderr.isatty()) as bar:
+        cache = crops.open_or_build(
+            out,
+            sources,
+            model=config.model,
+            data=config.data,
+            on_progress=lambda *_: bar.update(),
+        )
+    refused += cache.refused
+    with (out / "refused.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("name", "reason"), *refused])
+    print(f"{len(cache.names)} faces in {out}, {len(refused)} refused")
+
+
+def run() -> None:
+    """The console command."""
+    settings.run(main)
+
+
+if __name__ == "__main__":
+    run()
