@@ -44,7 +44,6 @@ def test_grey_becomes_three_equal_channels(tmp_path):
         ("LA", (0, 51), "png", (204, 204, 204)),
         ("CMYK", (0, 255, 255, 0), "tif", (255, 0, 0)),
         ("CMYK", (255, 0, 0, 0), "jpg", (0, 255, 255)),
-        ("YCbCr", (128, 128, 128), "tif", (128, 128, 128)),
     ],
 )
 def test_colour_modes_become_rgb(tmp_path, mode, colour, suffix, expected):

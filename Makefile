@@ -1,0 +1,42 @@
+# make demo   train, evaluate and use a small model on drawn faces; see out/demo
+# make test   the test suite
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := out/demo
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	rm -rf $(DEMO)
+	$(BIN)/rcsr-train --data=drawn --preset=demo --workdir=$(DEMO)/run
+	$(BIN)/rcsr-evaluate --checkpoint=$(DEMO)/run --data=drawn --split=test \
+		--out=$(DEMO)/evaluation
+	$(BIN)/rcsr-export --checkpoint=$(DEMO)/run --out=$(DEMO)/model
+	$(BIN)/rcsr-draw --num_faces=4 --out=$(DEMO)/photos
+	$(BIN)/rcsr-predict --checkpoint=$(DEMO)/model --boxes=$(DEMO)/photos/boxes.csv \
+		--out=$(DEMO)/landmarks $(DEMO)/photos/*.png
+
+test: .venv/installed-test
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv out build dist *.egg-info
+
+.venv/installed: setup.cfg setup.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -e .
+	touch $@
+
+.venv/installed-test: .venv/installed
+	$(BIN)/pip install --quiet -e ".[test]"
+	touch $@
+
+.venv/installed-dev: .venv/installed-test
+	$(BIN)/pip install --quiet -e ".[dev]"
+	touch $@

@@ -1,0 +1,47 @@
+"""Writes drawn faces as a data set in the layout of 300-W: pictures, .pts and boxes.
+
+rcsr-draw --num_faces=100 --out=DIR
+"""
+
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from rcsr_jax.data.annotations import write_boxes, write_pts
+from rcsr_jax.data.drawn import draw_face
+from rcsr_jax.data.faces import detector_like_box
+from rcsr_jax.data.images import save_image
+
+from . import settings
+
+_OUT = flags.DEFINE_string("out", None, "Folder for the faces.", required=True)
+_NUM_FACES = flags.DEFINE_integer("num_faces", 16, "How many.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 2, "Which faces.", lower_bound=0)
+_SIZE = flags.DEFINE_integer("size", 320, "Side of a picture, in pixels.")
+
+
+def main(arguments: list[str]) -> None:
+    """Draws."""
+    settings.no_arguments(arguments)
+    out = Path(_OUT.value)
+    out.mkdir(parents=True, exist_ok=True)
+    boxes = {}
+    for index in range(_NUM_FACES.value):
+        face = draw_face(_SEED.value, index, size=_SIZE.value)
+        name = f"face_{index:04d}"
+        save_image(out / f"{name}.png", face.image)
+        write_pts(out / f"{name}.pts", face.points)
+        generator = np.random.default_rng([_SEED.value, index, 1])
+        boxes[f"{name}.png"] = detector_like_box(face.box, generator=generator)[None]
+    write_boxes(out / "boxes.csv", boxes)
+    print(f"wrote {len(boxes)} faces with their .pts and boxes.csv to {out}")
+
+
+def run() -> None:
+    """The console command."""
+    settings.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,185 @@
+"""Presets, JSON round trips, changes by name and every refusal of a config."""
+
+import dataclasses
+import json
+
+import pytest
+
+from rcsr_jax import config as configs
+from rcsr_jax.config import (
+    PRESETS,
+    AugmentConfig,
+    DataConfig,
+    ModelConfig,
+    RunConfig,
+    TrainConfig,
+    differences,
+    from_dict,
+    preset,
+    replace_fields,
+    to_dict,
+)
+from rcsr_jax.markup import FACE_49, Markup
+
+TWO = Markup(name="two", mirror=(1, 0), eye_corners=(0, 1), eyes=((0,), (1,)))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_valid_hashable_and_survive_json(name):
+    run = preset(name)
+    assert hash(run) == hash(preset(name))
+    back = from_dict(RunConfig, json.loads(json.dumps(to_dict(run))))
+    assert back == run
+    assert isinstance(back.model.filters, tuple)
+    assert isinstance(back.model.markup, Markup)
+
+
+def test_base_is_the_defaults_and_the_presets_differ():
+    assert preset("base") == RunConfig()
+    assert len({preset(name) for name in PRESETS}) == len(PRESETS)
+
+
+def test_paper_preset_is_what_was_published():
+    run = preset("paper")
+    assert run.model.sampling == "patches"
+    assert run.model.patch_size == 30
+    assert run.model.map_size == 18
+    assert run.model.filters == (64, 32, 1)
+    assert run.model.cell == "conv_gru"
+    assert run.model.increment == "whole"
+    assert run.model.num_points == 68
+    assert run.model.tolerance == 0.01
+    assert run.model.max_steps == 13
+    assert run.model.increment_norm == "shape"
+    assert run.train.optimiser == "sgd"
+    assert run.train.learning_rate == 0.01
+    assert run.train.halving_epochs == 10
+    assert run.train.batch_size == 204
+    assert run.train.loss == "l2"
+    assert run.train.step_weights == "progressive"
+    # 400 epochs of the 3,148 training faces, mirrored and jittered to six of each
+    assert run.train.num_updates == 400 * 3148 * 6 // 204
+    light = (run.augment.contrast, run.augment.brightness, run.augment.gamma)
+    assert (*light, run.augment.noise, run.augment.occlusion) == (0, 0, 0, 0, 0)
+
+
+def test_own_markups_survive_json():
+    for markup in (TWO, FACE_49):
+        config = ModelConfig(markup=markup)
+        back = from_dict(ModelConfig, json.loads(json.dumps(to_dict(config))))
+        assert back == config
+        assert back.num_points == markup.num_points
+
+
+def test_missing_fields_take_defaults_and_whole_numbers_become_floats():
+    config = from_dict(ModelConfig, {"crop_size": 64, "tolerance": 0})
+    assert config == ModelConfig(crop_size=64, tolerance=0.0)
+    assert isinstance(config.tolerance, float)
+
+
+def test_replace_fields_finds_the_part():
+    run = replace_fields(
+        RunConfig(), {"crop_size": 64, "seed": 7, "split": "all", "mirror": 0.0}
+    )
+    assert run.model == ModelConfig(crop_size=64)
+    assert run.train == TrainConfig(seed=7)
+    assert run.data == DataConfig(split="all")
+    assert run.augment == AugmentConfig(mirror=0.0)
+
+
+def test_setting_names_are_unique_over_the_parts():
+    names = [
+        field.name
+        for part in dataclasses.fields(RunConfig)
+        for field in dataclasses.fields(part.default_factory)
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_every_setting_has_a_help_text():
+    for kind in (ModelConfig, DataConfig, AugmentConfig, TrainConfig):
+        for field in dataclasses.fields(kind):
+            assert field.metadata["help"].endswith("."), field.name
+
+
+def test_differences_name_what_changed():
+    changed = replace_fields(RunConfig(), {"seed": 7, "patch_size": 20})
+    assert differences(RunConfig(), RunConfig()) == {}
+    assert differences(RunConfig(), changed) == {"seed": (0, 7), "patch_size": (24, 20)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "message"),
+    [
+        (ModelConfig, {"sampling": "pixels"}, "sampling must be one of planes, patch"),
+        (ModelConfig, {"cell": "lstm"}, "cell must be one of conv_gru, gru"),
+        (ModelConfig, {"increment": "half"}, "increment must be one of whole, step"),
+        (ModelConfig, {"increment_norm": "l0"}, "increment_norm must be one of"),
+        (ModelConfig, {"crop_size": 0}, "crop_size must be at least 1; got 0"),
+        (ModelConfig, {"hidden_size": 0}, "hidden_size must be at least 1"),
+        (ModelConfig, {"num_steps": 0}, "num_steps must be at least 1"),
+        (ModelConfig, {"max_steps": -1}, "max_steps must be at least 1; got -1"),
+        (ModelConfig, {"filters": (4, 3)}, "filters must be three counts"),
+        (ModelConfig, {"filters": ()}, "filters must be three counts"),
+        (ModelConfig, {"filters": (4, 0, 1)}, "filters must be three counts"),
+        (ModelConfig, {"patch_size": 12}, "patch_size must be above 12, .* got 12"),
+        (ModelConfig, {"patch_size": 97}, "fit into the crop of 96 pixels; got 97"),
+        (ModelConfig, {"frame_scale": 0.0}, "frame_scale must be positive; got 0.0"),
+        (ModelConfig, {"frame_scale": float("nan")}, "frame_scale must be positive"),
+        (DataConfig, {"validation_faces": -1}, "validation_faces must be at least 0"),
+        (DataConfig, {"drawn_faces": 0}, "drawn_faces must be at least 1"),
+        (DataConfig, {"cache_margin": 0.9}, "cache_margin must be at least 1; got 0.9"),
+        (AugmentConfig, {"rotation": -1.0}, "rotation must be at least 0; got -1.0"),
+        (AugmentConfig, {"occlusion": float("nan")}, "occlusion must be at least 0"),
+        (TrainConfig, {"optimiser": "lbfgs"}, "optimiser must be one of adam, sgd"),
+        (TrainConfig, {"loss": "l3"}, "loss must be one of l2, l1, wing"),
+        (TrainConfig, {"step_weights": "flat"}, "step_weights must be one of"),
+        (TrainConfig, {"num_updates": 0}, "num_updates must be at least 1"),
+        (TrainConfig, {"batch_size": 0}, "batch_size must be at least 1"),
+        (TrainConfig, {"eval_every": 0}, "eval_every must be at least 1"),
+        (TrainConfig, {"warmup_updates": -1}, "warmup_updates must be at least 0"),
+        (TrainConfig, {"clip_norm": -1.0}, "clip_norm must be at least 0"),
+        (TrainConfig, {"max_seconds": -1.0}, "max_seconds must be at least 0"),
+        (TrainConfig, {"seed": -1}, "seed must be at least 0"),
+        (TrainConfig, {"learning_rate": 0.0}, "learning_rate must be positive"),
+        (TrainConfig, {"ema_decay": 1.0}, r"ema_decay in \[0, 1\)"),
+    ],
+)
+def test_impossible_settings_are_refused(kind, fields, message):
+    with pytest.raises(ValueError, match=message):
+        kind(**fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "message"),
+    [
+        (RunConfig, {"optimizer": {}}, "RunConfig has no field optimizer"),
+        (RunConfig, {"model": {"patch": 3}}, "ModelConfig has no field patch"),
+        (RunConfig, {"model": 5}, "model must be"),
+        (RunConfig, {"model": {"markup": {"name": "x"}}}, "markup"),
+        (ModelConfig, {"crop_size": "96"}, "crop_size must be int; got '96'"),
+        (ModelConfig, {"crop_size": 96.5}, "crop_size must be int; got 96.5"),
+        (ModelConfig, {"crop_size": True}, "crop_size must be int; got True"),
+        (ModelConfig, {"tolerance": True}, "tolerance must be float; got True"),
+        (ModelConfig, {"tolerance": None}, "tolerance must be float; got None"),
+        (ModelConfig, {"position_gradient": 1}, "position_gradient must be bool"),
+        (ModelConfig, {"filters": 64}, "filters must be"),
+        (ModelConfig, {"filters": "abc"}, "filters must be"),
+        (ModelConfig, {"filters": [64, 32.5, 1]}, "filters must be"),
+        (TrainConfig, {"loss": 2}, "loss must be str; got 2"),
+    ],
+)
+def test_json_that_does_not_fit_is_refused(kind, fields, message):
+    with pytest.raises(ValueError, match=message):
+        from_dict(kind, fields)
+
+
+def test_unknown_presets_and_settings_are_refused():
+    with pytest.raises(ValueError, match="one of base, fast, .* got 'huge'"):
+        preset("huge")
+    with pytest.raises(ValueError, match="no setting is called learning"):
+        replace_fields(RunConfig(), {"learning": 1})
+
+
+def test_the_border_is_what_three_convolutions_take_off():
+    assert configs.SRCNN_BORDER == (9 - 1) + (1 - 1) + (5 - 1)

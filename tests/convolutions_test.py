@@ -1,0 +1,121 @@
+"""Every form of the convolution against SciPy in float64 and against `lax`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+from scipy import signal
+
+from rcsr_jax.convolutions import convolve, reference
+
+KERNELS = {
+    "one by one": (1, 1, 3, 4),
+    "from one channel": (5, 3, 1, 6),
+    "from one to one": (3, 3, 1, 1),
+    "to one channel": (5, 3, 6, 1),
+    "to few channels": (3, 5, 5, 3),
+    "many to many": (3, 2, 5, 7),
+}
+
+
+@pytest.fixture(params=KERNELS.values(), ids=KERNELS.keys())
+def case(request, generator):
+    kernel = generator.normal(size=request.param)
+    images = generator.normal(size=(2, 8, 7, request.param[2]))
+    return np.float32(images), np.float32(kernel)
+
+
+def _scipy(images, kernel):
+    images, kernel = np.float64(images), np.float64(kernel)
+    return np.stack(
+        [
+            np.stack(
+                [
+                    sum(
+                        signal.correlate2d(
+                            image[..., c], kernel[..., c, f], mode="valid"
+                        )
+                        for c in range(kernel.shape[2])
+                    )
+                    for f in range(kernel.shape[3])
+                ],
+                -1,
+            )
+            for image in images
+        ]
+    )
+
+
+def test_values_are_those_of_scipy(case):
+    expected = _scipy(*case)
+    np.testing.assert_allclose(convolve(*case), expected, atol=1e-4)
+    np.testing.assert_allclose(jax.jit(convolve)(*case), expected, atol=1e-4)
+    np.testing.assert_allclose(reference(*case), expected, atol=1e-4)
+
+
+def test_gradients_are_those_of_the_reference(case, generator):
+    cotangent = np.float32(generator.normal(size=reference(*case).shape))
+
+    def gradients(form):
+        return jax.jit(lambda *args: jax.vjp(form, *args)[1](cotangent))(*case)
+
+    for ours, theirs in zip(gradients(convolve), gradients(reference), strict=True):
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+def test_kernel_gradient_by_loops(case, generator):
+    images, kernel = case
+    cotangent = generator.normal(size=reference(*case).shape)
+    expected = np.zeros(kernel.shape)
+    height, width = cotangent.shape[1:3]
+    for top in range(kernel.shape[0]):
+        for left in range(kernel.shape[1]):
+            seen = images[:, top : top + height, left : left + width]
+            expected[top, left] = np.einsum(
+                "bhwc,bhwf->cf", np.float64(seen), cotangent
+            )
+    _, pullback = jax.vjp(convolve, images, kernel)
+    np.testing.assert_allclose(
+        pullback(jnp.float32(cotangent))[1], expected, atol=2e-4
+    )
+
+
+def test_gradients_equal_finite_differences(case):
+    with jax.enable_x64(True):
+        arrays = [jnp.asarray(np.float64(array)) for array in case]
+        check_grads(convolve, arrays, order=1, modes=["rev"])
+
+
+@pytest.mark.parametrize("name", ["from one channel", "to one channel", "one by one"])
+def test_the_gradient_on_a_cpu_is_without_convolutions(name):
+    kernel = jnp.zeros(KERNELS[name])
+    images = jnp.zeros((2, 8, 7, kernel.shape[2]))
+
+    def count(form):
+        def backward(images, kernel):
+            out, pullback = jax.vjp(form, images, kernel)
+            return pullback(jnp.ones_like(out))
+
+        text = jax.jit(backward).trace(images, kernel).lower(
+            lowering_platforms=("cpu",)
+        )
+        return text.as_text().count("stablehlo.convolution")
+
+    assert jax.default_backend() == "cpu"
+    assert count(convolve) == 0
+    assert count(reference) >= 2
+
+
+def test_vmap_over_kernels_gives_each(generator):
+    for shape in [(3, 3, 1, 6), (3, 3, 6, 1)]:
+        images = np.float32(generator.normal(size=(2, 6, 6, shape[2])))
+        kernels = np.float32(generator.normal(size=(3, *shape)))
+
+        def loss(kernel, images=images):
+            return jnp.square(convolve(images, kernel)).sum()
+
+        gradients = jax.vmap(jax.grad(loss))(kernels)
+        for kernel, gradient in zip(kernels, gradients, strict=True):
+            np.testing.assert_allclose(gradient, jax.grad(loss)(kernel), rtol=1e-3)

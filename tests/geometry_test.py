@@ -1,0 +1,131 @@
+"""Frames worked out by hand, inverses, mean shapes and mirrors."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rcsr_jax import geometry
+from rcsr_jax.geometry import Frame
+from rcsr_jax.markup import FACE_68, Markup
+
+NAN = float("nan")
+THREE = Markup(name="three", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
+
+
+def test_frame_around_a_square_box_by_hand():
+    # 19 px wide, so a frame of 28.5 px in 96 samples, its middle (47.5) at 19.5
+    box = np.array([10, 10, 29, 29])
+    frame = geometry.frame_of_box(box, frame_scale=1.5, size=96)
+    assert frame.scale == pytest.approx(28.5 / 96)
+    np.testing.assert_allclose(frame.corner, 19.5 - 47.5 * 28.5 / 96)
+    crop = geometry.to_crop(np.array([[19.5, 19.5], [10.0, 29.0]]), frame)
+    half_box = 9.5 * 96 / 28.5
+    np.testing.assert_allclose(
+        crop, [[47.5, 47.5], [47.5 - half_box, 47.5 + half_box]], rtol=1e-12
+    )
+
+
+def test_frame_of_a_long_box_takes_the_mean_side_on_both_axes():
+    # sides 20 and 40: mean 30, twice that is 60 px in 30 samples, 2 px each
+    frame = geometry.frame_of_box(np.array([0, 0, 20, 40]), frame_scale=2.0, size=30)
+    assert frame.scale == pytest.approx(2.0)
+    np.testing.assert_allclose(frame.corner, [10 - 2 * 14.5, 20 - 2 * 14.5])
+
+
+def test_whole_image_at_unit_scale_keeps_pixel_centres():
+    # an image of 8 px spans -0.5 to 7.5
+    box = np.array([-0.5, -0.5, 7.5, 7.5])
+    frame = geometry.frame_of_box(box, frame_scale=1.0, size=8)
+    np.testing.assert_allclose(frame.corner, [0.0, 0.0], atol=1e-12)
+    assert frame.scale == pytest.approx(1.0)
+
+
+def test_frames_keep_the_leading_shape(generator):
+    corner = generator.uniform(0, 50, (2, 3, 2))
+    boxes = np.concatenate([corner, corner + generator.uniform(5, 30, (2, 3, 2))], -1)
+    frames = geometry.frame_of_box(boxes, frame_scale=1.4, size=64)
+    assert frames.corner.shape == (2, 3, 2)
+    assert frames.scale.shape == (2, 3)
+    one = geometry.frame_of_box(boxes[1, 2], frame_scale=1.4, size=64)
+    np.testing.assert_allclose(frames.corner[1, 2], one.corner)
+    np.testing.assert_allclose(frames.scale[1, 2], one.scale)
+
+
+@pytest.mark.parametrize("lead", [(), (4,), (2, 3)])
+def test_crop_and_photo_are_inverse(generator, lead):
+    frame = Frame(
+        generator.normal(0, 50, (*lead, 2)), generator.uniform(0.2, 4, lead or None)
+    )
+    frame = Frame(frame.corner, np.asarray(frame.scale))
+    points = generator.normal(0, 100, (*lead, 5, 2))
+    back = geometry.to_photo(geometry.to_crop(points, frame), frame)
+    np.testing.assert_allclose(back, points, rtol=1e-10, atol=1e-10)
+
+
+def test_frames_of_jax_arrays_work_under_jit(generator):
+    frame = Frame(np.array([[3.0, 5.0], [1.0, 2.0]]), np.array([2.0, 0.5]))
+    points = generator.normal(0, 9, (2, 4, 2))
+    expected = geometry.to_photo(points, frame)
+    there = jax.jit(geometry.to_photo)(jnp.asarray(points), frame)
+    np.testing.assert_allclose(there, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_box_of_landmarks_ignores_missing_ones():
+    points = np.array([[[3, 9], [NAN, NAN], [7, 4]], [[0, 0], [1, 1], [-2, 5]]])
+    boxes = geometry.box_of(points)
+    assert boxes.dtype == np.float32
+    np.testing.assert_array_equal(boxes, [[3, 4, 7, 9], [-2, 0, 1, 5]])
+
+
+def test_mean_shape_is_over_the_faces_that_have_a_landmark():
+    shapes = np.array(
+        [
+            [[0, 0], [10, 2], [NAN, NAN]],
+            [[2, 4], [NAN, NAN], [5, 5]],
+            [[4, 2], [20, 4], [NAN, NAN]],
+        ]
+    )
+    mean = geometry.mean_shape(shapes)
+    assert mean.dtype == np.float32
+    np.testing.assert_allclose(mean, [[2, 2], [15, 3], [5, 5]])
+
+
+def test_mean_shape_names_landmarks_that_nobody_has():
+    shapes = np.ones((2, 3, 2))
+    shapes[:, 1, 0] = NAN
+    with pytest.raises(ValueError, match=r"2 faces .* landmarks \[1\]"):
+        geometry.mean_shape(shapes)
+    with pytest.raises(ValueError, match="0 faces"):
+        geometry.mean_shape(np.ones((0, 3, 2)))
+
+
+def test_mirror_by_hand():
+    # 10 px wide: column 0 becomes column 9; landmarks 0 and 1 swap their roles
+    points = np.array([[2.0, 3.0], [6.0, 4.0], [5.0, 8.0]])
+    mirrored = geometry.mirror_points(points, width=10, markup=THREE)
+    np.testing.assert_allclose(mirrored, [[3, 4], [7, 3], [4, 8]])
+
+
+@pytest.mark.parametrize("kind", [np.asarray, jnp.asarray])
+def test_mirroring_twice_changes_nothing(generator, kind):
+    points = kind(generator.uniform(0, 96, (2, 3, 68, 2)).astype(np.float32))
+    once = geometry.mirror_points(points, width=96, markup=FACE_68)
+    assert isinstance(once, type(points))
+    twice = geometry.mirror_points(once, width=96, markup=FACE_68)
+    np.testing.assert_allclose(twice, points, atol=1e-4)
+
+
+def test_mirrored_landmarks_follow_the_pixels():
+    image = np.zeros((6, 9))
+    points = np.array([[1, 2], [7, 3], [4, 5]])
+    image[points[:, 1], points[:, 0]] = [1, 2, 3]
+    x, y = geometry.mirror_points(points, width=9, markup=THREE).T
+    np.testing.assert_array_equal(np.fliplr(image)[y, x], [2, 1, 3])
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"three has 3 points .* \(4, 2\)"):
+        geometry.mirror_points(np.zeros((4, 2)), width=9, markup=THREE)
+    with pytest.raises(ValueError, match=r"x0, y0, x1, y1.* \(2, 3\)"):
+        geometry.frame_of_box(np.zeros((2, 3)), frame_scale=1.5, size=96)
