@@ -103,15 +103,19 @@ def _as_json(path: Path, boxes: np.ndarray, faces: Faces) -> dict[str, Any]:
         "image": path.name,
         "faces": [
             {
-                "box": np.round(box, 3).tolist(),
-                "points": np.round(faces.points[face], 3).tolist(),
-                "spread": np.round(faces.spread[face], 3).tolist(),
+                "box": _rounded(box),
+                "points": _rounded(faces.points[face]),
+                "spread": _rounded(faces.spread[face]),
                 "num_steps": int(faces.num_steps[face]),
                 "settled": bool(faces.settled[face]),
             }
-            for face, box in enumerate(boxes.astype(np.float64))
+            for face, box in enumerate(boxes)
         ],
     }
+
+
+def _rounded(values: np.ndarray) -> list:
+    return np.asarray(values, np.float64).round(3).tolist()
 
 
 def _output_names(images: list[Path]) -> dict[Path, str]:

@@ -180,6 +180,11 @@ class TrainConfig:
         "Weights of the steps: 10^(t/T) of section 3.1.1, or 10^linspace(-2, 2) of 4.4.",
         choices=("progressive", "log_range"),
     )
+    calibrate: bool = _setting(
+        True,
+        "Measure the tolerance of adaptive prediction on fresh replicates of training "
+        "faces at each checkpoint, instead of taking it as given.",
+    )
     eval_every: int = _setting(250, "Updates between two validations and checkpoints.")
     max_seconds: float = _setting(
         0.0, "Stop cleanly, with a checkpoint, after this many seconds; 0: no limit."
@@ -297,6 +302,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "weight_decay": 0.0,
         "clip_norm": 0.0,
         "ema_decay": 0.0,
+        "calibrate": False,
         "loss": "l2",
         # 200 epochs of 3,148 faces, mirrored and three times jittered, and 200 more on
         # fresh replicates: 2 * 200 * 3148 * 6 / 204

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from rcsr_jax.markup import Markup
@@ -49,7 +50,11 @@ Step = Callable[[Estimate], Estimate]
 
 
 def increment_size(
-    new: Array, old: Array, *, markup: Markup, norm: str = "shape"
+    new: Array | np.ndarray,
+    old: Array | np.ndarray,
+    *,
+    markup: Markup,
+    norm: str = "shape",
 ) -> Array:
     """How far a shape moved, in eye distances of the shape it moved to (section 4.3).
 

@@ -77,9 +77,7 @@ def test_kernel_gradient_by_loops(case, generator):
                 "bhwc,bhwf->cf", np.float64(seen), cotangent
             )
     _, pullback = jax.vjp(convolve, images, kernel)
-    np.testing.assert_allclose(
-        pullback(jnp.float32(cotangent))[1], expected, atol=2e-4
-    )
+    np.testing.assert_allclose(pullback(jnp.float32(cotangent))[1], expected, atol=2e-4)
 
 
 def test_gradients_equal_finite_differences(case):
@@ -98,8 +96,8 @@ def test_the_gradient_on_a_cpu_is_without_convolutions(name):
             out, pullback = jax.vjp(form, images, kernel)
             return pullback(jnp.ones_like(out))
 
-        text = jax.jit(backward).trace(images, kernel).lower(
-            lowering_platforms=("cpu",)
+        text = (
+            jax.jit(backward).trace(images, kernel).lower(lowering_platforms=("cpu",))
         )
         return text.as_text().count("stablehlo.convolution")
 

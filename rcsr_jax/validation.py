@@ -1,0 +1,109 @@
+"""How a run is judged while it goes on: held-out faces, and where to stop.
+
+Validation looks at cached crops through straight views, as prediction would see them.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rcsr_jax import updates
+from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
+from rcsr_jax.data.augment import STRAIGHT, cut_view
+from rcsr_jax.data.crops import CropCache
+from rcsr_jax.metrics import interocular_distance, nme
+from rcsr_jax.model import Params, predict
+from rcsr_jax.stopping import calibrate_tolerance
+
+_BATCH = 64
+_REPLICATES = 256  # fresh training examples that the stopping rule is measured on
+
+_cut_examples = jax.jit(updates.examples, static_argnames="config")
+
+
+class Judge:
+    """Validation: the error of parameters on faces that are not trained on."""
+
+    def __init__(self, validation: CropCache, config: RunConfig):
+        self._model = config.model
+        cut = jax.jit(_cut_straight, static_argnames=("model", "data"))
+        self._crops = np.concatenate(
+            [
+                np.asarray(cut(c, p, model=config.model, data=config.data)[0])
+                for c, p in _chunks(validation.crops, validation.points)
+            ]
+        )
+        self.points = points_in_crops(validation, config.model, config.data)
+
+    def nme(self, params: Params) -> float:
+        """Inter-ocular error after the trained number of steps, percent."""
+        params = jax.device_get(params)
+        found = []
+        for (crops,) in _chunks(self._crops):
+            missing = _BATCH - len(crops)  # one shape, one compilation
+            padded = np.pad(crops, ((0, missing), (0, 0), (0, 0)), mode="edge")
+            points = predict(params, padded, config=self._model).points
+            found.append(np.asarray(points)[: len(crops)])
+        return self.error(np.concatenate(found))
+
+    def error(self, points: np.ndarray) -> float:
+        distance = interocular_distance(self.points, markup=self._model.markup)
+        errors = np.asarray(nme(points, self.points, distance=distance))
+        return float(100 * np.mean(errors[np.isfinite(errors)]))
+
+
+def _chunks(*arrays):
+    for start in range(0, len(arrays[0]), _BATCH):
+        yield tuple(array[start : start + _BATCH] for array in arrays)
+
+
+def _cut_straight(crops, points, *, model: ModelConfig, data: DataConfig):
+    def cut(crop, shape):
+        return cut_view(
+            crop,
+            shape,
+            STRAIGHT,
+            size=model.crop_size,
+            margin=data.cache_margin,
+            markup=model.markup,
+        )
+
+    return jax.vmap(cut)(crops, points)
+
+
+def points_in_crops(
+    cache: CropCache, model: ModelConfig, data: DataConfig
+) -> np.ndarray:
+    """The landmarks of cached faces in plain crops: [faces, num_points, 2], crop px."""
+    side = cache.crops.shape[1]
+    unit = side / (data.cache_margin * model.crop_size)
+    centred = np.asarray(cache.points) - (side - 1) / 2
+    return centred / unit + (model.crop_size - 1) / 2
+
+
+def measured_tolerance(
+    state: updates.TrainState, faces: updates.Faces, *, config: RunConfig
+) -> float:
+    """The tolerance of adaptive prediction, measured on replicates of training faces.
+
+    Args:
+        state: whose averaged parameters predict.
+        faces: the training set.
+        config: the run. The replicates are those of steps behind its last one, which no
+            update has seen.
+    """
+    model, size = config.model, config.train.batch_size
+    params = jax.device_get(state.average)
+    paths, truths = [], []
+    for number in range(-(-_REPLICATES // size)):
+        unseen = jnp.asarray(config.train.num_updates + number, jnp.int32)
+        crops, points = _cut_examples(unseen, jnp.arange(size), faces, config=config)
+        crops, points = jax.device_get((crops, points))
+        found = predict(params, crops, config=model, num_steps=model.max_steps)
+        paths.append(np.asarray(found.trajectory))
+        truths.append(points)
+    trajectory, truth = np.concatenate(paths, axis=1), np.concatenate(truths)
+    start = np.broadcast_to(params["mean_shape"], truth.shape)
+    return calibrate_tolerance(
+        trajectory, start, truth, markup=model.markup, norm=model.increment_norm
+    )
