@@ -65,7 +65,7 @@ class ModelConfig:
     def __post_init__(self):
         _check_choices(self)
         _check_at_least(self, 1, "crop_size", "hidden_size", "num_steps", "max_steps")
-        if min(self.filters) < 1 or len(self.filters) != 3:
+        if len(self.filters) != 3 or min(self.filters) < 1:
             raise ValueError(f"filters must be three counts; got {self.filters}.")
         if not self.map_size > 0:
             raise ValueError(
@@ -236,9 +236,13 @@ def from_dict(kind: type, fields: Mapping[str, Any]) -> Any:
 
 def _value(kind: Any, name: str, value: Any) -> Any:
     if dataclasses.is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{name} must be an object of settings; got {value!r}.")
         return from_dict(typing.cast(type, kind), value)
     if isinstance(kind, types.GenericAlias):
-        return tuple(value)
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{name} must be a list; got {value!r}.")
+        return tuple(_value(typing.get_args(kind)[0], name, item) for item in value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

@@ -70,8 +70,8 @@ def progressive_loss(
     # masked before the norm: its gradient at NaN would be NaN even behind a mask
     offsets = jnp.where(annotated[None, ..., None], trajectory - truth[None], 0.0)
     squared = jnp.square(offsets / unit[None, :, None, None]).sum(-1)
-    errors = _error(squared, kind) * annotated
-    by_step = errors.sum(-1) / jnp.maximum(annotated.sum(-1), 1)  # [num_steps, batch]
+    errors = _error(squared, kind) * annotated[None]
+    by_step = errors.sum(-1) / jnp.maximum(annotated.sum(-1), 1)[None]  # [num_steps, batch]
     return jnp.asarray(step_weights(len(trajectory), scheme=scheme)) @ by_step
 
 
@@ -83,6 +83,6 @@ def _error(squared: Array, kind: str) -> Array:
         return distance
     if kind == "wing":
         near = WING_WIDTH * jnp.log1p(distance / WING_CURVATURE)
-        edge = WING_WIDTH - WING_WIDTH * np.log1p(WING_WIDTH / WING_CURVATURE)
+        edge = WING_WIDTH * np.log1p(WING_WIDTH / WING_CURVATURE) - WING_WIDTH
         return jnp.where(distance < WING_WIDTH, near, distance + edge)
     raise ValueError(f"loss must be l2, l1 or wing; got {kind!r}.")

@@ -64,7 +64,7 @@ def slice_patches(images: Array, points: Array, *, size: int) -> Array:
         # NaN stays out of the index and reaches the answer through the fractions
         index = jnp.where(jnp.isfinite(whole), jnp.clip(whole, 0, last), 0)
         left, top = index.astype(jnp.int32)
-        piece = lax.dynamic_slice(image, (top, left, 0), window)
+        piece = lax.dynamic_slice(image, (top, left, jnp.int32(0)), window)
         rows = piece[:-1] * (1 - y) + piece[1:] * y
         return rows[:, :-1] * (1 - x) + rows[:, 1:] * x
 

@@ -167,7 +167,7 @@ def update(
     decay = jnp.minimum(config.train.ema_decay, (1 + state.step) / (10 + state.step))
     average = optax.incremental_update(params, state.average, 1 - decay)
     state = TrainState(state.step + 1, params, average, opt_state)
-    return state, {"loss": loss, "gradient_norm": optax.global_norm(gradients)}
+    return state, {"loss": loss}
 
 
 def examples(

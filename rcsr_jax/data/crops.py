@@ -24,6 +24,7 @@ from rcsr_jax.data.faces import Refusal
 from rcsr_jax.geometry import Frame, frame_of_box, to_crop
 
 _FORMAT = 1
+_LARGEST_SCALE = 1e9  # photo pixels per crop pixel; Pillow counts them in 32 bits
 _OVERSAMPLING = 1.125  # cached pixels per crop pixel: turning a crop costs sharpness
 
 
@@ -88,9 +89,11 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
         uint8 [size, size].
 
     Raises:
-        ValueError: the photo is no uint8 picture or the frame lies outside it.
+        ValueError: the photo is no uint8 picture, or the frame lies outside it or is
+            not finite, positive and of a sensible scale.
     """
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
+    planar = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    if image.dtype != np.uint8 or not planar or not image.size:
         raise ValueError(
             f"an image must be uint8 [height, width] or [height, width, 3]; got "
             f"{image.dtype} {image.shape}."
@@ -99,8 +102,11 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
     scale = float(frame.scale)
     low = np.asarray(frame.corner, np.float64) - scale / 2 + 0.5  # pixel edges
     high = low + scale * size
-    if not (np.isfinite(low).all() and scale > 0):
-        raise ValueError(f"the crop frame {frame} is not finite and positive.")
+    if not (np.isfinite(low).all() and 0 < scale < _LARGEST_SCALE):
+        raise ValueError(
+            f"a crop frame must be finite, of a scale above 0 and below "
+            f"{_LARGEST_SCALE:g}; got corner {low.round(1).tolist()}, scale {scale:g}."
+        )
     if (high <= 0).any() or (low >= (width, height)).any():
         raise ValueError(
             f"the crop frame {low.round(1).tolist()} to {high.round(1).tolist()} lies "
@@ -114,13 +120,10 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
     x0, y0 = inside_first
     x1, y1 = inside_last
     region = Image.fromarray(np.ascontiguousarray(image[y0:y1, x0:x1])).convert("L")
-    if scale > 4:  # shrink first: a frame far larger than its photo stays cheap
-        shrink = int(scale // 2)
-        region = region.reduce(shrink)
-        factor = np.array([x1 - x0, y1 - y0]) / region.size
-    else:
-        factor = np.ones(2)
-    low, high = (low - inside_first) / factor, (high - inside_first) / factor
+    # shrink first: a frame far larger than its photo stays cheap
+    shrink = int(scale // 2) if scale > 4 else 1
+    region = region.reduce(shrink)
+    low, high = (low - inside_first) / shrink, (high - inside_first) / shrink
     borders = np.ceil(np.maximum([-low, high - region.size], 0)).astype(int) + 2
     (left, top), (right, bottom) = borders
     grey = np.pad(np.asarray(region), ((top, bottom), (left, right)), mode="edge")

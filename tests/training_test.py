@@ -1,0 +1,241 @@
+"""Training as a whole: it learns, it resumes to the bit, four devices equal one."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rcsr_jax
+from rcsr_jax import checkpoint, updates
+from rcsr_jax.config import RunConfig, preset, replace_fields
+from rcsr_jax.training import TrainingError, train
+
+TINY = {
+    "crop_size": 32,
+    "patch_size": 16,
+    "filters": (4, 3, 1),
+    "hidden_size": 5,
+    "num_steps": 2,
+    "max_steps": 3,
+    "drawn_faces": 20,
+    "validation_faces": 4,
+    "batch_size": 8,
+    "num_updates": 6,
+    "eval_every": 3,
+}
+
+
+def tiny_run(**changes) -> RunConfig:
+    return replace_fields(preset("demo"), {**TINY, **changes})
+
+
+def stored_params(workdir):
+    return jax.device_get(checkpoint.load_params(workdir)[0])
+
+
+def assert_same(left, right):
+    jax.tree.map(np.testing.assert_array_equal, left, right)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """An uninterrupted run: its work folder."""
+    workdir = tmp_path_factory.mktemp("straight")
+    assert train(tiny_run(), workdir=workdir).finished
+    return workdir
+
+
+class Killed(BaseException):
+    """What ends a run from outside."""
+
+
+@pytest.mark.parametrize("last", [1, 3, 5])
+def test_a_killed_run_goes_on_to_the_same_parameters(last, straight, tmp_path):
+    real = updates.parallel_update
+
+    def fragile(**arguments):
+        update = real(**arguments)
+
+        def counted(state, faces):
+            if int(state.step) == last:
+                raise Killed
+            return update(state, faces)
+
+        return counted
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(updates, "parallel_update", fragile)
+        with pytest.raises(Killed):
+            train(tiny_run(), workdir=tmp_path)
+    result = train(tiny_run(), workdir=tmp_path)
+    assert result.finished and result.step == 6
+    for step in (3, 6):
+        place = f"checkpoints/{step}"
+        assert_same(stored_params(tmp_path / place), stored_params(straight / place))
+
+
+def test_a_run_cut_by_time_keeps_a_checkpoint_and_goes_on(straight, tmp_path):
+    first = train(tiny_run(max_seconds=1e-6), workdir=tmp_path)
+    assert not first.finished
+    assert (tmp_path / "checkpoints" / str(first.step)).is_dir()
+    assert train(tiny_run(), workdir=tmp_path).finished
+    assert_same(
+        stored_params(tmp_path / "checkpoints/6"),
+        stored_params(straight / "checkpoints/6"),
+    )
+
+
+def test_a_finished_run_is_left_as_it_is(straight):
+    before = stored_params(straight)
+    result = train(tiny_run(), workdir=straight)
+    assert result.finished and np.isfinite(result.nme)
+    assert_same(stored_params(straight), before)
+
+
+def test_another_config_is_refused_by_name(straight):
+    with pytest.raises(ValueError, match=r"batch_size \(8, now 4\)"):
+        train(tiny_run(batch_size=4), workdir=straight)
+
+
+def test_a_loss_that_is_no_number_stops_with_the_last_checkpoint(straight, tmp_path):
+    real = updates.parallel_update
+
+    def poisoned(**arguments):
+        update = real(**arguments)
+
+        def apply(state, faces):
+            state, logged = update(state, faces)
+            bad = jnp.where(state.step > 4, jnp.nan, 1.0)
+            return state, {**logged, "loss": logged["loss"] * bad}
+
+        return apply
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(updates, "parallel_update", poisoned)
+        with pytest.raises(TrainingError, match="update 5; the last good checkpoint"):
+            train(tiny_run(), workdir=tmp_path)
+    assert_same(
+        stored_params(tmp_path / "checkpoints/3"),
+        stored_params(straight / "checkpoints/3"),
+    )
+
+
+def test_a_checkpoint_is_all_that_prediction_needs(straight):
+    predictor = rcsr_jax.load_predictor(straight)
+    face = rcsr_jax.draw_face(7, 0)
+    faces = predictor(face.image, face.box)
+    assert faces.points.shape == (1, 68, 2)
+    crops, _ = predictor.crops(face.image, face.box)
+    pure = rcsr_jax.predict(predictor.params, crops, config=predictor.config)
+    assert pure.points.shape == (1, 68, 2)
+    stored = checkpoint.load_params(straight)[1]
+    assert replace_fields(stored, {"tolerance": 0.01}) == tiny_run()
+
+
+def test_broken_data_is_reported_before_training(tmp_path):
+    with pytest.raises(ValueError, match="no such data folder"):
+        train(tiny_run(data=str(tmp_path / "nowhere")), workdir=tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def faces():
+    generator = np.random.default_rng(0)
+    config = tiny_run()
+    side = round(config.model.crop_size * config.data.cache_margin * 1.125)
+    crops = generator.integers(0, 255, (20, side, side)).astype(np.uint8)
+    points = generator.uniform(side / 4, 3 * side / 4, (20, 68, 2))
+    return updates.Faces(crops, points.astype(np.float32))
+
+
+MEAN_SHAPE = np.linspace(10, 22, 136, dtype=np.float32).reshape(68, 2)
+
+
+def fresh_params(config):
+    key = jax.random.key(0)
+    return rcsr_jax.init_params(key, config=config.model, mean_shape=MEAN_SHAPE)
+
+
+def run_updates(faces, *, num_devices: int, count: int = 3):
+    config = tiny_run()
+    devices = jax.devices()[:num_devices]
+    optimiser = updates.make_optimiser(config.train, num_faces=20)
+    params = fresh_params(config)
+    state = updates.init_state(params, optimiser=optimiser)
+    state = updates.on_every_device(state, devices)
+    faces = updates.on_every_device(faces, devices)
+    update = updates.parallel_update(
+        config=config, optimiser=optimiser, devices=devices
+    )
+    for _ in range(count):
+        state, logged = update(state, faces)
+    return state, logged
+
+
+def test_four_devices_do_what_one_does_and_agree(faces):
+    one, logged_one = run_updates(faces, num_devices=1)
+    four, logged_four = run_updates(faces, num_devices=4)
+    for leaf in jax.tree.leaves(four):
+        shards = [np.asarray(shard.data) for shard in leaf.addressable_shards]
+        assert len(shards) == 4
+        for shard in shards[1:]:  # a forgotten pmean would show here
+            np.testing.assert_array_equal(shard, shards[0])
+    np.testing.assert_allclose(logged_four["loss"], logged_one["loss"], rtol=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5),
+        jax.device_get(four.params),
+        jax.device_get(one.params),
+    )
+
+
+def test_the_mean_shape_is_not_trained(faces):
+    state, _ = run_updates(faces, num_devices=1)
+    np.testing.assert_array_equal(state.params["mean_shape"], MEAN_SHAPE)
+    np.testing.assert_array_equal(state.average["mean_shape"], MEAN_SHAPE)
+
+
+def test_an_uneven_batch_is_refused():
+    config = tiny_run(batch_size=6)
+    optimiser = updates.make_optimiser(config.train, num_faces=20)
+    with pytest.raises(ValueError, match="multiple of the 4 devices; got 6"):
+        updates.parallel_update(
+            config=config, optimiser=optimiser, devices=jax.devices()[:4]
+        )
+
+
+def test_the_average_follows_the_parameters(faces):
+    state, _ = run_updates(faces, num_devices=1, count=1)
+    before = fresh_params(tiny_run())
+    # the first decay is 1 / 10
+    jax.tree.map(
+        lambda old, new, average: np.testing.assert_allclose(
+            average, 0.1 * old + 0.9 * new, rtol=1e-5, atol=1e-7
+        ),
+        jax.device_get(before),
+        jax.device_get(state.params),
+        jax.device_get(state.average),
+    )
+
+
+def test_the_rate_of_the_paper_is_halved_every_ten_epochs():
+    config = dataclasses.replace(preset("paper").train, batch_size=10)
+    optimiser = updates.make_optimiser(config, num_faces=20)  # 2 updates an epoch
+    params = {"network": {"w": jnp.ones((1, 1))}, "mean_shape": jnp.ones((1, 2))}
+    state = optimiser.init(params)
+    gradients = jax.tree.map(jnp.ones_like, params)
+    momentum, sizes = 0.0, []
+    for _ in range(21):
+        changes, state = optimiser.update(gradients, state, params)
+        momentum = 0.9 * momentum + 1
+        sizes.append(-float(changes["network"]["w"][0, 0]) / momentum)
+    np.testing.assert_allclose(sizes, [0.01] * 20 + [0.005], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_it_learns(tmp_path):
+    run = tiny_run(
+        drawn_faces=200, num_updates=200, eval_every=100, hidden_size=8, batch_size=16
+    )
+    result = train(run, workdir=tmp_path)
+    assert result.nme < 0.7 * result.baseline_nme
