@@ -4,7 +4,6 @@ rcsr-evaluate --checkpoint=DIR --data=300W --split=lfpw/testset --boxes=BOXES.cs
 """
 
 import csv
-import functools
 import json
 import math
 import shlex
@@ -22,7 +21,7 @@ from rcsr_jax.data.crops import Source
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.evaluation import Evaluation, evaluate, metrics_of
 from rcsr_jax.inference import Predictor
-from rcsr_jax.metrics import by_region, interocular_distance, nme
+from rcsr_jax.metrics import interocular_distance, nme
 from rcsr_jax.plots import draw_overlay, save_ced, save_convergence
 from rcsr_jax.report import Picture, ReportData, write_report
 
@@ -67,20 +66,14 @@ def main(arguments: list[str]) -> None:
         {METHOD: {int(k): v["nme_interocular"] for k, v in metrics["by_step"].items()}},
     )
     gallery = _gallery(found, {s.name: s for s in sources}, errors[METHOD], predictor)
-    regions = functools.partial(
-        by_region, truth=found.truth, markup=predictor.config.markup
-    )
     write_report(
         out / "report.html",
         ReportData(
             title=f"Landmarks of {data.data}, {data.split}",
             num_points=predictor.config.num_points,
             metrics={
-                METHOD: {**metrics, "by_region": regions(found.adaptive.points)},
-                BASELINE: {
-                    **metrics["mean_shape"],
-                    "by_region": regions(found.mean_shape),
-                },
+                METHOD: metrics,
+                BASELINE: metrics["mean_shape"],
             },
             errors=known,
             faces=_rows(found, errors[METHOD]),

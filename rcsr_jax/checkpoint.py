@@ -179,7 +179,7 @@ def find_checkpoint(folder: str | Path) -> Path:
         if step is not None:
             return folder / CHECKPOINTS / str(step)
         raise ValueError(f"{folder} holds no finished checkpoint yet.")
-    what = "is no checkpoint" if folder.is_dir() else "does not exist"
+    what = "is no checkpoint" if folder.exists() else "does not exist"
     raise ValueError(
         f"{folder} {what}: give the folder that rcsr-train or rcsr-export wrote."
     )

@@ -10,7 +10,7 @@ from rcsr_jax.data.crops import Source
 from rcsr_jax.data.faces import Refusal
 from rcsr_jax.geometry import Frame, to_photo
 from rcsr_jax.inference import Faces, Predictor
-from rcsr_jax.metrics import summarise, summarise_subsets
+from rcsr_jax.metrics import by_region, summarise, summarise_subsets
 
 
 class Evaluation(NamedTuple):
@@ -61,12 +61,12 @@ def evaluate(
             crop, frame = predictor.crops(image, box)
         except ValueError as error:
             refused.append(Refusal(source.name, str(error)))
-            continue
-        names.append(source.name)
-        truths.append(points)
-        boxes.append(box)
-        crops.append(crop)
-        frames.append(frame)
+        else:
+            names.append(source.name)
+            truths.append(points)
+            boxes.append(box)
+            crops.append(crop)
+            frames.append(frame)
         on_progress(done, len(sources))
     if not names:
         reasons = "; ".join(f"{name}: {why}" for name, why in refused[:3])
@@ -102,15 +102,19 @@ def metrics_of(evaluation: Evaluation, *, predictor: Predictor) -> dict[str, Any
 
     Returns:
         The summary of the adaptive predictions (percent, mean over faces) with
-        `num_steps_mean`, `settled_share` and `milliseconds_per_face`; `subsets`,
-        `by_step` (a summary for each fixed number of steps) and `mean_shape` (the
-        baseline). JSON values only.
+        `subsets`, `by_region`, `num_steps_mean`, `settled_share` and
+        `milliseconds_per_face`; `by_step` (a summary for each fixed number of steps)
+        and `mean_shape` (the baseline). JSON values only.
     """
     markup, truth = predictor.config.markup, evaluation.truth
 
     def summary(points: np.ndarray) -> dict[str, Any]:
         whole = summarise(points, truth, markup=markup)
-        return {**whole, "subsets": summarise_subsets(points, truth, markup=markup)}
+        return {
+            **whole,
+            "subsets": summarise_subsets(points, truth, markup=markup),
+            "by_region": by_region(points, truth, markup=markup),
+        }
 
     return {
         **summary(evaluation.adaptive.points),

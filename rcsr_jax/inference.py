@@ -9,7 +9,7 @@ import numpy as np
 
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import ModelConfig
-from rcsr_jax.data.crops import cut_crop
+from rcsr_jax.data.crops import check_image, cut_crop
 from rcsr_jax.geometry import Frame, frame_of_box, to_photo
 from rcsr_jax.model import Params, Prediction, predict, predict_adaptive
 
@@ -76,7 +76,9 @@ class Predictor:
             uint8 [faces, crop_size, crop_size] and their frames.
         """
         boxes = np.asarray(boxes, np.float64)
-        boxes = boxes[None] if boxes.ndim == 1 else boxes
+        if boxes.shape in ((4,), (0,)):  # one box; an empty list
+            boxes = boxes.reshape(-1, 4)
+        check_image(image)
         check_boxes(boxes, image.shape)
         size = self.config.crop_size
         frames = frame_of_box(boxes, frame_scale=self.config.frame_scale, size=size)
@@ -166,7 +168,9 @@ def check_boxes(boxes: np.ndarray, shape: tuple[int, ...]) -> None:
     for x0, y0, x1, y1 in boxes:
         box = f"box ({x0:g}, {y0:g}, {x1:g}, {y1:g})"
         if not np.isfinite([x0, y0, x1, y1]).all() or not (x0 < x1 and y0 < y1):
-            raise ValueError(f"{box} is inverted or empty; boxes are (x0, y0, x1, y1).")
+            raise ValueError(
+                f"{box} is inverted, empty or not finite; boxes are (x0, y0, x1, y1)."
+            )
         if x1 <= 0 or y1 <= 0 or x0 >= width - 1 or y0 >= height - 1:
             raise ValueError(
                 f"{box} lies outside the image of {width} x {height} pixels."

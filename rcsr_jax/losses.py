@@ -71,7 +71,9 @@ def progressive_loss(
     offsets = jnp.where(annotated[None, ..., None], trajectory - truth[None], 0.0)
     squared = jnp.square(offsets / unit[None, :, None, None]).sum(-1)
     errors = _error(squared, kind) * annotated[None]
-    by_step = errors.sum(-1) / jnp.maximum(annotated.sum(-1), 1)[None]  # [num_steps, batch]
+    by_step = (
+        errors.sum(-1) / jnp.maximum(annotated.sum(-1), 1)[None]
+    )  # [num_steps, batch]
     return jnp.asarray(step_weights(len(trajectory), scheme=scheme)) @ by_step
 
 

@@ -56,6 +56,7 @@ def test_paper_preset_is_what_was_published():
     assert run.train.halving_epochs == 10
     assert run.train.batch_size == 204
     assert run.train.loss == "l2"
+    assert not run.train.calibrate
     assert run.train.step_weights == "progressive"
     # 400 epochs of the 3,148 training faces, mirrored and jittered to six of each
     assert run.train.num_updates == 400 * 3148 * 6 // 204

@@ -94,7 +94,7 @@ def test_both_forms_have_the_same_gradients(generator, size):
         def total(images, points):
             return jnp.sum(form(images, points, size=size) * jnp.float32(weights))
 
-        return jax.grad(total, (0, 1))(images, points)
+        return jax.jit(jax.grad(total, (0, 1)))(images, points)
 
     for fast, slow in zip(*map(gradients, FORMS), strict=True):
         np.testing.assert_allclose(slow, fast, atol=1e-4)
@@ -110,6 +110,7 @@ def test_gradients_equal_finite_differences(generator, form):
         images = jnp.asarray(generator.uniform(0, 1, (1, 9, 8, 1)))
         points = jnp.asarray([[[3.3, 4.2], [0.3, 7.6], [-1.4, 9.7]]])
 
+        @jax.jit
         def patches(images, points):
             return form(images, points, size=4)
 

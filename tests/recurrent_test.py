@@ -18,9 +18,9 @@ def _case(generator, cell):
     else:
         shapes = (2, HIDDEN), (2, 2, 1, INPUTS)
     hidden, inputs = (np.float32(generator.normal(size=shape)) for shape in shapes)
-    params = cell(HIDDEN).init(jax.random.key(0), hidden, inputs)
+    shapes = jax.eval_shape(cell(HIDDEN).init, jax.random.key(0), hidden, inputs)
     params = jax.tree.map(
-        lambda leaf: np.float32(generator.normal(0, 0.5, leaf.shape)), params
+        lambda leaf: np.float32(generator.normal(0, 0.5, leaf.shape)), shapes
     )
     return params, hidden, inputs
 
@@ -66,7 +66,7 @@ def _equations(params, hidden, inputs):
 @pytest.mark.parametrize("cell", [ConvGRUCell, GRUCell])
 def test_the_next_memory_is_equations_4_to_7(generator, cell):
     params, hidden, inputs = _case(generator, cell)
-    found = cell(HIDDEN).apply(params, hidden, inputs)
+    found = jax.jit(cell(HIDDEN).apply)(params, hidden, inputs)
     assert found.shape == hidden.shape
     np.testing.assert_allclose(found, _equations(params, hidden, inputs), atol=1e-5)
 
@@ -75,11 +75,13 @@ def test_the_next_memory_is_equations_4_to_7(generator, cell):
 def test_gates_at_their_ends(generator, cell):
     params, hidden, inputs = _case(generator, cell)
 
+    apply = jax.jit(cell(HIDDEN).apply)
+
     def with_gates(update, reset):
         bias = np.float32([update] * HIDDEN + [reset] * HIDDEN)
         gates = {**params["params"]["gates"], "bias": bias}
         changed = {"params": {**params["params"], "gates": gates}}
-        return lambda hidden: cell(HIDDEN).apply(changed, hidden, inputs)
+        return lambda hidden: apply(changed, hidden, inputs)
 
     np.testing.assert_allclose(with_gates(-80, 0)(hidden), hidden, atol=1e-7)
     # both open and closed: the candidate of the features alone
@@ -97,7 +99,7 @@ def test_gradients_equal_finite_differences(generator, cell):
         arguments = jax.tree.map(
             lambda leaf: jnp.asarray(np.float64(leaf)), (params, hidden, inputs)
         )
-        check_grads(cell(HIDDEN).apply, arguments, order=1, modes=["rev"])
+        check_grads(jax.jit(cell(HIDDEN).apply), arguments, order=1, modes=["rev"])
 
 
 def test_flat_features_are_taken_in_any_shape(generator):

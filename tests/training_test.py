@@ -235,7 +235,7 @@ def test_the_rate_of_the_paper_is_halved_every_ten_epochs():
 @pytest.mark.slow
 def test_it_learns(tmp_path):
     run = tiny_run(
-        drawn_faces=200, num_updates=200, eval_every=100, hidden_size=8, batch_size=16
+        drawn_faces=300, num_updates=300, eval_every=300, hidden_size=8, batch_size=16
     )
     result = train(run, workdir=tmp_path)
     assert result.nme < 0.7 * result.baseline_nme

@@ -47,13 +47,16 @@ def random_view(key: Array, *, config: AugmentConfig, frame_scale: float) -> Vie
         config: how strong.
         frame_scale: side of the crop frame in box sides: box noise is in box sides.
     """
-    mirror, wide, turn, size, move = jax.random.split(key, 5)
-    spread = jnp.where(jax.random.bernoulli(wide, config.wide_boxes), 1.5, 1.0)
+    # few draws of many numbers: every draw adds half a second of compilation
+    choice_key, amount_key = jax.random.split(key)
+    choice = jax.random.uniform(choice_key, (2,))
+    amount = jax.random.normal(amount_key, (4,))
+    spread = jnp.where(choice[1] < config.wide_boxes, 1.5, 1.0)
     return View(
-        mirrored=jax.random.bernoulli(mirror, config.mirror),
-        angle=jnp.deg2rad(config.rotation) * jax.random.normal(turn),
-        scale=jnp.exp(spread * config.box_scale * jax.random.normal(size)),
-        shift=spread * config.box_shift / frame_scale * jax.random.normal(move, (2,)),
+        mirrored=choice[0] < config.mirror,
+        angle=jnp.deg2rad(config.rotation) * amount[0],
+        scale=jnp.exp(spread * config.box_scale * amount[1]),
+        shift=spread * config.box_shift / frame_scale * amount[2:],
     )
 
 
@@ -111,13 +114,14 @@ def vary_light(key: Array, crop: Array, *, config: AugmentConfig) -> Array:
         crop: float [size, size], grey levels.
         config: how strong.
     """
-    gain, offset, curve, amount, grain = jax.random.split(key, 5)
-    crop = (crop - 128) * jnp.exp(config.contrast * jax.random.normal(gain)) + 128
-    crop = crop + config.brightness * jax.random.normal(offset)
-    crop = jnp.clip(crop / 255, 1e-3, 1.0)
-    crop = 255 * crop ** jnp.exp(config.gamma * jax.random.normal(curve))
-    level = config.noise * jax.random.uniform(amount)
-    return jnp.clip(crop + level * jax.random.normal(grain, crop.shape), 0, 255)
+    amount_key, grain_key = jax.random.split(key)
+    amount = jax.random.normal(amount_key, (4,))
+    grain = jax.random.normal(grain_key, crop.shape)
+    crop = (crop - 128) * jnp.exp(config.contrast * amount[0]) + 128
+    crop = jnp.clip((crop + config.brightness * amount[1]) / 255, 1e-3, 1.0)
+    crop = 255 * crop ** jnp.exp(config.gamma * amount[2])
+    level = config.noise * jnp.minimum(jnp.abs(amount[3]) / 2, 1.0)
+    return jnp.clip(crop + level * grain, 0, 255)
 
 
 def occlude(key: Array, crop: Array, *, config: AugmentConfig) -> Array:
@@ -128,18 +132,17 @@ def occlude(key: Array, crop: Array, *, config: AugmentConfig) -> Array:
         crop: float [size, size], grey levels.
         config: how often and how large.
     """
-    use, sides, place, grey, rough = jax.random.split(key, 5)
+    place_key, rough_key = jax.random.split(key)
+    place = jax.random.uniform(place_key, (7,))
+    rough = jax.random.normal(rough_key, crop.shape)
     size = len(crop)
-    half = config.occlusion_size * size / 2 * jax.random.uniform(sides, (2,))
-    middle = size * jax.random.uniform(place, (2,))
+    half = config.occlusion_size * size / 2 * place[:2]
+    middle = size * place[2:4]
     grid = jnp.arange(size)
     rows = jnp.abs(grid - middle[0]) < half[0]
     columns = jnp.abs(grid - middle[1]) < half[1]
-    covered = (
-        rows[:, None] & columns[None, :] & jax.random.bernoulli(use, config.occlusion)
-    )
-    level = jax.random.uniform(grey, (2,)) * jnp.array([255.0, 40.0])
-    texture = level[0] + level[1] * jax.random.normal(rough, crop.shape)
+    covered = rows[:, None] & columns[None, :] & (place[4] < config.occlusion)
+    texture = 255 * place[5] + 40 * place[6] * rough
     return jnp.where(covered, jnp.clip(texture, 0, 255), crop)
 
 

@@ -77,6 +77,20 @@ def cached_size(model: ModelConfig, data: DataConfig) -> int:
     return round(model.crop_size * data.cache_margin * _OVERSAMPLING)
 
 
+def check_image(image: np.ndarray) -> None:
+    """Checks that an array is a picture.
+
+    Raises:
+        ValueError: it is not uint8 [height, width] or [height, width, 3], or is empty.
+    """
+    planar = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    if image.dtype != np.uint8 or not planar or not image.size:
+        raise ValueError(
+            f"an image must be uint8 [height, width] or [height, width, 3]; got "
+            f"{image.dtype} {image.shape}."
+        )
+
+
 def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
     """The grey crop that a frame sees; antialiased, edges of the photo repeated.
 
@@ -92,21 +106,17 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
         ValueError: the photo is no uint8 picture, or the frame lies outside it or is
             not finite, positive and of a sensible scale.
     """
-    planar = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
-    if image.dtype != np.uint8 or not planar or not image.size:
-        raise ValueError(
-            f"an image must be uint8 [height, width] or [height, width, 3]; got "
-            f"{image.dtype} {image.shape}."
-        )
+    check_image(image)
     height, width = image.shape[:2]
     scale = float(frame.scale)
-    low = np.asarray(frame.corner, np.float64) - scale / 2 + 0.5  # pixel edges
-    high = low + scale * size
-    if not (np.isfinite(low).all() and 0 < scale < _LARGEST_SCALE):
+    corner = np.asarray(frame.corner, np.float64)
+    if not (np.isfinite(corner).all() and 0 < scale < _LARGEST_SCALE):
         raise ValueError(
             f"a crop frame must be finite, of a scale above 0 and below "
-            f"{_LARGEST_SCALE:g}; got corner {low.round(1).tolist()}, scale {scale:g}."
+            f"{_LARGEST_SCALE:g}; got corner {corner.tolist()} and scale {scale:g}."
         )
+    low = corner - scale / 2 + 0.5  # pixel edges
+    high = low + scale * size
     if (high <= 0).any() or (low >= (width, height)).any():
         raise ValueError(
             f"the crop frame {low.round(1).tolist()} to {high.round(1).tolist()} lies "
@@ -120,9 +130,10 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
     x0, y0 = inside_first
     x1, y1 = inside_last
     region = Image.fromarray(np.ascontiguousarray(image[y0:y1, x0:x1])).convert("L")
-    # shrink first: a frame far larger than its photo stays cheap
-    shrink = int(scale // 2) if scale > 4 else 1
-    region = region.reduce(shrink)
+    shrink = 1
+    if scale > 4:  # shrink first: a frame far larger than its photo stays cheap
+        shrink = int(scale // 2)
+        region = region.convert("F").reduce(shrink)  # 8 bits lose light from 500 on
     low, high = (low - inside_first) / shrink, (high - inside_first) / shrink
     borders = np.ceil(np.maximum([-low, high - region.size], 0)).astype(int) + 2
     (left, top), (right, bottom) = borders
@@ -131,7 +142,7 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
     box = (*(low + offset), *(high + offset))
     window = Image.fromarray(grey)
     cut = window.resize((size, size), Image.Resampling.BILINEAR, box=box)
-    return np.asarray(cut)
+    return np.rint(cut).astype(np.uint8)
 
 
 def open_or_build(
@@ -303,6 +314,8 @@ def _read_header(folder: Path) -> dict:
             raise ValueError(f"format {header['settings']['format']}, not {_FORMAT}")
         if set(header["checksums"]) != {"crops.npy", "points.npy", "frames.npy"}:
             raise ValueError("it does not list the files of a cache")
+        if missing := {"made_from", "names", "refused"} - set(header):
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         return header
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no crop cache ({error}).") from error

@@ -1,0 +1,251 @@
+"""Views keep pixels and landmarks together; light and coverings stay in range."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rcsr_jax.config import AugmentConfig
+from rcsr_jax.data.augment import (
+    STRAIGHT,
+    View,
+    augment,
+    cut_view,
+    occlude,
+    random_view,
+    vary_light,
+)
+from rcsr_jax.geometry import mirror_points
+from rcsr_jax.markup import Markup
+
+THREE = Markup(name="three", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
+OFF = AugmentConfig(
+    mirror=0.0,
+    rotation=0.0,
+    box_shift=0.0,
+    box_scale=0.0,
+    contrast=0.0,
+    brightness=0.0,
+    gamma=0.0,
+    noise=0.0,
+    occlusion=0.0,
+)
+SIZE, MARGIN, SIDE = 32, 1.5, 48  # a straight view copies the middle 32 of 48 pixels
+POINTS = np.float32([[17.2, 19.6], [30.3, 21.1], [25.7, 31.4]])
+
+_cut = jax.jit(cut_view, static_argnames=("size", "margin", "markup"))
+
+
+def cut(cached, points, view, *, size=SIZE, margin=MARGIN):
+    return _cut(cached, points, view, size=size, margin=margin, markup=THREE)
+
+
+def view_of(*, mirrored=False, degrees=0.0, scale=1.0, shift=(0.0, 0.0)):
+    return View(
+        jnp.array(mirrored),
+        jnp.deg2rad(degrees),
+        jnp.float32(scale),
+        jnp.float32(shift),
+    )
+
+
+def cached_noise(generator):
+    return generator.integers(0, 256, (SIDE, SIDE), np.uint8)
+
+
+def keys(count):
+    return jax.random.split(jax.random.key(0), count)
+
+
+def test_a_straight_view_is_the_middle_of_the_cache(generator):
+    cached = cached_noise(generator)
+    crop, points = cut(cached, POINTS, STRAIGHT)
+    np.testing.assert_allclose(crop, cached[8:40, 8:40], atol=1e-3)
+    np.testing.assert_allclose(points, POINTS - 8, atol=1e-4)
+
+
+def test_a_straight_view_at_half_the_size():
+    # one crop pixel is two cached ones: a ramp keeps its values at the mapped places
+    ramp = np.arange(SIDE, dtype=np.uint8)[None, :] * np.ones((SIDE, 1), np.uint8)
+    crop, points = cut(ramp, POINTS, STRAIGHT, size=16)
+    x = points[:, 0]
+    np.testing.assert_allclose(np.interp(x, range(16), crop[3]), POINTS[:, 0], atol=0.1)
+    np.testing.assert_allclose(points, (POINTS - 23.5) / 2 + 7.5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        view_of(),
+        view_of(degrees=25.0),
+        view_of(degrees=-40.0, scale=1.2, shift=(0.03, -0.06)),
+        view_of(scale=0.8, shift=(-0.05, 0.02)),
+        view_of(mirrored=True),
+        view_of(mirrored=True, degrees=15.0, scale=1.1, shift=(0.04, 0.05)),
+    ],
+)
+@pytest.mark.parametrize("landmark", [0, 1, 2])
+def test_landmarks_stay_on_what_they_mark(view, landmark):
+    size, margin, side = 64, 1.5, 144
+    points = POINTS * (side / SIDE)
+    y, x = np.mgrid[:side, :side]
+    away = np.square(x - points[landmark, 0]) + np.square(y - points[landmark, 1])
+    blob = np.uint8(255 * np.exp(-away / (2 * 4.0**2)))
+    crop, seen = cut(blob, points, view, size=size, margin=margin)
+    crop = np.float64(crop)
+    rows, columns = np.mgrid[:size, :size]
+    centroid = [(crop * columns).sum() / crop.sum(), (crop * rows).sum() / crop.sum()]
+    role = THREE.mirror[landmark] if view.mirrored else landmark
+    np.testing.assert_allclose(seen[role], centroid, atol=0.1)
+
+
+def test_turning_by_a_quarter_by_hand(generator):
+    # the view turns clockwise on the screen, so what it shows turns the other way
+    cached = cached_noise(generator)
+    crop, points = cut(cached, POINTS, view_of(degrees=90.0))
+    np.testing.assert_allclose(crop, np.rot90(cached[8:40, 8:40]), atol=0.05)
+    x, y = (POINTS - 8).T
+    np.testing.assert_allclose(points, np.stack([y, 31 - x], -1), atol=1e-3)
+
+
+def test_a_mirrored_view_is_the_view_of_the_mirrored_picture(generator):
+    cached = cached_noise(generator)
+    view = view_of(mirrored=True, degrees=12.0, scale=1.1, shift=(0.05, -0.02))
+    twin = view_of(degrees=-12.0, scale=1.1, shift=(-0.05, -0.02))
+    crop, points = cut(cached, POINTS, view)
+    flipped = mirror_points(POINTS, width=SIDE, markup=THREE)
+    other_crop, other_points = cut(np.fliplr(cached), flipped, twin)
+    np.testing.assert_allclose(crop, other_crop, atol=0.02)
+    np.testing.assert_allclose(points, other_points, atol=1e-4)
+
+
+def test_landmarks_outside_and_missing_ones(generator):
+    points = np.float32([[-20, 60], [np.nan, np.nan], [100, 3]])
+    _, seen = cut(cached_noise(generator), points, STRAIGHT)
+    np.testing.assert_allclose(seen, points - 8, atol=1e-4)
+    _, seen = cut(cached_noise(generator), points, view_of(mirrored=True))
+    np.testing.assert_array_equal(np.isnan(seen).all(-1), [True, False, False])
+
+
+def test_views_spread_as_the_config_says():
+    config = AugmentConfig(
+        mirror=0.3, rotation=8.0, box_shift=0.06, box_scale=0.1, wide_boxes=0.5
+    )
+    views = jax.jit(
+        jax.vmap(lambda key: random_view(key, config=config, frame_scale=1.5))
+    )(keys(20000))
+    # half of the boxes are 1.5 times noisier
+    wider = np.sqrt((1 + 1.5**2) / 2)
+    assert np.mean(views.mirrored) == pytest.approx(0.3, abs=0.015)
+    assert np.std(np.rad2deg(views.angle)) == pytest.approx(8, rel=0.03)
+    assert np.std(np.log(views.scale)) == pytest.approx(0.1 * wider, rel=0.03)
+    np.testing.assert_allclose(np.std(views.shift, 0), 0.06 / 1.5 * wider, rtol=0.03)
+    every = np.column_stack([views.angle, np.log(views.scale), views.shift])
+    np.testing.assert_allclose(
+        np.abs(every.mean(0)) / every.std(0), 0, atol=5 / np.sqrt(20000)
+    )
+    # apart from the common noise level, nothing goes together
+    np.testing.assert_allclose(np.corrcoef(every.T), np.eye(4), atol=0.05)
+
+
+def test_views_switched_off_are_straight():
+    view = random_view(jax.random.key(3), config=OFF, frame_scale=1.5)
+    jax.tree.map(np.testing.assert_array_equal, view, STRAIGHT)
+
+
+@pytest.mark.parametrize("change", [vary_light, occlude])
+def test_switched_off_light_and_coverings_change_nothing(generator, change):
+    crop = jnp.float32(generator.uniform(1, 255, (SIZE, SIZE)))
+    found = change(jax.random.key(1), crop, config=OFF)
+    np.testing.assert_allclose(found, crop, atol=1e-3)
+
+
+def test_light_stays_in_range_and_keeps_the_order_of_greys(generator):
+    config = AugmentConfig(contrast=1.0, brightness=80.0, gamma=0.6, noise=30.0)
+    crop = jnp.float32(generator.uniform(0, 255, (SIZE, SIZE)))
+    many = jax.jit(
+        jax.vmap(lambda key, config=config: vary_light(key, crop, config=config))
+    )(keys(64))
+    assert np.isfinite(many).all()
+    assert np.min(many) >= 0
+    assert np.max(many) <= 255
+    assert np.std(np.mean(many, (1, 2))) > 20
+    calm = AugmentConfig(noise=0.0)
+    found = vary_light(jax.random.key(2), jnp.sort(crop.ravel())[None], config=calm)
+    assert (np.diff(found[0]) >= 0).all()
+
+
+def test_noise_is_at_most_what_the_config_says():
+    config = AugmentConfig(contrast=0.0, brightness=0.0, gamma=0.0, noise=6.0)
+    flat = jnp.full((SIZE, SIZE), 128.0)
+    many = jax.jit(jax.vmap(lambda key: vary_light(key, flat, config=config)))(keys(200))
+    levels = np.std(many, (1, 2))
+    assert levels.max() < 6.5
+    assert np.mean(levels) == pytest.approx(3, abs=0.5)
+
+
+def test_coverings_are_rectangles_of_limited_size():
+    config = AugmentConfig(occlusion=1.0, occlusion_size=0.4)
+    crop = jnp.full((SIZE, SIZE), 1000.0)  # no covering reaches this level
+    many = jax.jit(jax.vmap(lambda key: occlude(key, crop, config=config)))(keys(300))
+    covered = np.asarray(many) != 1000
+    rows, columns = covered.any(2), covered.any(1)
+    np.testing.assert_array_equal(covered, rows[:, :, None] & columns[:, None, :])
+    for lines in (rows, columns):
+        assert lines.sum(1).max() <= np.ceil(0.4 * SIZE)
+        assert (np.abs(np.diff(np.int8(lines), axis=1)).sum(1) <= 2).all()
+    assert covered.any((1, 2)).mean() > 0.8
+    levels = np.asarray(many)[covered]
+    assert levels.min() >= 0
+    assert levels.max() <= 255
+
+
+def test_as_many_faces_are_covered_as_the_config_says():
+    config = AugmentConfig(occlusion=0.25, occlusion_size=2.0)
+    crop = jnp.full((SIZE, SIZE), 1000.0)
+    many = jax.jit(jax.vmap(lambda key: occlude(key, crop, config=config)))(keys(1000))
+    share = (np.asarray(many) != 1000).any((1, 2)).mean()
+    assert share == pytest.approx(0.25, abs=0.05)
+
+
+def test_augment_is_a_function_of_its_key(generator):
+    cached = cached_noise(generator)
+
+    @jax.jit
+    def example(key):
+        return augment(
+            key,
+            cached,
+            POINTS,
+            config=AugmentConfig(),
+            size=SIZE,
+            margin=MARGIN,
+            frame_scale=1.5,
+            markup=THREE,
+        )
+
+    first, again, other = (example(jax.random.key(n)) for n in (0, 0, 1))
+    jax.tree.map(np.testing.assert_array_equal, first, again)
+    assert np.abs(first[0] - other[0]).max() > 1
+    assert np.abs(first[1] - other[1]).max() > 0.1
+    batch = jax.jit(jax.vmap(example))(
+        jnp.stack([jax.random.key(0), jax.random.key(1)])
+    )
+    np.testing.assert_allclose(batch[1][0], first[1], atol=1e-3)
+    np.testing.assert_allclose(batch[1][1], other[1], atol=1e-3)
+
+
+def test_augment_switched_off_is_the_straight_view(generator):
+    cached = np.maximum(cached_noise(generator), 1)
+    crop, points = augment(
+        jax.random.key(0),
+        cached,
+        POINTS,
+        config=OFF,
+        size=SIZE,
+        margin=MARGIN,
+        frame_scale=1.5,
+        markup=THREE,
+    )
+    np.testing.assert_allclose(crop, cached[8:40, 8:40], atol=2e-3)
+    np.testing.assert_allclose(points, POINTS - 8, atol=1e-4)

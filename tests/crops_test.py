@@ -1,0 +1,416 @@
+"""Crops keep pixels and points together; the cache knows when it is stale or damaged."""
+
+import dataclasses
+import json
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rcsr_jax.config import DataConfig, ModelConfig
+from rcsr_jax.data import crops
+from rcsr_jax.data.crops import Source, cut_crop
+from rcsr_jax.geometry import Frame, frame_of_box, to_crop, to_photo
+from rcsr_jax.markup import Markup
+
+MARKUP = Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
+MODEL = ModelConfig(markup=MARKUP, crop_size=16, patch_size=14, filters=(2, 2, 1))
+DATA = DataConfig(cache_margin=1.5)
+SIDE = 27  # 16 crop pixels, 1.5 times as wide, 1.125 times as fine
+
+
+def frame(x: float, y: float, scale: float) -> Frame:
+    return Frame(np.array([x, y]), np.float64(scale))
+
+
+def ramp(width: int = 130, height: int = 110) -> np.ndarray:
+    return np.add.outer(np.arange(height), np.arange(width)).astype(np.uint8)  # x + y
+
+
+@pytest.mark.parametrize("corner", [(1.0, 2.0), (3.3, 1.7), (7.5, 6.25)])
+@pytest.mark.parametrize("scale", [0.31, 1, 1.7, 3.9, 4.1, 7.3, 11])
+def test_a_ramp_keeps_its_values_at_the_crop_positions(corner, scale):
+    size = int(90 / scale)
+    cut = cut_crop(ramp(), frame(*corner, scale), size=size).astype(float)
+    grid = np.arange(size) * scale
+    expected = np.add.outer(grid + corner[1], grid + corner[0])
+    seen = 1 if scale <= 4 else 2  # crop pixels whose filter reaches over the edge
+    inner = (slice(seen, -seen), slice(seen, -seen))
+    np.testing.assert_allclose(cut[inner], expected[inner], atol=1)
+    assert abs((cut - expected)[inner].mean()) < 0.35  # no shift hides in the rounding
+
+
+def test_a_whole_frame_of_unit_scale_copies_pixels(generator):
+    image = generator.integers(0, 256, (40, 50), dtype=np.uint8)
+    cut = cut_crop(image, frame(7, 5, 1), size=20)
+    np.testing.assert_array_equal(cut, image[5:25, 7:27])
+
+
+def test_edges_are_repeated_outside_the_photo(generator):
+    image = generator.integers(0, 256, (12, 10), dtype=np.uint8)
+    cut = cut_crop(image, frame(-4, -3, 1), size=20)
+    np.testing.assert_array_equal(cut, np.pad(image, ((3, 5), (4, 6)), mode="edge"))
+
+
+def test_a_fine_checkerboard_becomes_grey():
+    board = (255 * (np.indices((256, 256)).sum(0) % 2)).astype(np.uint8)
+    cut = cut_crop(board, frame(3.5, 3.5, 8), size=31)
+    np.testing.assert_allclose(cut, 127.5, atol=1)
+
+
+@pytest.mark.parametrize("scale", [4.5, 6.2, 9.7])
+def test_shrinking_first_agrees_with_the_straight_path(scale):
+    y, x = np.mgrid[:400, :420] / 40
+    image = np.rint(127 + 60 * np.sin(x + 0.5 * y) + 60 * np.cos(y)).astype(np.uint8)
+    size = int(300 / scale)
+    low = np.array([31.3, 27.8])
+    straight = Image.fromarray(image).resize(
+        (size, size), Image.Resampling.BILINEAR, box=(*low, *(low + scale * size))
+    )
+    corner = low + scale / 2 - 0.5  # from pixel edges to pixel centres
+    cut = cut_crop(image, frame(*corner, scale), size=size)
+    np.testing.assert_allclose(cut, np.asarray(straight, float), atol=2)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (1200, 1500)])
+@pytest.mark.parametrize("scale", [1e-30, 1e-3, 1e3, 1e5, 1e8])
+def test_extreme_frames_are_quick_small_and_keep_the_light(shape, scale):
+    image = np.full(shape, 77, np.uint8)
+    corner = -8.5 * scale if scale > 1 else 1.0  # the photo in the middle, or inside it
+    started = time.perf_counter()
+    tracemalloc.start()
+    cut = cut_crop(image, frame(corner, corner, scale), size=20)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(cut, 77)
+    assert time.perf_counter() - started < 1
+    assert peak < 2 * image.size + 1e5
+
+
+def test_colours_become_grey_by_their_luma():
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[:] = 200, 100, 50
+    cut = cut_crop(image, frame(1, 1, 1), size=4)
+    np.testing.assert_array_equal(cut, 124)  # 0.299 * 200 + 0.587 * 100 + 0.114 * 50
+
+
+@pytest.mark.parametrize("point", [(40, 30), (12, 55), (71, 44)])
+@pytest.mark.parametrize("box", [(10, 8, 82, 70), (-30, -20, 120, 100), (5, 10, 75, 62)])
+def test_a_dot_lands_where_its_point_does(box, point):
+    y, x = np.mgrid[:80, :90]
+    away = np.square(x - point[0]) + np.square(y - point[1])
+    image = np.rint(255 * np.exp(-away / 18)).astype(np.uint8)
+    where = frame_of_box(np.array(box), frame_scale=1.5, size=48)
+    cut = cut_crop(image, where, size=48).astype(float)
+    rows, columns = np.indices(cut.shape)
+    found = np.array([(cut * columns).sum(), (cut * rows).sum()]) / cut.sum()
+    expected = to_crop(np.array([point], float), where)[0]
+    np.testing.assert_allclose(found, expected, atol=0.05)
+    np.testing.assert_allclose(to_photo(found[None], where)[0], point, atol=0.15)
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (frame(60, 5, 1), r"\[60.0, 5.0\] to \[70.0, 15.0\] lies outside .* 50 x 40"),
+        (frame(5, 40, 1), "outside the image of 50 x 40"),
+        (frame(-10.5, 5, 1), "outside the image"),
+        (frame(5, -11, 1), "outside the image"),
+        (frame(np.nan, 5, 1), r"finite, of a scale above 0 .*corner \[nan, 5.0\]"),
+        (frame(np.inf, 5, 1), "must be finite"),
+        (frame(5, 5, np.nan), "scale nan"),
+        (frame(5, 5, np.inf), "must be finite"),
+        (frame(5, 5, 0), "above 0 and below 1e.09; .*scale 0"),
+        (frame(5, 5, -1), "scale -1"),
+        (frame(5, 5, 1e10), r"below 1e\+09; .*scale 1e\+10"),
+    ],
+)
+def test_frames_that_show_nothing_are_refused(where, message):
+    with pytest.raises(ValueError, match=message):
+        cut_crop(np.zeros((40, 50), np.uint8), where, size=10)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((9, 9), np.float32),
+        np.zeros((9, 9, 3), np.int64),
+        np.zeros(9, np.uint8),
+        np.zeros((9, 0), np.uint8),
+        np.zeros((9, 9, 1), np.uint8),
+        np.zeros((9, 9, 4), np.uint8),
+        np.zeros((2, 9, 9, 3), np.uint8),
+    ],
+)
+def test_what_is_no_picture_is_refused(image):
+    with pytest.raises(ValueError, match="an image must be uint8 .height, width. or"):
+        cut_crop(image, frame(1, 1, 1), size=4)
+
+
+class Folder:
+    """Faces that count how often they are loaded."""
+
+    def __init__(self, *, num_faces: int = 5, broken: tuple[int, ...] = ()):
+        self.loads = 0
+        self.broken = broken
+        self.sources = [
+            Source(f"face_{index}", lambda i=index: self._load(i), stamp="1")
+            for index in range(num_faces)
+        ]
+
+    def _load(self, index: int):
+        self.loads += 1
+        if index in self.broken:
+            raise ValueError(f"face {index} is torn")
+        return _photo(index), _points(index), np.array([20, 15, 70, 65], np.float32)
+
+
+def _photo(index: int) -> np.ndarray:
+    return np.random.default_rng(index).integers(0, 256, (80, 90, 3), dtype=np.uint8)
+
+
+def _points(index: int) -> np.ndarray:
+    return np.array([[30, 30], [60, 30], [45, 50]], np.float32) + index
+
+
+def build(folder, faces: Folder, *, model=MODEL, data=DATA, **options):
+    return crops.open_or_build(folder, faces.sources, model=model, data=data, **options)
+
+
+def test_a_cache_holds_the_crops_points_and_frames(tmp_path):
+    cache = build(tmp_path / "cache", Folder())
+    assert crops.cached_size(MODEL, DATA) == SIDE
+    assert cache.crops.shape == (5, SIDE, SIDE) and cache.crops.dtype == np.uint8
+    assert cache.names == tuple(f"face_{i}" for i in range(5))
+    assert cache.refused == ()
+    # the box is 50 px wide and its centre (45, 40); 1.5 * 1.5 boxes on 27 px
+    scale = 50 * 2.25 / SIDE
+    np.testing.assert_allclose(cache.frames.scale, scale)
+    np.testing.assert_allclose(cache.frames.corner, [[45 - 13 * scale, 40 - 13 * scale]] * 5)
+    for index in range(5):
+        where = Frame(cache.frames.corner[index], cache.frames.scale[index])
+        np.testing.assert_array_equal(
+            cache.crops[index], cut_crop(_photo(index), where, size=SIDE)
+        )
+        np.testing.assert_allclose(
+            to_photo(cache.points[index], where), _points(index), atol=1e-4
+        )
+
+
+def test_crops_stay_on_the_disk(tmp_path):
+    cache = build(tmp_path / "cache", Folder())
+    assert isinstance(cache.crops, np.memmap) and not cache.crops.flags.writeable
+
+
+def test_a_second_opening_loads_no_face(tmp_path):
+    faces = Folder()
+    seen = []
+    first = build(tmp_path, faces, on_progress=lambda *count: seen.append(count))
+    assert seen == [(n, 5) for n in range(1, 6)]
+    again = build(tmp_path, faces, on_progress=lambda *count: seen.append(count))
+    assert faces.loads == len(seen) == 5
+    np.testing.assert_array_equal(again.crops, first.crops)
+    np.testing.assert_array_equal(again.points, first.points)
+    np.testing.assert_array_equal(again.frames.corner, first.frames.corner)
+    assert again.names == first.names and again.refused == first.refused
+
+
+@pytest.mark.parametrize("what", ["stamp", "name", "fewer", "order"])
+def test_a_cache_is_rebuilt_when_its_faces_change(what, tmp_path):
+    faces = Folder()
+    build(tmp_path, faces)
+    sources = faces.sources
+    if what == "stamp":
+        sources[2] = sources[2]._replace(stamp="2")
+    elif what == "name":
+        sources[2] = sources[2]._replace(name="other")
+    elif what == "fewer":
+        del sources[2]
+    else:
+        sources.reverse()
+    cache = build(tmp_path, faces)
+    assert faces.loads == 5 + len(sources)
+    assert cache.names == tuple(source.name for source in sources)
+
+
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        ({"crop_size": 20}, {}),
+        ({"frame_scale": 1.6}, {}),
+        ({"markup": dataclasses.replace(MARKUP, name="mine")}, {}),
+        ({}, {"cache_margin": 1.7}),
+    ],
+)
+def test_a_cache_is_rebuilt_when_its_settings_change(model, data, tmp_path):
+    faces = Folder()
+    build(tmp_path, faces)
+    model, data = dataclasses.replace(MODEL, **model), dataclasses.replace(DATA, **data)
+    cache = build(tmp_path, faces, model=model, data=data)
+    assert faces.loads == 10
+    assert cache.crops.shape[1] == crops.cached_size(model, data)
+
+
+def test_what_does_not_touch_the_crops_leaves_the_cache(tmp_path):
+    faces = Folder()
+    build(tmp_path, faces)
+    other = dataclasses.replace(MODEL, hidden_size=3, num_steps=9, tolerance=0.1)
+    build(tmp_path, faces, model=other, data=dataclasses.replace(DATA, split="all"))
+    assert faces.loads == 5
+
+
+@pytest.mark.parametrize("name", ["crops.npy", "points.npy", "frames.npy"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_damaged_file_is_named_and_made_anew(name, damage, tmp_path):
+    faces = Folder()
+    expected = np.array(build(tmp_path / "cache", faces).crops)
+    path = tmp_path / "cache" / name
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[-7] ^= 1
+        path.write_bytes(content)
+    elif damage == "cut":
+        path.write_bytes(content[:-7])
+    else:
+        path.unlink()
+    with pytest.raises(ValueError, match=f"{name} is missing or damaged; delete"):
+        crops.open_cache(tmp_path / "cache")
+    cache = build(tmp_path / "cache", faces)
+    assert faces.loads == 10
+    np.testing.assert_array_equal(cache.crops, expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header.update(settings={"format": 99}),
+        lambda header: header["checksums"].update({"../other.npy": "0"}),
+        lambda header: header["checksums"].pop("points.npy"),
+        lambda header: header.pop("names"),
+        lambda header: header.pop("made_from"),
+        lambda header: header.pop("refused"),
+    ],
+)
+def test_a_damaged_header_is_named_and_made_anew(change, tmp_path):
+    faces = Folder()
+    build(tmp_path, faces)
+    path = tmp_path / "cache.json"
+    header = json.loads(path.read_text())
+    change(header)
+    path.write_text(json.dumps(header))
+    with pytest.raises(ValueError, match="cache.json is no crop cache"):
+        crops.open_cache(tmp_path)
+    build(tmp_path, faces)
+    assert faces.loads == 10
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"settings": 3}'])
+def test_what_is_no_header_is_named(text, tmp_path):
+    (tmp_path / "cache.json").write_text(text)
+    with pytest.raises(ValueError, match="cache.json is no crop cache"):
+        crops.open_cache(tmp_path)
+    assert len(build(tmp_path, Folder()).names) == 5
+
+
+def test_a_folder_without_a_cache_is_refused(tmp_path):
+    assert not crops.is_cache(tmp_path)
+    with pytest.raises(ValueError, match="cache.json is no crop cache"):
+        crops.open_cache(tmp_path)
+    build(tmp_path / "cache", Folder())
+    assert crops.is_cache(tmp_path / "cache")
+
+
+def test_a_refused_face_is_named_and_left_out(tmp_path):
+    cache = build(tmp_path, Folder(broken=(0, 3)))
+    assert cache.names == ("face_1", "face_2", "face_4")
+    assert [tuple(refusal) for refusal in cache.refused] == [
+        ("face_0", "face 0 is torn"),
+        ("face_3", "face 3 is torn"),
+    ]
+    whole = build(tmp_path / "whole", Folder())
+    np.testing.assert_array_equal(cache.crops, whole.crops[[1, 2, 4]])
+    np.testing.assert_array_equal(cache.points, whole.points[[1, 2, 4]])
+    assert build(tmp_path, Folder()).refused == cache.refused
+
+
+def test_a_box_outside_its_photo_is_a_refusal(tmp_path):
+    faces = Folder()
+    photo, points = _photo(1), _points(1)
+    faces.sources[1] = Source(
+        "far", lambda: (photo, points, np.array([500, 500, 540, 540])), stamp="1"
+    )
+    (refusal,) = build(tmp_path, faces).refused
+    assert refusal.name == "far" and "outside the image of 90 x 80" in refusal.reason
+
+
+def test_strict_stops_at_the_first_broken_face(tmp_path):
+    strict = dataclasses.replace(DATA, strict=True)
+    faces = Folder(num_faces=400, broken=(2,))
+    with pytest.raises(ValueError, match="^face_2: face 2 is torn$"):
+        build(tmp_path / "cache", faces, data=strict)
+    assert faces.loads < 400  # it does not go through all the others first
+    assert not crops.is_cache(tmp_path / "cache")
+
+
+def test_faces_that_are_all_refused_are_an_error(tmp_path):
+    with pytest.raises(ValueError, match="none of 2 faces .*face_0: face 0 is torn"):
+        build(tmp_path / "cache", Folder(num_faces=2, broken=(0, 1)))
+    with pytest.raises(ValueError, match="none of 0 faces"):
+        build(tmp_path / "cache", Folder(num_faces=0))
+
+
+def test_an_interrupted_build_does_no_harm(tmp_path):
+    def interrupt(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    faces = Folder()
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / "cache", faces, on_progress=interrupt)
+    assert not crops.is_cache(tmp_path / "cache")
+    assert (tmp_path / "cache.building").is_dir()
+    (tmp_path / "cache.building" / "crops.npy").write_bytes(b"half")
+    cache = build(tmp_path / "cache", faces)
+    np.testing.assert_array_equal(cache.crops, build(tmp_path / "new", Folder()).crops)
+    assert not (tmp_path / "cache.building").exists()
+
+
+def test_an_interrupted_rebuild_keeps_the_old_cache(tmp_path):
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    before = np.array(build(tmp_path / "cache", Folder()).crops)
+    changed = Folder(num_faces=4)
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / "cache", changed, on_progress=interrupt)
+    np.testing.assert_array_equal(crops.open_cache(tmp_path / "cache").crops, before)
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "message"),
+    [
+        ({"crop_size": 20}, {}, r"another size \(27, not 34\); run rcsr-prepare again"),
+        ({"frame_scale": 2.0}, {}, r"another frame_scale \(2.25, not 3.0\)"),
+        ({}, {"cache_margin": 2.0}, r"size \(27, not 36\), frame_scale \(2.25, not 3"),
+        ({"markup": dataclasses.replace(MARKUP, name="x")}, {}, "another markup"),
+    ],
+)
+def test_a_cache_for_another_model_is_refused(model, data, message, tmp_path):
+    build(tmp_path, Folder())
+    crops.check_fits(tmp_path, model=MODEL, data=DATA)
+    model, data = dataclasses.replace(MODEL, **model), dataclasses.replace(DATA, **data)
+    with pytest.raises(ValueError, match=message):
+        crops.check_fits(tmp_path, model=model, data=data)
+
+
+def test_take_chooses_faces_in_order(tmp_path):
+    cache = build(tmp_path, Folder(broken=(1,)))
+    some = cache.take([3, 0])
+    assert some.names == ("face_4", "face_0") and some.refused == cache.refused
+    np.testing.assert_array_equal(some.crops, [cache.crops[3], cache.crops[0]])
+    np.testing.assert_array_equal(some.points, cache.points[[3, 0]])
+    np.testing.assert_array_equal(some.frames.corner, cache.frames.corner[[3, 0]])
+    np.testing.assert_array_equal(some.frames.scale, cache.frames.scale[[3, 0]])
+    assert cache.take([]).crops.shape == (0, SIDE, SIDE)

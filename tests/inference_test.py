@@ -1,0 +1,237 @@
+"""Photos and boxes in, landmarks out: by hand where nothing is learned yet."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+import tiny
+from tiny import CONFIG
+
+import rcsr_jax
+from rcsr_jax.data.drawn import draw_face
+from rcsr_jax.inference import Predictor, check_boxes, load_predictor
+from rcsr_jax.geometry import Frame
+from rcsr_jax.model import predict_adaptive
+
+MEAN_SHAPE = tiny.mean_shape()
+BOXES = np.array([[60, 80, 180, 210], [100, 60, 150, 120], [20.5, 30.5, 220, 230]])
+
+
+@functools.cache
+def fresh() -> Predictor:
+    """Nothing is learned yet: the answer is the mean shape."""
+    return Predictor(tiny.make_params(output=0), CONFIG)
+
+
+@functools.cache
+def moving() -> Predictor:
+    """The answer depends on the picture."""
+    return Predictor(tiny.make_params(), CONFIG)
+
+
+@functools.cache
+def photo() -> np.ndarray:
+    return draw_face(5, 0).image
+
+
+def noise_crops(count: int) -> np.ndarray:
+    levels = np.random.default_rng(2).integers(0, 256, (count, 8, 8), dtype=np.uint8)
+    return np.kron(levels, np.ones((4, 4), np.uint8))
+
+
+def frames_of(count: int) -> Frame:
+    corner = np.arange(2.0 * count).reshape(count, 2)
+    return Frame(corner, np.linspace(0.5, 2, count))
+
+
+def test_a_fresh_model_puts_the_mean_shape_into_the_box():
+    faces = fresh()(photo(), [60, 80, 180, 210])
+    # 1.5 mean sides of 125 px on 32 crop px, around the middle of the box
+    scale = 1.5 * 125 / 32
+    expected = (MEAN_SHAPE - 15.5) * scale + [120, 145]
+    np.testing.assert_allclose(faces.points[0], expected, atol=1e-3)
+    np.testing.assert_allclose(faces.trajectory[:, 0], [expected] * 4, atol=1e-3)
+    np.testing.assert_array_equal(faces.num_steps, [1])
+    np.testing.assert_array_equal(faces.settled, [True])
+    np.testing.assert_allclose(faces.spread, 0, atol=1e-4)
+
+
+def test_shapes_and_types_of_an_answer():
+    faces = moving()(photo(), BOXES)
+    assert faces.points.shape == (3, 68, 2) and faces.points.dtype == np.float32
+    assert faces.num_steps.shape == (3,) and faces.num_steps.dtype == np.int32
+    assert faces.settled.shape == (3,) and faces.settled.dtype == bool
+    assert faces.trajectory.shape == (4, 3, 68, 2)
+    assert faces.trajectory.dtype == np.float32
+    assert faces.spread.shape == (3, 68) and faces.spread.dtype == np.float32
+
+
+def test_the_answer_is_the_pure_functions_in_photo_pixels():
+    crops, frames = moving().crops(photo(), BOXES)
+    pure = rcsr_jax.predict(moving().params, crops, config=CONFIG, num_steps=3)
+    faces = moving()(photo(), BOXES, num_steps=3)
+    expected = (
+        np.asarray(pure.points, np.float64) * frames.scale[:, None, None]
+        + frames.corner[:, None]
+    )
+    np.testing.assert_allclose(faces.points, expected, atol=5e-3)
+    assert np.abs(np.asarray(pure.points) - MEAN_SHAPE).max() > 1  # it did move
+
+
+def test_one_box_is_a_list_of_one():
+    one, listed = moving()(photo(), BOXES[0]), moving()(photo(), BOXES[:1])
+    for left, right in zip(one, listed, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("num_steps", [None, 2])
+@pytest.mark.parametrize("boxes", [np.zeros((0, 4)), []])
+def test_no_box_gives_no_face(boxes, num_steps):
+    faces = moving()(photo(), boxes, num_steps=num_steps)
+    assert faces.points.shape == (0, 68, 2)
+    assert faces.num_steps.shape == faces.settled.shape == (0,)
+    assert faces.trajectory.shape == (num_steps or 4, 0, 68, 2)
+    assert faces.spread.shape == (0, 68)
+
+
+def test_few_programs_are_compiled_for_any_number_of_faces():
+    other = dataclasses.replace(CONFIG, tolerance=0.0123)  # programs of its own
+    predictor = Predictor(moving().params, other)
+    before = predict_adaptive._cache_size()
+    for count in (0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 31, 33, 63, 64, 65, 70):
+        found = predictor.from_crops(noise_crops(count), frames_of(count))
+        assert len(found.points) == count
+    assert predict_adaptive._cache_size() - before == 7  # 1, 2, 4, ... 64
+
+
+@pytest.mark.parametrize("num_steps", [None, 4])
+def test_an_answer_does_not_depend_on_batch_mates(num_steps):
+    crops, frames = noise_crops(70), frames_of(70)
+    together = moving().from_crops(crops, frames, num_steps=num_steps)
+    if num_steps is None:
+        assert 1 < len(set(together.num_steps.tolist()))  # some settle before others
+    for face in (0, 33, 63, 64, 69):
+        here = slice(face, face + 1)
+        alone = moving().from_crops(
+            crops[here],
+            Frame(frames.corner[here], frames.scale[here]),
+            num_steps=num_steps,
+        )
+        assert alone.num_steps[0] == together.num_steps[face]
+        assert alone.settled[0] == together.settled[face]
+        np.testing.assert_allclose(alone.points[0], together.points[face], atol=1e-3)
+        np.testing.assert_allclose(
+            alone.trajectory[:, 0], together.trajectory[:, face], atol=1e-3
+        )
+
+
+def test_a_grey_photo_is_its_colour_twin():
+    grey = photo()[..., 1]
+    left = moving()(grey, BOXES)
+    right = moving()(np.repeat(grey[..., None], 3, axis=-1), BOXES)
+    for one, other in zip(left, right, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_photo_and_box_shifted_together_shift_the_answer():
+    canvas = np.random.default_rng(3).integers(0, 256, (40, 50), dtype=np.uint8)
+    canvas = np.kron(canvas, np.ones((8, 8), np.uint8))  # 320 x 400
+    box = np.array([120, 100, 196, 170.0])
+    whole = moving()(canvas, box, num_steps=3)
+    part = moving()(canvas[30:, 17:], box - [17, 30, 17, 30], num_steps=3)
+    np.testing.assert_allclose(part.points + [[[17, 30]]], whole.points, atol=1e-2)
+
+
+def test_the_spread_is_the_movement_of_the_last_step():
+    crops, frames = noise_crops(16), frames_of(16)
+    faces = moving().from_crops(crops, frames)
+    start = MEAN_SHAPE * frames.scale[:, None, None] + frames.corner[:, None]
+    shapes = np.concatenate([start[None], faces.trajectory])
+    for face, taken in enumerate(faces.num_steps):
+        moved = shapes[taken, face] - shapes[taken - 1, face]
+        np.testing.assert_allclose(
+            faces.spread[face], np.hypot(*moved.T), rtol=1e-4, atol=1e-4
+        )
+        np.testing.assert_array_equal(faces.points[face], faces.trajectory[-1, face])
+    assert faces.spread.max() > 0.1
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 5])
+def test_a_fixed_number_of_steps_is_taken(num_steps):
+    faces = moving()(photo(), BOXES, num_steps=num_steps)
+    np.testing.assert_array_equal(faces.num_steps, [num_steps] * 3)
+    assert len(faces.trajectory) == num_steps
+    longest = moving()(photo(), BOXES, num_steps=5)
+    np.testing.assert_allclose(
+        faces.points, longest.trajectory[num_steps - 1], atol=1e-2
+    )
+
+
+def test_no_steps_are_refused():
+    with pytest.raises(ValueError, match="num_steps must be at least 1; got 0"):
+        moving()(photo(), BOXES, num_steps=0)
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ([50, 20, 10, 60], r"box \(50, 20, 10, 60\) is inverted, empty or not finite"),
+        ([10, 60, 50, 20], r"box \(10, 60, 50, 20\) is inverted"),
+        ([10, 20, 10, 60], r"box \(10, 20, 10, 60\) is inverted, empty"),
+        ([10, np.nan, 50, 60], r"box \(10, nan, 50, 60\) is .* not finite"),
+        ([10, 20, np.inf, 60], r"box \(10, 20, inf, 60\) is .* not finite"),
+        ([100, 20, 150, 60], r"\(100, 20, 150, 60\) lies outside .* 80 x 70 pixels"),
+        ([10, 70, 50, 90], "outside the image of 80 x 70"),
+        ([-50, 20, -1, 60], r"box \(-50, 20, -1, 60\) lies outside"),
+        ([10, -90, 50, -3], "outside the image of 80 x 70"),
+    ],
+)
+def test_a_wrong_box_is_named(box, message):
+    image = np.zeros((70, 80), np.uint8)
+    with pytest.raises(ValueError, match=message):
+        fresh()(image, box)
+    good = [10.0, 10, 60, 60]
+    with pytest.raises(ValueError, match=message):  # the first of many
+        check_boxes(np.array([good, box, [9.0, 9, 1, 1]]), image.shape)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 1, 4)])
+def test_boxes_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=r"boxes must be \[faces, 4\]; got"):
+        fresh()(photo(), np.ones(shape))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((70, 80), np.float32),
+        np.zeros((70, 80, 4), np.uint8),
+        np.zeros((70, 80, 1), np.uint8),
+        np.zeros(70, np.uint8),
+        np.zeros((0, 80), np.uint8),
+        np.zeros((2, 70, 80, 3), np.uint8),
+        "photo.png",
+    ],
+)
+@pytest.mark.parametrize("boxes", [[10, 10, 60, 60], []])
+def test_what_is_no_picture_is_refused(image, boxes):
+    with pytest.raises(ValueError, match="an image must be uint8"):
+        fresh()(image, boxes)
+
+
+def test_a_box_partly_outside_is_answered():
+    faces = moving()(photo(), [-30, -40, 90, 100])
+    assert np.isfinite(faces.points).all()
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "file"])
+def test_what_is_no_checkpoint_is_one_clear_error(what, tmp_path):
+    path = tmp_path / what
+    if what == "empty":
+        path.mkdir()
+    elif what == "file":
+        path.write_text("weights")
+    message = "does not exist" if what == "missing" else "is no checkpoint"
+    with pytest.raises(ValueError, match=f"{what} {message}: give .* rcsr-train"):
+        load_predictor(path)

@@ -1,0 +1,148 @@
+"""Imports point one way: every file of the library uses only those above it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = ROOT / "rcsr_jax"
+
+# From the bottom up. A file may import those before it in this list and no others.
+ROOMS = [
+    "version",
+    "markup",
+    "config",
+    "geometry",
+    "metrics",
+    "patches",
+    "convolutions",
+    *sorted(f"features.{path.stem}" for path in (LIBRARY / "features").glob("[!_]*.py")),
+    "recurrent",
+    "refine",
+    "model",
+    "losses",
+    "data.images",
+    "data.annotations",
+    "data.faces",
+    "data.face_shapes",
+    "data.canvas",
+    "data.palettes",
+    "data.portraits",
+    "data.coverings",
+    "data.drawn",
+    "data.crops",
+    "data.sources",
+    "data.augment",
+    "data.batches",
+    "checkpoint",
+    "records",
+    "stopping",
+    "updates",
+    "validation",
+    "training",
+    "inference",
+    "evaluation",
+    "plots",
+    "report",
+]
+FORBIDDEN = ("absl.flags", "pickle", "socket", "urllib", "http", "requests")
+
+
+def imported_names(source):
+    """The dotted names that a module imports; a relative one starts with a dot."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            gap = "" if base.endswith(".") else "."
+            names += [f"{base}{gap}{alias.name}" for alias in node.names]
+    return names
+
+
+def rooms_used(source):
+    """The rooms of the library that a module imports, and what is no room."""
+    used = []
+    for name in imported_names(source):
+        if name.split(".")[0] != "rcsr_jax":
+            continue
+        inner = name.removeprefix("rcsr_jax").removeprefix(".")
+        # `from rcsr_jax.data.crops import Source` names a room and a thing in it
+        used.append(next((r for r in ROOMS if f"{inner}.".startswith(f"{r}.")), inner))
+    return used
+
+
+def upward_imports(room, source):
+    """What a room imports that does not lie before it."""
+    below = ROOMS[: ROOMS.index(room)]
+    return [used for used in rooms_used(source) if used not in below]
+
+
+def source_of(room):
+    return (LIBRARY / f"{room.replace('.', '/')}.py").read_text(encoding="utf-8")
+
+
+def test_every_file_has_its_place():
+    files = {
+        ".".join(path.relative_to(LIBRARY).with_suffix("").parts)
+        for path in LIBRARY.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    assert files == set(ROOMS)
+    assert len(ROOMS) == len(set(ROOMS))
+    for folder in ("data", "features"):
+        assert (LIBRARY / folder / "__init__.py").read_text() == ""
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_rooms_before_it(room):
+    source = source_of(room)
+    assert upward_imports(room, source) == []
+    assert [name for name in imported_names(source) if name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("room", ["__init__", *ROOMS])
+def test_the_library_reads_no_flags_opens_no_socket_and_never_prints(room):
+    source = source_of(room)
+    for name in imported_names(source):
+        for forbidden in (*FORBIDDEN, "experiments", "rcsr_jax.experiments"):
+            assert not f"{name}.".startswith(f"{forbidden}."), name
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            assert not (isinstance(node.func, ast.Name) and node.func.id == "print")
+            for keyword in node.keywords:
+                if keyword.arg == "allow_pickle":
+                    assert ast.unparse(keyword.value) == "False"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "experiments").rglob("*.py")), ids=lambda path: path.name
+)
+def test_programs_import_the_library_and_their_settings_alone(path):
+    source = path.read_text(encoding="utf-8")
+    for name in imported_names(source):
+        assert name.split(".")[0] not in ("experiments", "tests"), name
+        assert not name.startswith(".") or name.split(".")[1] == "settings", name
+    for used in rooms_used(source):
+        assert used in ROOMS
+
+
+def test_the_check_sees_every_kind_of_import():
+    upward = """
+import rcsr_jax.model
+from rcsr_jax import training, version
+from rcsr_jax.data.crops import CropCache
+def late():
+    from rcsr_jax.report import write_report
+"""
+    assert upward_imports("metrics", upward) == [
+        "model",
+        "training",
+        "data.crops",
+        "report",
+    ]
+    assert upward_imports("report", "import rcsr_jax") == [""]
+    assert imported_names("from . import settings") == [".settings"]
+    assert imported_names("from ..data import faces") == ["..data.faces"]

@@ -1,0 +1,182 @@
+"""The console commands, run as a user runs them: installed, from another folder."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rcsr_jax.data.annotations import read_pts
+
+pytestmark = pytest.mark.slow
+
+TINY = [
+    "--preset=demo",
+    "--crop_size=32",
+    "--patch_size=16",
+    "--filters=4,3,1",
+    "--hidden_size=5",
+    "--num_steps=2",
+    "--max_steps=3",
+    "--validation_faces=8",
+    "--batch_size=8",
+    "--num_updates=4",
+    "--eval_every=2",
+]
+
+
+def run(command: str, *arguments, cwd: Path) -> subprocess.CompletedProcess:
+    program = Path(sys.executable).parent / command
+    words = [str(program), *map(str, arguments)]
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+def succeed(command: str, *arguments, cwd: Path) -> str:
+    done = run(command, *arguments, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def fail(command: str, *arguments, cwd: Path) -> str:
+    """The one line that a user's mistake is answered with."""
+    done = run(command, *arguments, cwd=cwd)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 1 and len(errors) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return errors[0]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with drawn photos in the layout of 300-W and a model trained on them."""
+    place = tmp_path_factory.mktemp("user")
+    succeed("rcsr-draw", "--num_faces=24", "--size=96", "--out=photos", cwd=place)
+    data = ["--data=photos", "--boxes=photos/boxes.csv"]
+    succeed("rcsr-train", *TINY, *data, "--workdir=run", cwd=place)
+    return place
+
+
+def test_training_leaves_checkpoints_metrics_and_config(place):
+    assert {path.name for path in (place / "run/checkpoints").iterdir()} == {"2", "4"}
+    rows = (place / "run/metrics.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", "2", "4"]
+    assert (
+        json.loads((place / "run/config.json").read_text())["train"]["batch_size"] == 8
+    )
+
+
+def test_training_on_prepared_crops_gives_the_same_parameters(place):
+    model = [word for word in TINY if word.split("=")[0] in ("--preset", "--crop_size")]
+    options = ["--data=photos", "--boxes=photos/boxes.csv", "--out=crops"]
+    said = succeed("rcsr-prepare", *model, *options, cwd=place)
+    assert said.startswith("24 faces in crops, 0 refused")
+    succeed("rcsr-train", *TINY, "--data=crops", "--workdir=prepared", cwd=place)
+    columns = [
+        [row.split(",")[:3] for row in (place / run / "metrics.csv").open()]
+        for run in ("run", "prepared")
+    ]
+    assert columns[0] == columns[1]
+
+
+def test_evaluation_writes_what_it_promises(place):
+    said = succeed(
+        "rcsr-evaluate",
+        "--checkpoint=run",
+        "--data=photos",
+        "--split=all",
+        "--boxes=photos/boxes.csv",
+        "--gallery=2",
+        "--out=judged",
+        cwd=place,
+    )
+    assert "mean shape" in said
+    metrics = json.loads((place / "judged/metrics.json").read_text())
+    assert metrics["num_faces"] == 24
+    assert list(metrics["by_step"]) == ["1", "2", "3"]
+    rows = (place / "judged/errors.csv").read_text().splitlines()
+    assert len(rows) == 25
+    mean = np.mean([float(row.split(",")[1]) for row in rows[1:]])
+    np.testing.assert_allclose(mean, metrics["nme_interocular"], rtol=1e-4)
+    for name in ("ced.png", "steps.png"):
+        assert Image.open(place / "judged" / name).size[0] > 200
+    assert "</html>" in (place / "judged/report.html").read_text(encoding="utf-8")
+
+
+def test_work_folder_checkpoint_and_export_predict_alike(place):
+    succeed("rcsr-export", "--checkpoint=run", "--out=model", cwd=place)
+    best = json.loads((place / "run/checkpoints/4/metrics/metrics").read_text())
+    other = json.loads((place / "run/checkpoints/2/metrics/metrics").read_text())
+    step = 4 if best["nme_interocular"] <= other["nme_interocular"] else 2
+    photos = [f"photos/face_000{n}.png" for n in (0, 1)]
+    answers = []
+    for number, source in enumerate(("run", f"run/checkpoints/{step}", "model")):
+        options = [f"--checkpoint={source}", "--boxes=photos/boxes.csv"]
+        succeed("rcsr-predict", *options, f"--out=out{number}", *photos, cwd=place)
+        answers.append(read_pts(place / f"out{number}/face_0001.pts", num_points=68))
+    np.testing.assert_array_equal(answers[0], answers[1])
+    np.testing.assert_array_equal(answers[0], answers[2])
+    face = json.loads((place / "out0/face_0001.json").read_text())["faces"][0]
+    # JSON is 0-based and so are points in memory; .pts counts from 1 on disk
+    np.testing.assert_allclose(face["points"], answers[0], atol=1e-3)
+    assert Image.open(place / "out0/face_0001_overlay.png").size[0] >= 96
+
+
+def test_a_bad_photo_does_not_keep_the_good_one_from_its_answer(place):
+    (place / "broken.png").write_bytes(b"no picture")
+    options = ["--checkpoint=run", "--out=mixed", "broken.png", "photos/face_0002.png"]
+    assert "broken.png" in fail("rcsr-predict", *options, cwd=place)
+    assert (place / "mixed/face_0002.pts").is_file()
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "expected"),
+    [
+        ("rcsr-train", ["--workdir=a", "--data=nowhere"], "nowhere: no such data"),
+        ("rcsr-train", ["--workdir=b", "--data=empty"], "empty: found no annotation"),
+        (
+            "rcsr-train",
+            ["--workdir=c", "--patch_size=5"],
+            "patch_size must be above 12",
+        ),
+        ("rcsr-train", ["--workdir=d", "data=x"], "unknown arguments data=x"),
+        (
+            "rcsr-predict",
+            ["--checkpoint=photos", "--out=e", "x.png"],
+            "is no checkpoint",
+        ),
+        ("rcsr-predict", ["--checkpoint=run", "--out=f", "x.png"], "x.png"),
+        ("rcsr-predict", ["--checkpoint=run", "--out=g"], "no images"),
+        ("rcsr-evaluate", ["--checkpoint=gone", "--out=h"], "gone does not exist"),
+        ("rcsr-export", ["--checkpoint=run", "--out=photos"], "photos exists already"),
+    ],
+)
+def test_a_mistake_is_answered_with_one_line(place, command, arguments, expected):
+    (place / "empty").mkdir(exist_ok=True)
+    assert expected in fail(command, *arguments, cwd=place)
+
+
+def test_a_run_with_other_settings_is_refused(place):
+    data = ["--data=photos", "--boxes=photos/boxes.csv", "--workdir=run"]
+    said = fail("rcsr-train", *TINY, "--learning_rate=0.5", *data, cwd=place)
+    assert "learning_rate (0.002, now 0.5)" in said
+
+
+def test_broken_faces_are_named_and_left_out_unless_strict(place):
+    folder = place / "some_broken"
+    folder.mkdir()
+    for index in range(12):
+        for suffix in (".png", ".pts"):
+            name = f"face_{index:04d}{suffix}"
+            (folder / name).write_bytes((place / "photos" / name).read_bytes())
+    (folder / "face_0003.pts").write_text("version: 1\nn_points: 2\n{\n1 1\n2 2\n}\n")
+    (folder / "face_0004.png").unlink()
+    options = [*TINY, "--data=some_broken", "--validation_faces=2"]
+    assert "face_0003" in fail(
+        "rcsr-train", *options, "--strict", "--workdir=strict", cwd=place
+    )
+    succeed("rcsr-train", *options, "--workdir=tolerant", cwd=place)
+    refused = (place / "tolerant/refused.csv").read_text()
+    assert "face_0003" in refused and "face_0004" in refused

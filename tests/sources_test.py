@@ -1,0 +1,267 @@
+"""Data of every kind becomes cached crops, split into training and validation."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from rcsr_jax.config import DataConfig, ModelConfig
+from rcsr_jax.data import crops
+from rcsr_jax.data.annotations import write_boxes, write_pts
+from rcsr_jax.data.drawn import draw_face
+from rcsr_jax.data.faces import photo_of
+from rcsr_jax.data.images import save_image
+from rcsr_jax.data.sources import drawn_sources, open_cached, open_faces, read_sources
+from rcsr_jax.geometry import Frame, to_photo
+from rcsr_jax.markup import FACE_51, Markup
+
+MARKUP = Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
+MODEL = ModelConfig(markup=MARKUP, crop_size=16, patch_size=14)
+MODEL_68 = ModelConfig(crop_size=16, patch_size=14)
+DRAWN = DataConfig(drawn_faces=6, validation_faces=2)
+BOX = np.array([15, 8, 45, 38], np.float32)
+
+
+def photo(index: int) -> np.ndarray:
+    return np.random.default_rng(index).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+
+
+def points_of(index: int) -> np.ndarray:
+    return np.array([[20, 15], [40, 15], [30, 30]], np.float32) + index / 4
+
+
+def write_face(root, name: str, *, index: int = 0) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_image(path, photo(index))
+    write_pts(path.with_suffix(".pts"), points_of(index))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A small 300-W: six training faces, two of one photo, a test face, boxes of all."""
+    root = tmp_path / "300w"
+    names = [f"lfpw/trainset/image_000{i}.png" for i in range(4)]
+    names += ["helen/trainset/7_1.png", "helen/trainset/7_2.png"]
+    names += ["helen/testset/9_1.png"]
+    for index, name in enumerate(names):
+        write_face(root, name, index=index)
+    boxes = {name: BOX + index / 4 for index, name in enumerate(names)}
+    write_boxes(root / "boxes.csv", boxes)
+    return root
+
+
+def of_folder(folder, **changes) -> DataConfig:
+    boxes = str(folder / "boxes.csv")
+    settings = {"data": str(folder), "boxes": boxes, "validation_faces": 2, **changes}
+    return DataConfig(**settings)
+
+
+def test_drawn_sources_are_the_faces_of_their_stream():
+    sources = drawn_sources(MODEL_68, DRAWN)
+    assert [s.name for s in sources] == [f"drawn/train/face_{i:06d}" for i in range(6)]
+    image, points, box = sources[4].load()
+    face = draw_face(0, 4)
+    np.testing.assert_array_equal(image, face.image)
+    np.testing.assert_array_equal(points, face.points)
+    assert not np.array_equal(box, face.box)  # as a detector finds it
+    assert np.abs(box - face.box).max() < 0.3 * (face.box[2:] - face.box[:2]).max()
+
+
+def test_drawn_sources_come_out_the_same_each_time():
+    first, again = drawn_sources(MODEL_68, DRAWN), drawn_sources(MODEL_68, DRAWN)
+    for left, right in zip(first[2].load(), again[2].load(), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert not np.array_equal(first[2].load()[0], first[3].load()[0])
+
+
+def test_drawn_splits_are_of_different_streams():
+    train = drawn_sources(MODEL_68, DRAWN)
+    test = drawn_sources(MODEL_68, dataclasses.replace(DRAWN, split="test"))
+    assert {s.name for s in train}.isdisjoint(s.name for s in test)
+    photos = [s.load()[0].tobytes() for s in [*train, *test]]
+    assert len(set(photos)) == 12
+
+
+@pytest.mark.parametrize("split", ["all", "lfpw/testset"])
+def test_drawn_faces_have_two_splits(split):
+    with pytest.raises(ValueError, match=f"splits train and test, not {split}"):
+        drawn_sources(MODEL_68, dataclasses.replace(DRAWN, split=split))
+
+
+def test_drawn_faces_have_one_markup():
+    model = dataclasses.replace(MODEL_68, markup=FACE_51)
+    with pytest.raises(ValueError, match="68 landmarks; markup 51 has 51"):
+        drawn_sources(model, DRAWN)
+
+
+def test_drawn_faces_split_into_disjoint_parts(tmp_path):
+    training, validation = open_faces(MODEL_68, DRAWN, folder=tmp_path)
+    assert (len(training.names), len(validation.names)) == (4, 2)
+    assert len({*training.names, *validation.names}) == 6
+    side = crops.cached_size(MODEL_68, DRAWN)
+    assert training.crops.shape == (4, side, side)
+    assert validation.points.shape == (2, 68, 2)
+    again = open_faces(MODEL_68, DRAWN, folder=tmp_path)
+    assert again[0].names == training.names
+    np.testing.assert_array_equal(again[1].crops, validation.crops)
+
+
+def test_crops_are_cut_once(tmp_path):
+    seen = []
+    for _ in range(2):
+        open_faces(
+            MODEL_68, DRAWN, folder=tmp_path, on_progress=lambda *n: seen.append(n)
+        )
+    assert seen == [(n, 6) for n in range(1, 7)]
+    assert len(list((tmp_path / "crops").iterdir())) == 1
+
+
+def test_faces_of_a_folder_keep_their_points_and_boxes(folder, tmp_path):
+    training, validation = open_faces(MODEL, of_folder(folder), folder=tmp_path)
+    found = {
+        name: to_photo(cache.points[n], Frame(*(part[n] for part in cache.frames)))
+        for cache in (training, validation)
+        for n, name in enumerate(cache.names)
+    }
+    assert "helen/testset/9_1.png" not in found and len(found) == 6
+    for index, name in enumerate(sorted(found, key=lambda name: (name[0] == "h", name))):
+        np.testing.assert_allclose(found[name], points_of(index), atol=1e-3)
+    # the frame is 1.5 * 1.5 boxes of 30 px, on 27 px
+    np.testing.assert_allclose(training.frames.scale, 67.5 / 27, rtol=1e-6)
+
+
+def test_the_boxes_of_the_csv_are_those_of_the_sources(folder):
+    sources, refused = read_sources(str(folder), MODEL, of_folder(folder, split="all"))
+    assert refused == () and len(sources) == 7
+    place = {source.name: source for source in sources}
+    image, points, box = place["lfpw/trainset/image_0002.png"].load()
+    np.testing.assert_array_equal(image, photo(2))
+    np.testing.assert_allclose(points, points_of(2), atol=1e-5)
+    np.testing.assert_allclose(box, BOX + 0.5, atol=1e-3)
+
+
+@pytest.mark.parametrize("split", ["test", "helen/testset"])
+def test_a_split_is_passed_on(split, folder):
+    sources, _ = read_sources(str(folder), MODEL, of_folder(folder, split=split))
+    assert [source.name for source in sources] == ["helen/testset/9_1.png"]
+
+
+def test_faces_of_a_photo_stay_together(folder, tmp_path):
+    for count in range(1, 5):
+        data = of_folder(folder, validation_faces=count)
+        training, validation = open_faces(MODEL, data, folder=tmp_path)
+        assert len(validation.names) in (count, count + 1)
+        held = {photo_of(name) for name in validation.names}
+        assert held.isdisjoint(photo_of(name) for name in training.names)
+
+
+@pytest.mark.parametrize("change", ["points", "photo", "boxes"])
+def test_a_changed_face_is_cut_again(change, folder, tmp_path):
+    seen = []
+    data = of_folder(folder)
+    open_faces(MODEL, data, folder=tmp_path)
+    path = folder / "lfpw/trainset/image_0001.png"
+    if change == "points":
+        write_pts(path.with_suffix(".pts"), points_of(3))
+    elif change == "photo":
+        save_image(path, photo(20))
+    else:
+        data = of_folder(folder, boxes="")
+    open_faces(MODEL, data, folder=tmp_path, on_progress=lambda *n: seen.append(n))
+    assert len(seen) == 6
+
+
+def test_a_torn_photo_is_refused_by_name(folder, tmp_path):
+    path = folder / "lfpw/trainset/image_0001.png"
+    path.write_bytes(path.read_bytes()[:2000])  # the header says nothing of it
+    write_pts(folder / "lonely.pts", points_of(0))
+    cache = open_cached(str(folder), MODEL, of_folder(folder), folder=tmp_path)
+    assert [name for name, _ in cache.refused] == [
+        "lonely.pts",
+        "lfpw/trainset/image_0001.png",
+    ]
+    assert "cannot read this image" in cache.refused[1].reason
+    training, _ = open_faces(MODEL, of_folder(folder), folder=tmp_path)
+    assert training.refused == cache.refused
+    with pytest.raises(ValueError, match="lonely.pts"):
+        open_faces(MODEL, of_folder(folder, strict=True), folder=tmp_path)
+
+
+def test_a_prepared_folder_is_taken_as_it_is(folder, tmp_path):
+    data = of_folder(folder, split="all")
+    sources, _ = read_sources(str(folder), MODEL, data)
+    cache = crops.open_or_build(tmp_path / "ready", sources, model=MODEL, data=data)
+    prepared = DataConfig(data=str(tmp_path / "ready"), validation_faces=2)
+    training, validation = open_faces(MODEL, prepared, folder=tmp_path / "run")
+    assert {*training.names, *validation.names} == set(cache.names)
+    assert not (tmp_path / "run").exists()
+    other = dataclasses.replace(MODEL, crop_size=20)
+    with pytest.raises(ValueError, match=r"ready was prepared with another size"):
+        open_faces(other, prepared, folder=tmp_path / "run")
+
+
+def test_data_sets_joined_by_commas(folder, tmp_path):
+    write_face(tmp_path / "more", "helen/trainset/7_1.png", index=1)
+    write_face(tmp_path / "more", "b.png", index=2)
+    data = of_folder(folder, data=f"{folder},{tmp_path / 'more'}", boxes="")
+    training, validation = open_faces(MODEL, data, folder=tmp_path / "run")
+    names = [*training.names, *validation.names]
+    assert len(names) == len(set(names)) == 8
+    assert {"0/helen/trainset/7_1.png", "1/helen/trainset/7_1.png", "1/b.png"} < {*names}
+    for cache in (training, validation):
+        sizes = {len(cache.crops), len(cache.points), *map(len, cache.frames)}
+        assert sizes == {len(cache.names)}
+    alone = open_cached(str(tmp_path / "more"), MODEL, data, folder=tmp_path / "run")
+    for n, name in enumerate(names):
+        if name == "1/b.png":
+            joined = np.concatenate([training.crops, validation.crops])
+            np.testing.assert_array_equal(
+                joined[n], alone.crops[alone.names.index("b.png")]
+            )
+
+
+def test_the_refusals_of_all_data_sets_are_told(folder, tmp_path):
+    write_face(tmp_path / "more", "b.png")
+    for root in (folder, tmp_path / "more"):
+        write_pts(root / "lonely.pts", points_of(0))
+    data = of_folder(folder, data=f"{folder},{tmp_path / 'more'}", boxes="")
+    training, _ = open_faces(MODEL, data, folder=tmp_path / "run")
+    assert [name for name, _ in training.refused] == ["lonely.pts"] * 2
+
+
+@pytest.mark.parametrize("count", [0, 6, 100])
+def test_something_must_be_left_to_train_and_validate_on(count, tmp_path):
+    data = dataclasses.replace(DRAWN, validation_faces=count)
+    with pytest.raises(ValueError, match=f"of the 6 faces to train on; got {count}"):
+        open_faces(MODEL_68, data, folder=tmp_path)
+
+
+def test_one_photo_cannot_be_split(tmp_path):
+    for number in (1, 2):
+        write_face(tmp_path / "data", f"a_{number}.png")
+    data = DataConfig(data=str(tmp_path / "data"), validation_faces=1)
+    with pytest.raises(ValueError, match="they come from 1 photos, which move whole"):
+        open_faces(MODEL, data, folder=tmp_path)
+
+
+def test_data_that_is_not_there_is_named(tmp_path):
+    data = DataConfig(data=str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match="nowhere: no such data folder or file"):
+        open_faces(MODEL, data, folder=tmp_path)
+
+
+def test_a_turned_photo_is_cut_upright(tmp_path):
+    upright = np.zeros((50, 60), np.uint8)
+    upright[29:32, 29:32] = 255  # around the third point, (30, 30)
+    turned = Image.fromarray(upright).transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # to be turned clockwise
+    (tmp_path / "data").mkdir()
+    turned.save(tmp_path / "data" / "a.png", exif=exif)
+    write_pts(tmp_path / "data" / "a.pts", points_of(0))
+    data = DataConfig(data=str(tmp_path / "data"))
+    cache = open_cached(data.data, MODEL, data, folder=tmp_path)
+    row, column = np.unravel_index(cache.crops[0].argmax(), cache.crops[0].shape)
+    np.testing.assert_allclose([column, row], cache.points[0, 2], atol=0.51)
