@@ -17,13 +17,13 @@ from rcsr_jax.data.sources import read_sources
 from . import settings
 
 _OUT = flags.DEFINE_string("out", None, "Folder for the crops.", required=True)
-_SETTINGS = settings.define_flags(ModelConfig, DataConfig)
+_config = settings.define_run_flags(ModelConfig, DataConfig)
 
 
 def main(arguments: list[str]) -> None:
     """Prepares, and lists what was refused in refused.csv."""
     settings.no_arguments(arguments)
-    config = settings.config_from_flags(_SETTINGS)
+    config = _config()
     out = Path(_OUT.value)
     if out.is_dir() and any(out.iterdir()) and not crops.is_cache(out):
         raise ValueError(f"{out} holds something else; choose a new folder.")

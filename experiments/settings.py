@@ -15,14 +15,14 @@ from absl import app, flags, logging
 from rcsr_jax.config import PRESETS, RunConfig, preset, replace_fields
 from rcsr_jax.markup import Markup, read_markup
 
+flags.disclaim_key_flags()  # a flag belongs to the program that asks for it
+
 _DEFINE: dict[Any, Callable[..., flags.FlagHolder]] = {
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
     str: flags.DEFINE_string,
     bool: flags.DEFINE_boolean,
 }
-
-_PRESET = flags.DEFINE_enum("preset", "base", list(PRESETS), "Named run to start from.")
 
 
 def define_flags(*parts: type) -> dict[str, flags.FlagHolder]:
@@ -39,13 +39,21 @@ def define_flags(*parts: type) -> dict[str, flags.FlagHolder]:
     return holders
 
 
-def config_from_flags(holders: dict[str, flags.FlagHolder]) -> RunConfig:
-    """The run of --preset with the flags that were given in place of its values.
+def define_run_flags(*parts: type) -> Callable[[], RunConfig]:
+    """Flags for the named presets and for the fields of config dataclasses.
 
-    Raises:
-        ValueError: a value does not fit.
+    Args:
+        parts: dataclasses that a run is made of.
+
+    Returns:
+        what makes the run of --preset, with the flags that were given in place of its
+        values; it raises ValueError where a value does not fit.
     """
-    return replace_fields(preset(_PRESET.value), _given(holders))
+    named = flags.DEFINE_enum(
+        "preset", "base", list(PRESETS), "Named run to start from."
+    )
+    holders = define_flags(*parts)
+    return lambda: replace_fields(preset(named.value), _given(holders))
 
 
 def replace_given(part: Any, holders: dict[str, flags.FlagHolder]) -> Any:
@@ -76,7 +84,18 @@ def run(main: Callable[[list[str]], None]) -> None:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
 
-    app.run(guarded)
+    def parse(arguments: list[str]) -> list[str]:
+        if {"--help", "-help", "-h"} & set(arguments):
+            # absl looks for the flags of the installed script, which defines none
+            module = main.__module__
+            print(sys.modules[module].__doc__)
+            print(
+                flags.FLAGS.module_help(sys.argv[0] if module == "__main__" else module)
+            )
+            sys.exit(0)
+        return app.parse_flags_with_usage(arguments)
+
+    app.run(guarded, flags_parser=parse)
 
 
 def no_arguments(arguments: Iterable[str]) -> None:

@@ -18,13 +18,13 @@ from . import settings
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder for crops, checkpoints and metrics.", required=True
 )
-_SETTINGS = settings.define_flags(ModelConfig, DataConfig, AugmentConfig, TrainConfig)
+_config = settings.define_run_flags(ModelConfig, DataConfig, AugmentConfig, TrainConfig)
 
 
 def main(arguments: list[str]) -> None:
     """Trains and reports."""
     settings.no_arguments(arguments)
-    config = settings.config_from_flags(_SETTINGS)
+    config = _config()
     devices = jax.local_devices()
     _say(f"devices: {len(devices)} x {devices[0].device_kind}")
     with _Bar() as bar:

@@ -53,8 +53,10 @@ def cached_noise(generator):
     return generator.integers(0, 256, (SIDE, SIDE), np.uint8)
 
 
-def keys(count):
-    return jax.random.split(jax.random.key(0), count)
+def over_keys(change, crop, *, config):
+    """What 400 keys make of one crop: float [400, size, size]."""
+    keys = jax.random.split(jax.random.key(0), 400)
+    return np.asarray(jax.vmap(lambda key: change(key, crop, config=config))(keys))
 
 
 def test_a_straight_view_is_the_middle_of_the_cache(generator):
@@ -131,9 +133,9 @@ def test_views_spread_as_the_config_says():
     config = AugmentConfig(
         mirror=0.3, rotation=8.0, box_shift=0.06, box_scale=0.1, wide_boxes=0.5
     )
-    views = jax.jit(
-        jax.vmap(lambda key: random_view(key, config=config, frame_scale=1.5))
-    )(keys(20000))
+    views = jax.vmap(lambda key: random_view(key, config=config, frame_scale=1.5))(
+        jax.random.split(jax.random.key(0), 20000)
+    )
     # half of the boxes are 1.5 times noisier
     wider = np.sqrt((1 + 1.5**2) / 2)
     assert np.mean(views.mirrored) == pytest.approx(0.3, abs=0.015)
@@ -163,9 +165,7 @@ def test_switched_off_light_and_coverings_change_nothing(generator, change):
 def test_light_stays_in_range_and_keeps_the_order_of_greys(generator):
     config = AugmentConfig(contrast=1.0, brightness=80.0, gamma=0.6, noise=30.0)
     crop = jnp.float32(generator.uniform(0, 255, (SIZE, SIZE)))
-    many = jax.jit(
-        jax.vmap(lambda key, config=config: vary_light(key, crop, config=config))
-    )(keys(64))
+    many = over_keys(vary_light, crop, config=config)
     assert np.isfinite(many).all()
     assert np.min(many) >= 0
     assert np.max(many) <= 255
@@ -178,7 +178,7 @@ def test_light_stays_in_range_and_keeps_the_order_of_greys(generator):
 def test_noise_is_at_most_what_the_config_says():
     config = AugmentConfig(contrast=0.0, brightness=0.0, gamma=0.0, noise=6.0)
     flat = jnp.full((SIZE, SIZE), 128.0)
-    many = jax.jit(jax.vmap(lambda key: vary_light(key, flat, config=config)))(keys(200))
+    many = over_keys(vary_light, flat, config=config)
     levels = np.std(many, (1, 2))
     assert levels.max() < 6.5
     assert np.mean(levels) == pytest.approx(3, abs=0.5)
@@ -187,7 +187,7 @@ def test_noise_is_at_most_what_the_config_says():
 def test_coverings_are_rectangles_of_limited_size():
     config = AugmentConfig(occlusion=1.0, occlusion_size=0.4)
     crop = jnp.full((SIZE, SIZE), 1000.0)  # no covering reaches this level
-    many = jax.jit(jax.vmap(lambda key: occlude(key, crop, config=config)))(keys(300))
+    many = over_keys(occlude, crop, config=config)
     covered = np.asarray(many) != 1000
     rows, columns = covered.any(2), covered.any(1)
     np.testing.assert_array_equal(covered, rows[:, :, None] & columns[:, None, :])
@@ -203,15 +203,14 @@ def test_coverings_are_rectangles_of_limited_size():
 def test_as_many_faces_are_covered_as_the_config_says():
     config = AugmentConfig(occlusion=0.25, occlusion_size=2.0)
     crop = jnp.full((SIZE, SIZE), 1000.0)
-    many = jax.jit(jax.vmap(lambda key: occlude(key, crop, config=config)))(keys(1000))
+    many = over_keys(occlude, crop, config=config)
     share = (np.asarray(many) != 1000).any((1, 2)).mean()
-    assert share == pytest.approx(0.25, abs=0.05)
+    assert share == pytest.approx(0.25, abs=0.08)
 
 
 def test_augment_is_a_function_of_its_key(generator):
     cached = cached_noise(generator)
 
-    @jax.jit
     def example(key):
         return augment(
             key,
@@ -228,11 +227,10 @@ def test_augment_is_a_function_of_its_key(generator):
     jax.tree.map(np.testing.assert_array_equal, first, again)
     assert np.abs(first[0] - other[0]).max() > 1
     assert np.abs(first[1] - other[1]).max() > 0.1
-    batch = jax.jit(jax.vmap(example))(
-        jnp.stack([jax.random.key(0), jax.random.key(1)])
-    )
-    np.testing.assert_allclose(batch[1][0], first[1], atol=1e-3)
-    np.testing.assert_allclose(batch[1][1], other[1], atol=1e-3)
+    both = jnp.stack([jax.random.key(0), jax.random.key(1)])
+    crops, points = jax.jit(jax.vmap(example))(both)
+    np.testing.assert_allclose(points, jnp.stack([first[1], other[1]]), atol=1e-3)
+    np.testing.assert_allclose(crops, jnp.stack([first[0], other[0]]), atol=0.1)
 
 
 def test_augment_switched_off_is_the_straight_view(generator):

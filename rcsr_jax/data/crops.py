@@ -142,7 +142,7 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
     box = (*(low + offset), *(high + offset))
     window = Image.fromarray(grey)
     cut = window.resize((size, size), Image.Resampling.BILINEAR, box=box)
-    return np.rint(cut).astype(np.uint8)
+    return np.rint(np.asarray(cut)).astype(np.uint8)
 
 
 def open_or_build(

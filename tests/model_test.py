@@ -1,0 +1,382 @@
+"""The whole model on tiny settings: what it sees, how it moves, and its transforms."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from rcsr_jax.config import ModelConfig
+from rcsr_jax.geometry import mirror_points
+from rcsr_jax.markup import Markup
+from rcsr_jax.model import (
+    RCSR,
+    first_estimate,
+    init_params,
+    make_step,
+    normalise,
+    predict,
+    predict_adaptive,
+)
+
+# Eye corners, mouth corners and nose of a face that is its own mirror image.
+FIVE = Markup(
+    name="five", mirror=(1, 0, 3, 2, 4), eye_corners=(0, 1), eyes=((0,), (1,))
+)
+MEAN = np.float32([[9.5, 11.5], [21.5, 11.5], [11.5, 20.5], [19.5, 20.5], [15.5, 16.5]])
+CONFIG = ModelConfig(
+    markup=FIVE,
+    crop_size=32,
+    patch_size=16,
+    filters=(4, 3, 1),
+    hidden_size=5,
+    num_steps=3,
+    max_steps=3,
+    tolerance=0.0,
+)
+PATCHES = dataclasses.replace(CONFIG, sampling="patches")
+HIDDEN = 4 * 4 * 5
+
+
+def random_params(config=CONFIG, *, seed=0):
+    """Parameters under which every step moves the points by a pixel or so."""
+    generator = np.random.default_rng(seed)
+    start = functools.partial(init_params, config=config, mean_shape=MEAN)
+    network = jax.eval_shape(start, jax.random.key(0))["network"]
+    network = jax.tree.map(
+        lambda leaf: jnp.float32(generator.normal(0, 0.3, leaf.shape)), network
+    )
+    return {"network": network, "mean_shape": jnp.asarray(MEAN)}
+
+
+def with_output(params, *, kernel, bias):
+    """The same parameters with another dense layer."""
+    old = params["network"]["output"]
+    output = {
+        "kernel": jnp.full_like(old["kernel"], kernel),
+        "bias": jnp.broadcast_to(jnp.asarray(bias, jnp.float32), old["bias"].shape),
+    }
+    return {**params, "network": {**params["network"], "output": output}}
+
+
+@pytest.fixture(scope="module")
+def params():
+    return random_params()
+
+
+@pytest.fixture(scope="module")
+def crops():
+    return np.random.default_rng(5).integers(0, 256, (3, 32, 32), np.uint8)
+
+
+def assert_same(found, expected, *, atol=1e-4):
+    jax.tree.map(functools.partial(np.testing.assert_allclose, atol=atol), found, expected)
+
+
+def test_fresh_parameters_predict_the_mean_shape(crops):
+    fresh = init_params(jax.random.key(0), config=CONFIG, mean_shape=MEAN)
+    found = predict(fresh, crops, config=CONFIG)
+    np.testing.assert_array_equal(found.points, np.stack([MEAN] * 3))
+    np.testing.assert_array_equal(found.num_steps, [3, 3, 3])
+    assert found.trajectory.shape == (3, 3, 5, 2)
+    config = dataclasses.replace(CONFIG, tolerance=0.01)
+    adaptive = predict_adaptive(fresh, crops, config=config)
+    np.testing.assert_array_equal(adaptive.points, found.points)
+    np.testing.assert_array_equal(adaptive.num_steps, [1, 1, 1])
+    assert adaptive.settled.all()
+
+
+def test_fresh_parameters_have_the_shapes_of_the_layers():
+    start = functools.partial(init_params, config=CONFIG, mean_shape=MEAN)
+    shapes = jax.tree.map(jnp.shape, jax.eval_shape(start, jax.random.key(0)))
+    network = shapes["network"]
+    assert shapes["mean_shape"] == (5, 2)
+    assert network["features"]["w1"] == (9, 9, 1, 4)
+    assert network["cell"]["gates"] == {"kernel": (3, 3, 10, 10), "bias": (10,)}
+    assert network["cell"]["candidate"] == {"kernel": (3, 3, 10, 5), "bias": (5,)}
+    assert network["output"] == {"kernel": (HIDDEN, 10), "bias": (10,)}
+
+
+def test_planes_are_patches_at_whole_pixels(params, crops):
+    images = normalise(crops)
+    # even patches lie on pixels where their middle is half way between two
+    points = np.random.default_rng(1).integers(7, 24, (3, 5, 2)) + np.float32(0.5)
+
+    def look(config):
+        network, variables = RCSR(config), {"params": params["network"]}
+        scene = network.apply(variables, images, method="scene")
+        return network.apply(variables, scene, points, method="look")
+
+    assert look(PATCHES).shape == (3, 4, 4, 5)
+    np.testing.assert_allclose(look(CONFIG), look(PATCHES), atol=1e-4)
+    first = [predict(params, crops, config=c, num_steps=1) for c in (CONFIG, PATCHES)]
+    assert np.abs(first[0].points - MEAN[None]).max() > 0.5
+    np.testing.assert_allclose(first[0].points, first[1].points, atol=1e-3)
+
+
+def test_look_stacks_the_maps_of_each_landmark(crops):
+    config = dataclasses.replace(PATCHES, filters=(4, 3, 2))
+    params = random_params(config)
+    points = jnp.asarray(np.stack([MEAN] * 3))
+    network, variables = RCSR(config), {"params": params["network"]}
+    images = normalise(crops)
+    maps = network.apply(variables, images, points, method="look")
+    assert maps.shape == (3, 4, 4, 10)
+    # landmark 2 is at (11.5, 20.5): its patch is columns 4..19 and rows 13..28
+    alone = network.apply(variables, images[:, 13:29, 4:20], method=features_of)
+    np.testing.assert_allclose(maps[..., 4:6], alone, atol=1e-4)
+
+
+def features_of(network, images):
+    return network.features(images)
+
+
+def test_increments_are_whole_or_of_a_step(params, crops):
+    # the dense layer gives (2, 1) whatever it sees; 80 inputs leave its scale at one
+    constant = with_output(params, kernel=0.0, bias=[2.0, 1.0] * 5)
+    whole = predict(constant, crops, config=CONFIG)
+    for shapes in whole.trajectory:
+        np.testing.assert_allclose(shapes, np.stack([MEAN + [2, 1]] * 3), rtol=1e-6)
+    steps = predict(
+        constant, crops, config=dataclasses.replace(CONFIG, increment="step")
+    )
+    for number, shapes in enumerate(steps.trajectory, start=1):
+        expected = np.stack([MEAN + np.multiply(number, [2, 1])] * 3)
+        np.testing.assert_allclose(shapes, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("increment", "tolerance", "num_steps", "settled"),
+    [
+        # 5 points moved by (3, 4): sqrt(5) 5 / 12 = 0.932 eye distances, then nothing
+        ("whole", 0.94, 1, True),
+        ("whole", 0.93, 2, True),
+        ("step", 0.93, 3, False),
+        ("step", 0.94, 1, True),
+    ],
+)
+def test_adaptive_prediction_stops_by_hand(
+    params, crops, increment, tolerance, num_steps, settled
+):
+    constant = with_output(params, kernel=0.0, bias=[3.0, 4.0] * 5)
+    config = dataclasses.replace(CONFIG, increment=increment, tolerance=tolerance)
+    found = predict_adaptive(constant, crops, config=config)
+    np.testing.assert_array_equal(found.num_steps, [num_steps] * 3)
+    np.testing.assert_array_equal(found.settled, [settled] * 3)
+    fixed = predict(constant, crops, config=config, num_steps=num_steps)
+    assert_same(found.points, fixed.points)
+    np.testing.assert_array_equal(fixed.settled, [settled] * 3)
+
+
+def test_adaptive_without_tolerance_is_fixed(params, crops):
+    adaptive = predict_adaptive(params, crops, config=CONFIG)
+    assert_same(adaptive, predict(params, crops, config=CONFIG, num_steps=3), atol=1e-3)
+    assert np.abs(np.diff(adaptive.trajectory, axis=0)).max() > 0.2
+
+
+def test_predict_is_the_loop_over_make_step(params, crops):
+    step, estimate = make_step(params, crops, config=CONFIG)
+    np.testing.assert_array_equal(estimate.points, np.stack([MEAN] * 3))
+    np.testing.assert_array_equal(estimate.hidden, np.zeros((3, 4, 4, 5)))
+    found = predict(params, crops, config=CONFIG)
+    step = jax.jit(step)
+    for shapes in found.trajectory:
+        estimate = step(estimate)
+        np.testing.assert_allclose(shapes, estimate.points, atol=1e-3)
+
+
+def test_crops_of_every_form_give_the_same(params, crops):
+    expected = predict(params, crops, config=CONFIG)
+    assert_same(predict(params, np.float32(crops), config=CONFIG), expected)
+    assert_same(predict(params, crops[..., None], config=CONFIG), expected)
+    one = predict(params, crops[1], config=CONFIG)
+    assert one.points.shape == (5, 2)
+    assert one.trajectory.shape == (3, 5, 2)
+    assert one.num_steps.shape == one.settled.shape == ()
+    np.testing.assert_allclose(one.points, expected.points[1], atol=1e-3)
+    np.testing.assert_allclose(one.trajectory, expected.trajectory[:, 1], atol=1e-3)
+    adaptive = predict_adaptive(params, crops[1], config=CONFIG)
+    assert_same(adaptive, one, atol=1e-3)
+
+
+def test_light_does_not_matter(params, crops):
+    expected = predict(params, np.float32(crops), config=CONFIG)
+    brighter = predict(params, np.float32(crops) * 0.3 + 40, config=CONFIG)
+    np.testing.assert_allclose(brighter.points, expected.points, atol=1e-3)
+
+
+def test_normalised_crops_by_numpy(crops):
+    wide = np.float64(crops)
+    expected = (wide - wide.mean((1, 2), keepdims=True)) / wide.std(
+        (1, 2), keepdims=True
+    )
+    np.testing.assert_allclose(normalise(crops)[..., 0], expected, atol=1e-4)
+    flat = normalise(np.full((1, 32, 32), 255, np.uint8))
+    np.testing.assert_allclose(flat, 0, atol=0.1)
+
+
+def test_faces_do_not_depend_on_their_batch_mates(params, crops):
+    expected = predict(params, crops, config=CONFIG)
+    swapped = predict(params, crops[[2, 0, 1]], config=CONFIG)
+    np.testing.assert_allclose(swapped.points, expected.points[[2, 0, 1]], atol=1e-4)
+
+
+def test_predict_compiles_once_for_each_shape(params, crops):
+    predict(params, crops, config=CONFIG)
+    before = predict._cache_size()
+    predict(params, 255 - crops, config=dataclasses.replace(CONFIG))
+    predict(random_params(seed=1), crops, config=CONFIG)
+    assert predict._cache_size() == before
+
+
+def test_vmap_over_crops_and_over_parameters(params, crops):
+    many = jax.vmap(functools.partial(predict, config=CONFIG), (None, 0))
+    expected = predict(params, crops, config=CONFIG)
+    np.testing.assert_allclose(many(params, crops).points, expected.points, atol=1e-3)
+    other = random_params(seed=1)
+    ensemble = jax.tree.map(lambda *leaves: jnp.stack(leaves), params, other)
+    each = jax.vmap(functools.partial(predict, config=CONFIG), (0, None))
+    points = each(ensemble, crops).points
+    np.testing.assert_allclose(points[0], expected.points, atol=1e-3)
+    alone = predict(other, crops, config=CONFIG)
+    np.testing.assert_allclose(points[1], alone.points, atol=1e-3)
+
+
+@pytest.mark.parametrize("config", [CONFIG, PATCHES], ids=["planes", "patches"])
+def test_gradients_equal_finite_differences(params, crops, config):
+    weights = np.random.default_rng(2).normal(size=(1, 5, 2))
+    with jax.enable_x64(True):
+        params = jax.tree.map(lambda leaf: jnp.asarray(np.float64(leaf)), params)
+        images = jnp.asarray(np.float64(crops[:1]))
+
+        @jax.jit
+        def of_network(network):
+            whole = {**params, "network": network}
+            points = predict(whole, images, config=config, num_steps=2).points
+            return (points * weights).sum()
+
+        check_grads(
+            of_network, (params["network"],), order=1, modes=["rev"], eps=1e-5
+        )
+
+        @jax.jit
+        def of_crops(images):
+            points = predict(params, images, config=config, num_steps=2).points
+            return (points * weights).sum()
+
+        # normalised in float32, so the step is a tenth of a grey level
+        check_grads(
+            of_crops, (images,), order=1, modes=["rev"], eps=0.1, atol=1e-3, rtol=1e-2
+        )
+
+
+def test_the_mean_shape_is_not_learned(params, crops):
+    def total(params):
+        return predict(params, crops, config=CONFIG).points.sum()
+
+    gradient = jax.grad(total)(params)
+    np.testing.assert_array_equal(gradient["mean_shape"], np.zeros((5, 2)))
+    assert np.abs(gradient["network"]["features"]["w1"]).max() > 0
+
+
+def test_adaptive_prediction_has_no_reverse_mode(params, crops):
+    with pytest.raises(ValueError, match="Reverse-mode"):
+        jax.grad(
+            lambda params: predict_adaptive(params, crops, config=CONFIG).points.sum()
+        )(params)
+
+
+def test_a_stopped_position_gradient_stops_nothing_else(params, crops):
+    points = jnp.asarray(np.stack([MEAN + np.float32(0.2)] * 3))
+    scene = normalise(crops)
+    weights = np.float32(np.random.default_rng(3).normal(size=(3, 4, 4, 5)))
+    results = {}
+    for through in (True, False):
+        network = RCSR(dataclasses.replace(PATCHES, position_gradient=through))
+
+        def total(params, scene, points, network=network):
+            variables = {"params": params["network"]}
+            maps = network.apply(variables, scene, points, method="look")
+            return (maps * weights).sum()
+
+        results[through] = jax.jit(jax.value_and_grad(total, (0, 1, 2)))(
+            params, scene, points
+        )
+    value, (by_params, by_scene, by_points) = results[True]
+    stopped, (same_params, same_scene, no_points) = results[False]
+    assert stopped == value
+    assert_same(same_params, by_params)
+    assert_same(same_scene, by_scene)
+    assert np.abs(by_points).min() > 0
+    np.testing.assert_array_equal(no_points, np.zeros((3, 5, 2)))
+
+
+def symmetric(params):
+    """Parameters that treat a mirrored face as the mirrored face."""
+    mirror = np.array(FIVE.mirror)
+    sign = np.float32([-1, 1])
+    network = params["network"]
+
+    def mean_with_mirrored(kernel):
+        return (kernel + kernel[:, ::-1]) / 2
+
+    def layer(old):
+        inputs = np.concatenate([np.arange(5), 5 + mirror])  # memory, then landmarks
+        twin = old["kernel"][:, ::-1, inputs]
+        return {**old, "kernel": (old["kernel"] + twin) / 2}
+
+    kernel = network["output"]["kernel"].reshape(4, 4, 5, 5, 2)
+    twin = kernel[:, ::-1][:, :, :, mirror] * sign.reshape(1, 1, 1, 1, 2)
+    bias = network["output"]["bias"].reshape(5, 2)
+    output = {
+        "kernel": ((kernel + twin) / 2).reshape(HIDDEN, 10),
+        "bias": ((bias + bias[mirror] * sign[None]) / 2).reshape(10),
+    }
+    features = {
+        name: mean_with_mirrored(leaf) if name.startswith("w") else leaf
+        for name, leaf in network["features"].items()
+    }
+    cell = {name: layer(old) for name, old in network["cell"].items()}
+    network = {"features": features, "cell": cell, "output": output}
+    return {**params, "network": network}
+
+
+@pytest.mark.parametrize("config", [CONFIG, PATCHES], ids=["planes", "patches"])
+def test_a_mirrored_face_gets_the_mirrored_answer(params, crops, config):
+    even = symmetric(params)
+    points = predict(even, crops, config=config).points
+    flipped = predict(even, crops[:, :, ::-1], config=config).points
+    mirrored = mirror_points(points, width=32, markup=FIVE)
+    assert np.abs(points - mirrored).max() > 0.5
+    np.testing.assert_allclose(flipped, mirrored, atol=5e-3)
+
+
+def test_gru_memory_is_flat(crops):
+    config = dataclasses.replace(CONFIG, cell="gru", increment="step")
+    params = random_params(config)
+    assert first_estimate(jnp.asarray(MEAN), batch=3, config=config).hidden.shape == (
+        3,
+        5,
+    )
+    assert params["network"]["cell"]["gates"]["kernel"].shape == (5 + 4 * 4 * 5, 10)
+    found = predict(params, crops, config=config)
+    assert np.isfinite(found.points).all()
+    adaptive = predict_adaptive(params, crops, config=config)
+    assert_same(adaptive, found, atol=1e-3)
+
+
+@pytest.mark.parametrize("form", [predict, predict_adaptive])
+@pytest.mark.parametrize("shape", [(3, 31, 32), (3, 32, 32, 3), (5,), (16, 16)])
+def test_crops_that_do_not_fit_are_refused(params, form, shape):
+    with pytest.raises(ValueError, match=r"grey, \[batch, 32, 32\]; got"):
+        form(params, jnp.zeros(shape), config=CONFIG)
+
+
+def test_other_bad_arguments_are_refused(params, crops):
+    with pytest.raises(ValueError, match="num_steps must be at least 1; got 0"):
+        predict(params, crops, config=CONFIG, num_steps=0)
+    with pytest.raises(ValueError, match=r"mean_shape must be \(5, 2\); got \(4, 2\)"):
+        init_params(jax.random.key(0), config=CONFIG, mean_shape=MEAN[:4])
