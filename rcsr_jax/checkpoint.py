@@ -2,10 +2,13 @@
 
 A checkpoint folder holds `params` (what prediction uses: the averaged parameters, mean
 shape included), `config` (the whole run as JSON: model, markup, stopping rule, data,
-training) and, while training, `training` (raw parameters, optimiser, step). A work folder
+training), `checksum` (of the parameters: orbax takes a flipped bit for a weight) and,
+while training, `training` (raw parameters, optimiser, step). A work folder
 holds many of them under `checkpoints/`; an exported folder is one without `training`.
 """
 
+import hashlib
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +42,7 @@ def open_manager(workdir: str | Path) -> ocp.CheckpointManager:
             preservation_policy=keep,
             enable_async_checkpointing=True,
         ),
-        item_names=("params", "training", "config"),
+        item_names=("params", "training", "config", "checksum"),
     )
 
 
@@ -72,6 +75,7 @@ def save_step(
             params=ocp.args.StandardSave(params),
             training=ocp.args.StandardSave(training),
             config=ocp.args.JsonSave(to_dict(config)),
+            checksum=ocp.args.JsonSave(_checksum(params)),
         ),
         metrics={_SCORE: nme},
         force=True,
@@ -117,12 +121,15 @@ def load_params(folder: str | Path) -> tuple[Params, RunConfig]:
     place = find_checkpoint(folder)
     try:
         with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-            config = from_dict(
-                RunConfig,
-                checkpointer.restore(
-                    place, args=ocp.args.Composite(config=ocp.args.JsonRestore())
-                )["config"],
+            names = ["config"]
+            names += ["checksum"] if (place / "checksum").is_dir() else []
+            texts = checkpointer.restore(
+                place,
+                args=ocp.args.Composite(
+                    **{name: ocp.args.JsonRestore() for name in names}
+                ),
             )
+            config = from_dict(RunConfig, texts["config"])
             shapes = jax.eval_shape(
                 lambda: init_params(
                     jax.random.key(0),
@@ -134,9 +141,12 @@ def load_params(folder: str | Path) -> tuple[Params, RunConfig]:
             params = checkpointer.restore(
                 place, args=ocp.args.Composite(params=wanted)
             )["params"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if "checksum" in names and _checksum(params) != texts["checksum"]:
+            raise ValueError("its parameters do not match their checksum")
+    except Exception as error:  # orbax raises a bare one for a damaged array
+        reason = textwrap.shorten(str(error.__cause__ or error), 300).rstrip(".")
         raise ValueError(
-            f"checkpoint {place} cannot be read: {error}. Take another one or export it "
+            f"checkpoint {place} cannot be read: {reason}. Take another one or export it "
             "again."
         ) from error
     return params, config
@@ -158,6 +168,7 @@ def export_params(folder: str | Path, *, params: Params, config: RunConfig) -> N
             args=ocp.args.Composite(
                 params=ocp.args.StandardSave(params),
                 config=ocp.args.JsonSave(to_dict(config)),
+                checksum=ocp.args.JsonSave(_checksum(params)),
             ),
             force=True,
         )
@@ -183,6 +194,13 @@ def find_checkpoint(folder: str | Path) -> Path:
     raise ValueError(
         f"{folder} {what}: give the folder that rcsr-train or rcsr-export wrote."
     )
+
+
+def _checksum(params: Params) -> dict[str, str]:
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(jax.device_get(params)):
+        digest.update(leaf.tobytes())
+    return {"sha256": digest.hexdigest()}
 
 
 def _on_first_device(tree: Any) -> Any:

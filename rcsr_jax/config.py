@@ -226,6 +226,8 @@ def from_dict(kind: type, fields: Mapping[str, Any]) -> Any:
     Raises:
         ValueError: a field is unknown or its value does not fit.
     """
+    if not isinstance(fields, Mapping):
+        raise ValueError(f"{kind.__name__} must be an object; got {fields!r}.")
     if kind is Markup:
         return Markup.from_dict(fields)
     known = typing.get_type_hints(kind)
@@ -236,8 +238,6 @@ def from_dict(kind: type, fields: Mapping[str, Any]) -> Any:
 
 def _value(kind: Any, name: str, value: Any) -> Any:
     if dataclasses.is_dataclass(kind):
-        if not isinstance(value, Mapping):
-            raise ValueError(f"{name} must be an object of settings; got {value!r}.")
         return from_dict(typing.cast(type, kind), value)
     if isinstance(kind, types.GenericAlias):
         if not isinstance(value, (list, tuple)):

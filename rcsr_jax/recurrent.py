@@ -6,7 +6,7 @@ from jax import Array
 
 # Half of He's deviation: gates and tanh are no ReLUs, and a calm start lets the first
 # updates of five chained steps stay small.
-_init = nn.initializers.variance_scaling(0.5, "fan_in", "truncated_normal")
+_init = nn.initializers.variance_scaling(0.5, "fan_in", "uniform")
 
 
 class ConvGRUCell(nn.Module):

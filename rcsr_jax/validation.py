@@ -34,6 +34,11 @@ class Judge:
             ]
         )
         self.points = points_in_crops(validation, config.model, config.data)
+        self._distance = np.asarray(
+            interocular_distance(self.points, markup=config.model.markup)
+        )
+        if not (self._distance > 0).any():
+            raise ValueError("no validation face has both eye corners annotated.")
 
     def nme(self, params: Params) -> float:
         """Inter-ocular error after the trained number of steps, percent."""
@@ -47,9 +52,13 @@ class Judge:
         return self.error(np.concatenate(found))
 
     def error(self, points: np.ndarray) -> float:
-        distance = interocular_distance(self.points, markup=self._model.markup)
-        errors = np.asarray(nme(points, self.points, distance=distance))
-        return float(100 * np.mean(errors[np.isfinite(errors)]))
+        """Inter-ocular error of estimated shapes, percent; infinite where one diverged.
+
+        Args:
+            points: float [faces, num_points, 2], crop px.
+        """
+        errors = np.asarray(nme(points, self.points, distance=self._distance))
+        return float(100 * np.mean(errors[self._distance > 0]))
 
 
 def _chunks(*arrays):

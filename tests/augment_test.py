@@ -180,8 +180,9 @@ def test_noise_is_at_most_what_the_config_says():
     flat = jnp.full((SIZE, SIZE), 128.0)
     many = over_keys(vary_light, flat, config=config)
     levels = np.std(many, (1, 2))
-    assert levels.max() < 6.5
-    assert np.mean(levels) == pytest.approx(3, abs=0.5)
+    assert 5 < levels.max() < 6.5
+    assert levels.min() < 0.5
+    assert 2 < np.mean(levels) < 4
 
 
 def test_coverings_are_rectangles_of_limited_size():

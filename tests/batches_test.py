@@ -57,7 +57,9 @@ def test_a_step_depends_on_the_seed_and_its_number_alone():
     steps = np.arange(6)
     np.testing.assert_array_equal(faces(steps)[4:], faces(steps[4:]))
     assert (faces(steps) != faces(steps, seed=1)).any()
-    jitted = jax.jit(functools.partial(faces_of_step, seed=0, num_faces=12, batch_size=4))
+    jitted = jax.jit(
+        functools.partial(faces_of_step, seed=0, num_faces=12, batch_size=4)
+    )
     np.testing.assert_array_equal(jitted(jnp.int32(4)), faces([4])[0])
 
 

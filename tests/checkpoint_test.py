@@ -1,6 +1,7 @@
 """Checkpoints: what goes in comes out to the bit, and damage has one clear message."""
 
 import dataclasses
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -187,7 +188,9 @@ def test_damaged_parameters_name_the_folder(damage, tmp_path):
     content = bytearray(path.read_bytes())
     if damage == "flip":
         middle = len(content) // 2
-        content[middle : middle + 8] = bytes(b ^ 255 for b in content[middle : middle + 8])
+        content[middle : middle + 8] = bytes(
+            b ^ 255 for b in content[middle : middle + 8]
+        )
         path.write_bytes(content)
     elif damage == "cut":
         path.write_bytes(content[: len(content) // 2])
@@ -211,6 +214,26 @@ def test_parameters_of_another_model_name_the_folder(tmp_path):
     folder = export(tmp_path / "model", RunConfig(model=other))
     with pytest.raises(ValueError, match="checkpoint .*model cannot be read"):
         checkpoint.load_params(folder)
+
+
+def test_changed_parameters_do_not_match_their_checksum(tmp_path):
+    folder = export(tmp_path / "model")
+    shutil.rmtree(folder / "params")
+    export(tmp_path / "other", params=scaled(1.0001))
+    (tmp_path / "other" / "params").rename(folder / "params")
+    with pytest.raises(ValueError, match="model cannot be read: its parameters do not"):
+        checkpoint.load_params(folder)
+    shutil.rmtree(folder / "checksum")  # as before there were checksums
+    assert_same(jax.device_get(checkpoint.load_params(folder)[0]), scaled(1.0001))
+
+
+def test_the_reason_for_a_refusal_is_one_line(tmp_path):
+    folder = export(tmp_path / "model")
+    for path in (folder / "params").rglob("d/*"):
+        path.unlink()
+    with pytest.raises(ValueError, match="cannot be read") as caught:
+        checkpoint.load_params(folder)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
 
 
 def test_a_work_folder_without_a_checkpoint_says_so(tmp_path):

@@ -156,7 +156,7 @@ def test_impossible_settings_are_refused(kind, fields, message):
     [
         (RunConfig, {"optimizer": {}}, "RunConfig has no field optimizer"),
         (RunConfig, {"model": {"patch": 3}}, "ModelConfig has no field patch"),
-        (RunConfig, {"model": 5}, "model must be"),
+        (RunConfig, {"model": 5}, "ModelConfig must be an object; got 5"),
         (RunConfig, {"model": {"markup": {"name": "x"}}}, "markup"),
         (ModelConfig, {"crop_size": "96"}, "crop_size must be int; got '96'"),
         (ModelConfig, {"crop_size": 96.5}, "crop_size must be int; got 96.5"),

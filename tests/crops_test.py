@@ -97,7 +97,9 @@ def test_colours_become_grey_by_their_luma():
 
 
 @pytest.mark.parametrize("point", [(40, 30), (12, 55), (71, 44)])
-@pytest.mark.parametrize("box", [(10, 8, 82, 70), (-30, -20, 120, 100), (5, 10, 75, 62)])
+@pytest.mark.parametrize(
+    "box", [(10, 8, 82, 70), (-30, -20, 120, 100), (5, 10, 75, 62)]
+)
 def test_a_dot_lands_where_its_point_does(box, point):
     y, x = np.mgrid[:80, :90]
     away = np.square(x - point[0]) + np.square(y - point[1])
@@ -188,7 +190,9 @@ def test_a_cache_holds_the_crops_points_and_frames(tmp_path):
     # the box is 50 px wide and its centre (45, 40); 1.5 * 1.5 boxes on 27 px
     scale = 50 * 2.25 / SIDE
     np.testing.assert_allclose(cache.frames.scale, scale)
-    np.testing.assert_allclose(cache.frames.corner, [[45 - 13 * scale, 40 - 13 * scale]] * 5)
+    np.testing.assert_allclose(
+        cache.frames.corner, [[45 - 13 * scale, 40 - 13 * scale]] * 5
+    )
     for index in range(5):
         where = Frame(cache.frames.corner[index], cache.frames.scale[index])
         np.testing.assert_array_equal(

@@ -10,8 +10,8 @@ from tiny import CONFIG
 
 import rcsr_jax
 from rcsr_jax.data.drawn import draw_face
-from rcsr_jax.inference import Predictor, check_boxes, load_predictor
 from rcsr_jax.geometry import Frame
+from rcsr_jax.inference import Predictor, check_boxes, load_predictor
 from rcsr_jax.model import predict_adaptive
 
 MEAN_SHAPE = tiny.mean_shape()
@@ -110,7 +110,7 @@ def test_an_answer_does_not_depend_on_batch_mates(num_steps):
     crops, frames = noise_crops(70), frames_of(70)
     together = moving().from_crops(crops, frames, num_steps=num_steps)
     if num_steps is None:
-        assert 1 < len(set(together.num_steps.tolist()))  # some settle before others
+        assert len(set(together.num_steps.tolist())) > 1  # some settle before others
     for face in (0, 33, 63, 64, 69):
         here = slice(face, face + 1)
         alone = moving().from_crops(

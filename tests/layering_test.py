@@ -17,10 +17,13 @@ ROOMS = [
     "metrics",
     "patches",
     "convolutions",
-    *sorted(f"features.{path.stem}" for path in (LIBRARY / "features").glob("[!_]*.py")),
+    *sorted(
+        f"features.{path.stem}" for path in (LIBRARY / "features").glob("[!_]*.py")
+    ),
     "recurrent",
     "refine",
     "model",
+    "costs",
     "losses",
     "data.images",
     "data.annotations",

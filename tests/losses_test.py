@@ -17,16 +17,16 @@ SCHEMES = ["progressive", "log_range"]
 FOUR = Markup(name="four", mirror=(1, 0, 2, 3), eye_corners=(0, 1), eyes=((0,), (1,)))
 FACE = np.array([[0, 0], [10, 0], [5, 5], [5, 10]], np.float32)
 
-loss_of = functools.partial(progressive_loss, markup=FOUR, mean_eye_distance=10.0)
+_loss = jax.jit(progressive_loss, static_argnames=("markup", "kind", "scheme"))
+loss_of = functools.partial(_loss, markup=FOUR, mean_eye_distance=10.0)
 
 
 def one_error(kind, distance, *, truth=FACE, mean_eye_distance=10.0):
     """The loss of a face with one wrong landmark, the chin, after the only step."""
     shape = FACE + np.float32([[0, 0], [0, 0], [0, 0], [0, distance]])
-    loss = progressive_loss(
+    loss = loss_of(
         jnp.asarray(shape)[None, None],
         jnp.asarray(truth)[None],
-        markup=FOUR,
         mean_eye_distance=mean_eye_distance,
         kind=kind,
     )
@@ -119,9 +119,7 @@ def test_values_are_equation_8(generator, kind, scheme):
     expected = numpy_loss(
         trajectory, truth, kind=kind, scheme=scheme, mean_eye_distance=10.0
     )
-    found = jax.jit(functools.partial(loss_of, kind=kind, scheme=scheme))(
-        trajectory, truth
-    )
+    found = loss_of(trajectory, truth, kind=kind, scheme=scheme)
     assert found.shape == (5,)
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-6)
     assert found[4] == 0
@@ -179,9 +177,7 @@ def test_unit_is_at_least_half_of_the_mean_eye_distance():
 
 def test_size_and_place_of_a_face_do_not_matter(generator):
     trajectory, truth = random_faces(generator)
-    big = progressive_loss(
-        3 * trajectory + 7, 3 * truth + 7, markup=FOUR, mean_eye_distance=30.0
-    )
+    big = loss_of(3 * trajectory + 7, 3 * truth + 7, mean_eye_distance=30.0)
     np.testing.assert_allclose(big, loss_of(trajectory, truth), rtol=1e-4)
 
 

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.geometry import mirror_points
@@ -38,6 +37,7 @@ CONFIG = ModelConfig(
     tolerance=0.0,
 )
 PATCHES = dataclasses.replace(CONFIG, sampling="patches")
+SETTLING = dataclasses.replace(CONFIG, tolerance=0.93)
 HIDDEN = 4 * 4 * 5
 
 
@@ -73,7 +73,9 @@ def crops():
 
 
 def assert_same(found, expected, *, atol=1e-4):
-    jax.tree.map(functools.partial(np.testing.assert_allclose, atol=atol), found, expected)
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, atol=atol), found, expected
+    )
 
 
 def test_fresh_parameters_predict_the_mean_shape(crops):
@@ -82,8 +84,7 @@ def test_fresh_parameters_predict_the_mean_shape(crops):
     np.testing.assert_array_equal(found.points, np.stack([MEAN] * 3))
     np.testing.assert_array_equal(found.num_steps, [3, 3, 3])
     assert found.trajectory.shape == (3, 3, 5, 2)
-    config = dataclasses.replace(CONFIG, tolerance=0.01)
-    adaptive = predict_adaptive(fresh, crops, config=config)
+    adaptive = predict_adaptive(fresh, crops, config=SETTLING)
     np.testing.assert_array_equal(adaptive.points, found.points)
     np.testing.assert_array_equal(adaptive.num_steps, [1, 1, 1])
     assert adaptive.settled.all()
@@ -155,14 +156,13 @@ def test_increments_are_whole_or_of_a_step(params, crops):
         ("whole", 0.94, 1, True),
         ("whole", 0.93, 2, True),
         ("step", 0.93, 3, False),
-        ("step", 0.94, 1, True),
     ],
 )
 def test_adaptive_prediction_stops_by_hand(
     params, crops, increment, tolerance, num_steps, settled
 ):
     constant = with_output(params, kernel=0.0, bias=[3.0, 4.0] * 5)
-    config = dataclasses.replace(CONFIG, increment=increment, tolerance=tolerance)
+    config = dataclasses.replace(SETTLING, increment=increment, tolerance=tolerance)
     found = predict_adaptive(constant, crops, config=config)
     np.testing.assert_array_equal(found.num_steps, [num_steps] * 3)
     np.testing.assert_array_equal(found.settled, [settled] * 3)
@@ -220,8 +220,9 @@ def test_normalised_crops_by_numpy(crops):
 
 def test_faces_do_not_depend_on_their_batch_mates(params, crops):
     expected = predict(params, crops, config=CONFIG)
-    swapped = predict(params, crops[[2, 0, 1]], config=CONFIG)
-    np.testing.assert_allclose(swapped.points, expected.points[[2, 0, 1]], atol=1e-4)
+    order = np.array([2, 0, 1])
+    swapped = predict(params, crops[order], config=CONFIG)
+    np.testing.assert_allclose(swapped.points, expected.points[order], atol=1e-4)
 
 
 def test_predict_compiles_once_for_each_shape(params, crops):
@@ -246,31 +247,40 @@ def test_vmap_over_crops_and_over_parameters(params, crops):
 
 
 @pytest.mark.parametrize("config", [CONFIG, PATCHES], ids=["planes", "patches"])
-def test_gradients_equal_finite_differences(params, crops, config):
-    weights = np.random.default_rng(2).normal(size=(1, 5, 2))
-    with jax.enable_x64(True):
-        params = jax.tree.map(lambda leaf: jnp.asarray(np.float64(leaf)), params)
-        images = jnp.asarray(np.float64(crops[:1]))
+def test_gradients_equal_finite_differences(params, config):
+    generator = np.random.default_rng(2)
+    weights = np.float32(generator.normal(size=(1, 5, 2)))
 
-        @jax.jit
-        def of_network(network):
-            whole = {**params, "network": network}
-            points = predict(whole, images, config=config, num_steps=2).points
-            return (points * weights).sum()
+    @jax.jit
+    @functools.partial(jax.value_and_grad, argnums=(0, 1))
+    def total(network, images):
+        whole = {**params, "network": network}
+        points = predict(whole, images, config=config, num_steps=2).points
+        return ((points - MEAN[None]) * weights).sum()
 
-        check_grads(
-            of_network, (params["network"],), order=1, modes=["rev"], eps=1e-5
+    y, x = np.mgrid[:32, :32]  # a smooth crop: noise has a kink at every pixel
+    crop = np.float32(128 + 60 * np.sin(x / 5) * np.cos(y / 6) + x)
+    start = params["network"], crop[None]
+    ways = jax.tree.map(
+        lambda leaf: np.float32(generator.normal(size=leaf.shape)), start
+    )
+    _, gradients = total(*start)
+    # along one way through all parameters, and one through all pixels
+    for which, reach in enumerate([1e-3, 0.1]):
+        values = []
+        for sign in (1, -1):
+            moved = jax.tree.map(
+                lambda leaf, way, far=sign * reach: leaf + far * way,
+                start[which],
+                ways[which],
+            )
+            there = (moved, start[1]) if which == 0 else (start[0], moved)
+            values.append(float(total(*there)[0]))
+        products = jax.tree.map(
+            lambda slope, way: np.vdot(slope, way), gradients[which], ways[which]
         )
-
-        @jax.jit
-        def of_crops(images):
-            points = predict(params, images, config=config, num_steps=2).points
-            return (points * weights).sum()
-
-        # normalised in float32, so the step is a tenth of a grey level
-        check_grads(
-            of_crops, (images,), order=1, modes=["rev"], eps=0.1, atol=1e-3, rtol=1e-2
-        )
+        slope = float(sum(jax.tree.leaves(products)))
+        assert (values[0] - values[1]) / (2 * reach) == pytest.approx(slope, rel=0.02)
 
 
 def test_the_mean_shape_is_not_learned(params, crops):

@@ -180,3 +180,18 @@ def test_broken_faces_are_named_and_left_out_unless_strict(place):
     succeed("rcsr-train", *options, "--workdir=tolerant", cwd=place)
     refused = (place / "tolerant/refused.csv").read_text()
     assert "face_0003" in refused and "face_0004" in refused
+
+
+def test_the_benchmark_prints_and_saves_its_rows(tmp_path):
+    small = ["--presets=demo", "--samplings=planes", "--batches=1", "--repeats=1"]
+    said = succeed(
+        "rcsr-benchmark", *small, "--train_batch=2", "--out=speed.json", cwd=tmp_path
+    )
+    assert "ms per face" in said
+    saved = json.loads((tmp_path / "speed.json").read_text())
+    rows = {(row["batch"], row["num_steps"]) for row in saved["predict"]}
+    assert rows == {(1, 5), (1, 13), (32, 5), (32, 13)}
+    assert all(row["milliseconds_per_face"] > 0 for row in saved["predict"])
+    assert saved["train"][0]["faces_per_second"] > 0
+    assert 0 < saved["share_of_matmul_rate"][0]["share"] < 1
+    assert saved["machine"]["cores"] >= 1

@@ -140,19 +140,6 @@ def test_a_lost_face_runs_out_of_steps_and_disturbs_no_other():
     np.testing.assert_array_equal(end.settled, [True] * 4 + [False])
 
 
-def test_the_memory_of_a_settled_face_is_frozen():
-    def step(estimate):
-        # moves by its memory's number of steps: a thawed memory would move it on
-        halved = halve_the_way(estimate)
-        jump = jnp.where(estimate.hidden >= 4, 100.0, 0.0)
-        return Estimate(halved.points + jump[:, None, None], halved.hidden)
-
-    end = settle(
-        step, start_at(OFFSETS[:2]), max_steps=4, tolerance=0.06, moved=moved
-    )
-    np.testing.assert_allclose(end.points, points_after([4, 1], OFFSETS[:2]))
-
-
 def test_settle_under_jit_and_vmap():
     jitted = jax.jit(settle_halving)(OFFSETS)
     np.testing.assert_array_equal(jitted.num_steps, SETTLED_AT)

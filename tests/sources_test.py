@@ -126,7 +126,9 @@ def test_faces_of_a_folder_keep_their_points_and_boxes(folder, tmp_path):
         for n, name in enumerate(cache.names)
     }
     assert "helen/testset/9_1.png" not in found and len(found) == 6
-    for index, name in enumerate(sorted(found, key=lambda name: (name[0] == "h", name))):
+    for index, name in enumerate(
+        sorted(found, key=lambda name: (name[0] == "h", name))
+    ):
         np.testing.assert_allclose(found[name], points_of(index), atol=1e-3)
     # the frame is 1.5 * 1.5 boxes of 30 px, on 27 px
     np.testing.assert_allclose(training.frames.scale, 67.5 / 27, rtol=1e-6)
@@ -209,7 +211,9 @@ def test_data_sets_joined_by_commas(folder, tmp_path):
     training, validation = open_faces(MODEL, data, folder=tmp_path / "run")
     names = [*training.names, *validation.names]
     assert len(names) == len(set(names)) == 8
-    assert {"0/helen/trainset/7_1.png", "1/helen/trainset/7_1.png", "1/b.png"} < {*names}
+    assert {"0/helen/trainset/7_1.png", "1/helen/trainset/7_1.png", "1/b.png"} < {
+        *names
+    }
     for cache in (training, validation):
         sizes = {len(cache.crops), len(cache.points), *map(len, cache.frames)}
         assert sizes == {len(cache.names)}

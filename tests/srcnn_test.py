@@ -41,7 +41,8 @@ def test_features_are_equation_9(generator, filters):
     assert features.shape == (2, 5, 3, filters[-1])
     w = params["params"]
     for image, found in zip(images, features, strict=True):
-        first = np.maximum(0, _layer(np.float64(image.T.mT), w["w1"], w["b1"]))
+        planes = np.moveaxis(np.float64(image), -1, 0)
+        first = np.maximum(0, _layer(planes, w["w1"], w["b1"]))
         second = np.maximum(0, _layer(first, w["w2"], w["b2"]))
         third = _layer(second, w["w3"], w["b3"])
         np.testing.assert_allclose(np.moveaxis(found, -1, 0), third, atol=1e-4)

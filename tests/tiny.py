@@ -1,4 +1,4 @@
-"""A tiny model for tests: parameters made with NumPy, as compiling `init_params` takes long."""
+"""A tiny model for tests, its parameters by NumPy: compiling `init_params` takes long."""
 
 import jax
 import numpy as np

@@ -23,7 +23,7 @@ from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data.faces import Refusal
 from rcsr_jax.geometry import Frame, frame_of_box, to_crop
 
-_FORMAT = 1
+_FORMAT = 2
 _LARGEST_SCALE = 1e9  # photo pixels per crop pixel; Pillow counts them in 32 bits
 _OVERSAMPLING = 1.125  # cached pixels per crop pixel: turning a crop costs sharpness
 

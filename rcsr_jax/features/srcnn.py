@@ -37,7 +37,8 @@ class SRCNN(nn.Module):
             zip(_KERNELS, self.filters, strict=True), start=1
         ):
             shape = (size, size, features.shape[-1], filters)
-            kernel = self.param(f"w{layer}", nn.initializers.he_normal(), shape)
+            # uniform: compiling truncated normal draws takes seconds for every shape
+            kernel = self.param(f"w{layer}", nn.initializers.he_uniform(), shape)
             bias = self.param(f"b{layer}", nn.initializers.zeros, (filters,))
             features = convolve(features, kernel) + bias.reshape(1, 1, 1, -1)
             if layer < len(_KERNELS):

@@ -1,0 +1,49 @@
+"""Static costs against counts done by hand."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from tiny import CONFIG, make_params
+
+from rcsr_jax.config import preset
+from rcsr_jax.costs import static_costs
+
+
+def test_parameters_are_those_that_exist():
+    network = make_params(CONFIG)["network"]
+    costs = static_costs(CONFIG)
+    assert costs.parameters == sum(leaf.size for leaf in jax.tree.leaves(network))
+    assert costs.parameter_bytes == 4 * costs.parameters
+
+
+def test_the_paper_counted_by_hand():
+    costs = static_costs(preset("paper").model)
+    patch = 22 * 22 * 81 * 64 + 22 * 22 * 64 * 32 + 18 * 18 * 25 * 32
+    cell = 18 * 18 * 9 * (68 + 68) * 3 * 68
+    dense = 18 * 18 * 68 * 136
+    sampling = 68 * 30 * 30 * 4
+    assert costs.features == 68 * patch
+    assert costs.step == sampling + cell + dense
+    assert costs.total == 5 * (68 * patch + sampling + cell + dense)
+    assert costs.memory_bytes == 4 * 18 * 18 * 68
+
+
+def test_planes_pay_for_features_once():
+    model = dataclasses.replace(preset("base").model, sampling="planes")
+    five, thirteen = (static_costs(model, num_steps=steps) for steps in (5, 13))
+    assert thirteen.total - five.total == 8 * five.step
+    assert five.total == five.features + 5 * five.step
+
+
+@pytest.mark.parametrize("cell", ["conv_gru", "gru"])
+def test_the_cell_counts_three_products(cell):
+    model = dataclasses.replace(CONFIG, cell=cell)
+    one = static_costs(model, num_steps=1)
+    inputs = 4 * 4 * 68
+    if cell == "gru":
+        expected = (inputs + 5) * 3 * 5 + 5 * 136
+    else:
+        expected = 9 * 16 * (68 + 5) * 3 * 5 + 16 * 5 * 136
+    np.testing.assert_equal(one.step, expected + 4 * inputs)

@@ -1,0 +1,112 @@
+"""The files beside a run's checkpoints: written, cut back and compared."""
+
+import csv
+import json
+
+import pytest
+
+from rcsr_jax.config import RunConfig, preset, replace_fields
+from rcsr_jax.data.faces import Refusal
+from rcsr_jax.markup import FACE_51
+from rcsr_jax.records import (
+    RESUMABLE,
+    MetricsTable,
+    check_same_run,
+    write_config,
+    write_refused,
+)
+
+
+def rows_of(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_a_new_table_begins_with_its_header(tmp_path):
+    table = MetricsTable(tmp_path, upto=0)
+    table.add(250, 0.123456789, 7.65432, 98.76)
+    table.add(500, 0.1, 6.5, 100.0)
+    assert rows_of(tmp_path / "metrics.csv") == [
+        ["step", "loss", "nme_interocular", "faces_per_second"],
+        ["250", "0.123457", "7.6543", "98.8"],
+        ["500", "0.100000", "6.5000", "100.0"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("upto", "kept"), [(0, []), (249, []), (250, [250]), (600, [250, 500])]
+)
+def test_rows_of_undone_updates_go_when_a_run_resumes(upto, kept, tmp_path):
+    table = MetricsTable(tmp_path, upto=0)
+    for step in (250, 500, 750):
+        table.add(step, 0.5, 5.0, 50.0)
+    before = rows_of(tmp_path / "metrics.csv")
+    resumed = MetricsTable(tmp_path, upto=upto)
+    rows = rows_of(tmp_path / "metrics.csv")
+    assert rows == before[: len(kept) + 1]
+    assert [int(row[0]) for row in rows[1:]] == kept
+    resumed.add(upto + 1, 0.4, 4.0, 40.0)
+    assert rows_of(tmp_path / "metrics.csv")[-1][0] == str(upto + 1)
+
+
+def test_refusals_are_listed_with_their_reasons(tmp_path):
+    write_refused(tmp_path, [Refusal("a/é, 1.png", 'it says "no", twice\nover')])
+    assert rows_of(tmp_path / "refused.csv") == [
+        ["name", "reason"],
+        ["a/é, 1.png", 'it says "no", twice\nover'],
+    ]
+    write_refused(tmp_path, [])
+    assert rows_of(tmp_path / "refused.csv") == [["name", "reason"]]
+
+
+@pytest.mark.parametrize("run", [RunConfig(), preset("paper")])
+def test_the_same_run_goes_on(run, tmp_path):
+    run = replace_fields(run, {"markup": FACE_51})
+    write_config(tmp_path, run)
+    assert (
+        json.loads((tmp_path / "config.json").read_text())["model"]["crop_size"] == 96
+    )
+    check_same_run(tmp_path, run, resuming=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 64}, r"other settings: batch_size \(32, now 64\)\. Give it"),
+        ({"crop_size": 128}, r"crop_size \(96, now 128\)"),
+        ({"cell": "gru"}, r"cell \('conv_gru', now 'gru'\)"),
+        ({"data": "x"}, r"data \('drawn', now 'x'\)"),
+        ({"mirror": 0.0}, r"mirror \(0.5, now 0.0\)"),
+        (
+            {"seed": 1, "loss": "l2", "strict": True},
+            r"seed .*, loss \('l1', now 'l2'\)\.",
+        ),
+    ],
+)
+def test_a_changed_run_is_refused_by_its_settings(changes, message, tmp_path):
+    write_config(tmp_path, RunConfig())
+    other = replace_fields(RunConfig(), changes)
+    with pytest.raises(ValueError, match=message) as caught:
+        check_same_run(tmp_path, other, resuming=True)
+    assert str(tmp_path) in str(caught.value) and "strict" not in str(caught.value)
+    check_same_run(tmp_path, other, resuming=False)  # nothing there to go on from
+
+
+def test_what_does_not_change_the_result_may_change(tmp_path):
+    write_config(tmp_path, RunConfig())
+    changes = {"max_seconds": 60.0, "eval_every": 10, "strict": True}
+    assert set(changes) == RESUMABLE
+    check_same_run(tmp_path, replace_fields(RunConfig(), changes), resuming=True)
+
+
+def test_a_work_folder_without_a_config_is_no_obstacle(tmp_path):
+    check_same_run(tmp_path, RunConfig(), resuming=True)
+
+
+@pytest.mark.parametrize("text", ["", '{"model": ', "[]", "7", '{"speed": {}}'])
+def test_a_damaged_config_is_named(text, tmp_path):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(
+        ValueError, match=r"config.json is damaged .*take a new workdir"
+    ):
+        check_same_run(tmp_path, RunConfig(), resuming=True)
