@@ -257,7 +257,8 @@ def _table(results: dict[str, Any]) -> str:
             f"{row['milliseconds_per_face']:9.2f} ms per face {share}"
         )
     lines += [
-        f"train   {row['preset']:6}{row['sampling']:8} {row['faces_per_second']:8.1f} faces/s"
+        f"train   {row['preset']:6}{row['sampling']:8} "
+        f"{row['faces_per_second']:8.1f} faces/s"
         for row in results["train"]
     ]
     for name, costs in results["costs"].items():

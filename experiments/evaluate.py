@@ -32,7 +32,7 @@ _CHECKPOINT = flags.DEFINE_string(
 )
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
 _GALLERY = flags.DEFINE_integer(
-    "gallery", 6, "Faces per row of the report.", lower_bound=0
+    "gallery", 5, "Faces per row of the report.", lower_bound=0
 )
 _DATA = settings.define_flags(DataConfig)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from rcsr_jax.data.annotations import read_pts
+from rcsr_jax.data.images import load_image
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +101,7 @@ def test_evaluation_writes_what_it_promises(place):
     mean = np.mean([float(row.split(",")[1]) for row in rows[1:]])
     np.testing.assert_allclose(mean, metrics["nme_interocular"], rtol=1e-4)
     for name in ("ced.png", "steps.png"):
-        assert Image.open(place / "judged" / name).size[0] > 200
+        assert load_image(place / "judged" / name).shape[1] > 200
     assert "</html>" in (place / "judged/report.html").read_text(encoding="utf-8")
 
 
@@ -121,7 +121,7 @@ def test_work_folder_checkpoint_and_export_predict_alike(place):
     face = json.loads((place / "out0/face_0001.json").read_text())["faces"][0]
     # JSON is 0-based and so are points in memory; .pts counts from 1 on disk
     np.testing.assert_allclose(face["points"], answers[0], atol=1e-3)
-    assert Image.open(place / "out0/face_0001_overlay.png").size[0] >= 96
+    assert load_image(place / "out0/face_0001_overlay.png").shape[1] >= 96
 
 
 def test_a_bad_photo_does_not_keep_the_good_one_from_its_answer(place):
