@@ -4,6 +4,7 @@ rcsr-train --data=drawn --preset=demo --workdir=DIR     # about 3 minutes on two
 rcsr-train --data=300W --boxes=BOXES.csv --workdir=DIR  # base preset, hours on two cores
 """
 
+import math
 import sys
 
 import jax
@@ -79,6 +80,8 @@ class _Bar:
 
 
 def _describe(progress: Progress) -> str:
+    if math.isnan(progress.loss):
+        return "compiling"
     minutes, seconds = divmod(round(progress.seconds_left), 60)
     return (
         f"loss {progress.loss:.4f}, validation NME {progress.nme:.2f} % (mean shape "

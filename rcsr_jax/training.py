@@ -29,7 +29,8 @@ class Progress(NamedTuple):
         stage: "data" while crops are cut, then "train".
         done: faces or updates done.
         total: of these.
-        loss: mean training loss since the last report.
+        loss: mean training loss since the last report; NaN before the first update, which
+            compiles.
         nme: last validation error, inter-ocular, percent; NaN before the first.
         baseline_nme: the same for the mean shape.
         faces_per_second: training speed since the last report.
@@ -135,6 +136,7 @@ def train(
         started = marked = time.monotonic()
         begun = marked_step = step
         in_time = True
+        on_progress(Progress("train", step, total, baseline_nme=baseline))
         while step < total and in_time:
             state, logged = run_update(state, faces)
             losses.append(logged["loss"])
