@@ -81,10 +81,9 @@ def evaluate(
     return Evaluation(
         names=tuple(names),
         truth=np.array(truths, np.float32),
-        mean_shape=to_photo(
-            np.repeat(np.asarray(predictor.params["mean_shape"])[None], len(seen), 0),
-            where,
-        ).astype(np.float32),
+        mean_shape=to_photo(np.asarray(predictor.params["mean_shape"]), where).astype(
+            np.float32
+        ),
         adaptive=adaptive,
         fixed=predictor.from_crops(seen, where, num_steps=steps).trajectory,
         boxes=np.array(boxes, np.float32),
