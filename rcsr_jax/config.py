@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rcsr_jax.markup import FACE_68, Markup
+from rcsr_jax.planes import Plane
 
 
 def _setting(default: Any, help_text: str, *, choices: tuple[str, ...] = ()) -> Any:
@@ -38,6 +39,23 @@ class ModelConfig:
         (64, 32, 1),
         "Filters of the three SRCNN layers; the last are maps per landmark.",
     )
+    extra_layers: int = _setting(
+        0, "3x3 layers between the first and the 1x1 layer (Fig. 5)."
+    )
+    pixel: int = _setting(
+        1,
+        "Crop pixels per pixel of a feature map: 1, 2, 4 or 8. Above 1 the 9x9 windows "
+        "lie 2 apart, over averaged blocks of pixels.",
+    )
+    coarse_filters: tuple[int, ...] = _setting(
+        (),
+        "Filters of a second net on a coarser grid, whose maps show more of the face; "
+        "empty: none.",
+    )
+    coarse_extra_layers: int = _setting(0, "3x3 layers of the coarse net.")
+    coarse_pixel: int = _setting(
+        4, "Crop pixels per pixel of a coarse feature map: 1, 2, 4 or 8."
+    )
     cell: str = _setting("conv_gru", "Recurrent cell.", choices=("conv_gru", "gru"))
     hidden_size: int = _setting(64, "Channels (conv_gru) or units (gru) of the memory.")
     increment: str = _setting(
@@ -48,6 +66,12 @@ class ModelConfig:
     )
     position_gradient: bool = _setting(
         True, "Let gradients pass through the positions at which features are sampled."
+    )
+    compute_dtype: str = _setting(
+        "float32",
+        "Numbers that features and memory are computed in; parameters, positions and "
+        "losses stay float32. bfloat16 is for GPUs.",
+        choices=("float32", "bfloat16"),
     )
     num_steps: int = _setting(
         5, "Recurrences in training and in fixed-step prediction."
@@ -65,12 +89,10 @@ class ModelConfig:
     def __post_init__(self):
         _check_choices(self)
         _check_at_least(self, 1, "crop_size", "hidden_size", "num_steps", "max_steps")
-        if len(self.filters) != 3 or min(self.filters) < 1:
-            raise ValueError(f"filters must be three counts; got {self.filters}.")
-        if not self.map_size > 0:
+        if self.map_size < 1:
             raise ValueError(
-                f"patch_size must be above {SRCNN_BORDER}, which the three VALID "
-                f"convolutions take off; got {self.patch_size}."
+                f"patch_size must be at least {self.planes[0].patch_size(1)}, what the "
+                f"VALID convolutions take for one feature; got {self.patch_size}."
             )
         if self.crop_size < self.patch_size:
             raise ValueError(
@@ -86,12 +108,27 @@ class ModelConfig:
         return self.markup.num_points
 
     @property
+    def planes(self) -> tuple[Plane, ...]:
+        """The nets that make the feature maps: the fine one and, if any, the coarse one."""
+        fine = Plane(
+            filters=typing.cast(tuple[int, int, int], self.filters),
+            extra_layers=self.extra_layers,
+            pixel=self.pixel,
+        )
+        if not self.coarse_filters:
+            return (fine,)
+        coarse = Plane(
+            filters=typing.cast(tuple[int, int, int], self.coarse_filters),
+            extra_layers=self.coarse_extra_layers,
+            pixel=self.coarse_pixel,
+            padded=True,  # its windows are as large as half of a face
+        )
+        return fine, coarse
+
+    @property
     def map_size(self) -> int:
-        """Side of the feature map that a patch becomes."""
-        return self.patch_size - SRCNN_BORDER
-
-
-SRCNN_BORDER = 12  # pixels that 9x9, 1x1 and 5x5 VALID convolutions take off a side
+        """Side of the feature maps that a landmark's patch becomes."""
+        return self.planes[0].map_size(self.patch_size)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,7 +147,7 @@ class DataConfig:
         "train", "Part of the data set: train, test, all or a folder."
     )
     validation_faces: int = _setting(
-        200, "Faces held out of training, by whole photos."
+        200, "Faces held out of training, by whole photos, from the first data set."
     )
     drawn_faces: int = _setting(2000, "Drawn faces to make where data is 'drawn'.")
     cache_margin: float = _setting(

@@ -6,6 +6,8 @@ written as such; elsewhere, and for every other kernel, it is `lax.conv_general_
 `reference` is the definition, which the tests hold every form against.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -13,67 +15,104 @@ from jax import Array, lax
 _FEW_CHANNELS = 4
 
 
-def reference(images: Array, kernel: Array) -> Array:
-    """The VALID cross-correlation of images with a kernel, by `lax`.
+def reference(
+    images: Array, kernel: Array, *, stride: int = 1, border: int = 0
+) -> Array:
+    """The cross-correlation of images with a kernel, by `lax`.
 
     Args:
         images: float [batch, height, width, channels].
         kernel: float [rows, columns, channels, filters].
+        stride: pixels from one window to the next.
+        border: zeros around the images.
 
     Returns:
-        float [batch, height - rows + 1, width - columns + 1, filters].
+        float [batch, out height, out width, filters], of the windows that fit.
     """
     return lax.conv_general_dilated(
-        images, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        images,
+        kernel,
+        (stride, stride),
+        ((border, border), (border, border)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
 
 
-def convolve(images: Array, kernel: Array) -> Array:
+def convolve(
+    images: Array, kernel: Array, *, stride: int = 1, border: int = 0
+) -> Array:
     """What `reference` returns, in the fastest form known for this kernel.
 
-    Reverse-mode differentiable; forward mode is `reference`'s alone.
-
-    Args:
-        images: float [batch, height, width, channels].
-        kernel: float [rows, columns, channels, filters].
-
-    Returns:
-        float [batch, height - rows + 1, width - columns + 1, filters].
+    Reverse-mode differentiable; forward mode is `reference`'s alone. Arguments and returns
+    are those of `reference`.
     """
     rows, columns, channels, filters = kernel.shape
-    if (rows, columns) == (1, 1):
+    if (rows, columns, stride, border) == (1, 1, 1, 0):
         return images @ kernel[0, 0]
     if channels == 1:
-        return _from_one_channel(images, kernel)
-    if filters <= _FEW_CHANNELS:
-        return _to_few_channels(images, kernel)
-    return reference(images, kernel)
+        return _from_one_channel(stride, _bordered(images, border), kernel)
+    if filters <= _FEW_CHANNELS and stride == 1:
+        return _to_few_channels(_bordered(images, border), kernel)
+    return reference(images, kernel, stride=stride, border=border)
 
 
-@jax.custom_vjp
-def _from_one_channel(images: Array, kernel: Array) -> Array:
-    return reference(images, kernel)
+def _bordered(images: Array, border: int) -> Array:
+    if border == 0:
+        return images
+    return jnp.pad(images, ((0, 0), (border, border), (border, border), (0, 0)))
 
 
-def _from_one_channel_backward(residuals, cotangent):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _from_one_channel(stride: int, images: Array, kernel: Array) -> Array:
+    return reference(images, kernel, stride=stride)
+
+
+def _from_one_channel_backward(stride, residuals, cotangent):
     return lax.platform_dependent(
-        *residuals, cotangent, cpu=_one_channel_gradients, default=_reference_gradients
+        *residuals,
+        cotangent,
+        cpu=functools.partial(_one_channel_gradients, stride),
+        default=functools.partial(_reference_gradients, stride),
     )
 
 
-def _one_channel_gradients(images, kernel, cotangent):
+def _one_channel_gradients(stride, images, kernel, cotangent):
     rows, columns, _, filters = kernel.shape
+    taps = [(top, left) for top in range(rows) for left in range(columns)]
+    height, width = cotangent.shape[1:3]
 
     def add_face(total, face):  # a face at a time: its shifted copies stay in the cache
         image, change = face  # [height, width, 1], [out height, out width, filters]
-        copies = _shifts(image[..., 0], rows, columns)
+        copies = jnp.stack(
+            [
+                image[top:, left:, 0][
+                    : height * stride : stride, : width * stride : stride
+                ]
+                for top, left in taps
+            ]
+        )
         return total + jnp.tensordot(copies, change, ((1, 2), (0, 1))), None
 
     start = jnp.zeros((rows * columns, filters), cotangent.dtype)
     kernel_change, _ = lax.scan(add_face, start, (images, cotangent))
     flipped = kernel[::-1, ::-1].transpose(0, 1, 3, 2)  # filters -> one channel
-    border = ((0, 0), (rows - 1,) * 2, (columns - 1,) * 2, (0, 0))
-    image_change = _fold(jnp.pad(cotangent, border), flipped)
+    unseen = [  # pixels behind the last window
+        size - (windows - 1) * stride - taken
+        for size, windows, taken in zip(
+            images.shape[1:3], (height, width), (rows, columns), strict=True
+        )
+    ]
+    spread = lax.pad(
+        cotangent,
+        jnp.zeros((), cotangent.dtype),
+        (
+            (0, 0, 0),
+            (rows - 1, rows - 1 + unseen[0], stride - 1),
+            (columns - 1, columns - 1 + unseen[1], stride - 1),
+            (0, 0, 0),
+        ),
+    )
+    image_change = _fold(spread, flipped)
     return image_change, kernel_change.reshape(kernel.shape)
 
 
@@ -84,7 +123,10 @@ def _to_few_channels(images: Array, kernel: Array) -> Array:
 
 def _to_few_channels_backward(residuals, cotangent):
     return lax.platform_dependent(
-        *residuals, cotangent, cpu=_few_channels_gradients, default=_reference_gradients
+        *residuals,
+        cotangent,
+        cpu=_few_channels_gradients,
+        default=functools.partial(_reference_gradients, 1),
     )
 
 
@@ -122,24 +164,16 @@ def _fold(images: Array, kernel: Array) -> Array:
     return jnp.moveaxis(total, 1, -1)
 
 
-def _shifts(plane: Array, rows: int, columns: int) -> Array:
-    """[height, width] as every tap of a kernel sees it: [taps, out height, out width]."""
-    height, width = plane.shape[0] - rows + 1, plane.shape[1] - columns + 1
-    return jnp.stack(
-        [
-            plane[top : top + height, left : left + width]
-            for top in range(rows)
-            for left in range(columns)
-        ]
-    )
-
-
-def _reference_gradients(images, kernel, cotangent):
-    return jax.vjp(reference, images, kernel)[1](cotangent)
+def _reference_gradients(stride, images, kernel, cotangent):
+    form = functools.partial(reference, stride=stride)
+    return jax.vjp(form, images, kernel)[1](cotangent)
 
 
 _from_one_channel.defvjp(
-    lambda images, kernel: (_from_one_channel(images, kernel), (images, kernel)),
+    lambda stride, images, kernel: (
+        _from_one_channel(stride, images, kernel),
+        (images, kernel),
+    ),
     _from_one_channel_backward,
 )
 _to_few_channels.defvjp(

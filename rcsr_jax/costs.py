@@ -9,8 +9,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from rcsr_jax.config import SRCNN_BORDER, ModelConfig
+from rcsr_jax.config import ModelConfig
 from rcsr_jax.model import init_params
+from rcsr_jax.planes import Plane
 
 
 class Costs(NamedTuple):
@@ -46,7 +47,8 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
         lambda: init_params(jax.random.key(0), config=config, mean_shape=shape)
     )["network"]
     leaves = jax.tree.leaves(network)
-    maps = config.num_points * config.filters[-1]
+    channels = sum(plane.channels for plane in config.planes)
+    maps = config.num_points * channels
     area = config.map_size**2
     if config.cell == "conv_gru":
         memory = area * config.hidden_size
@@ -54,16 +56,22 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
     else:
         memory = config.hidden_size
         cell = (area * maps + config.hidden_size) * 3 * config.hidden_size
-    sampled = config.map_size if config.sampling == "planes" else config.patch_size
-    channels = config.filters[-1] if config.sampling == "planes" else 1
-    sampling = 4 * sampled**2 * config.num_points * channels
-    step = sampling + cell + memory * config.num_points * 2
     if config.sampling == "planes":
-        features = _srcnn(config.crop_size, config.filters)
-        total = features + num_steps * step
+        features = sum(
+            _srcnn(plane, config.crop_size, padded=plane.padded)
+            for plane in config.planes
+        )
+        sampling = 4 * area * maps
     else:
-        features = config.num_points * _srcnn(config.patch_size, config.filters)
-        total = num_steps * (features + step)
+        sizes = [plane.patch_size(config.map_size) for plane in config.planes]
+        features = config.num_points * sum(
+            _srcnn(plane, size, padded=False)
+            for plane, size in zip(config.planes, sizes, strict=True)
+        )
+        sampling = 4 * config.num_points * sum(size**2 for size in sizes)
+    step = sampling + cell + memory * config.num_points * 2
+    once = config.sampling == "planes"
+    total = num_steps * step + features * (1 if once else num_steps)
     return Costs(
         parameters=sum(leaf.size for leaf in leaves),
         parameter_bytes=sum(leaf.size * leaf.dtype.itemsize for leaf in leaves),
@@ -74,9 +82,13 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
     )
 
 
-def _srcnn(size: int, filters: tuple[int, int, int]) -> int:
+def _srcnn(plane: Plane, size: int, *, padded: bool) -> int:
     """Multiply-adds of eq. 9 on a square of `size` pixels."""
-    wide, inner = size - 8, size - SRCNN_BORDER
-    first = wide**2 * 81 * filters[0]
-    second = wide**2 * filters[0] * filters[1]
-    return first + second + inner**2 * 25 * filters[1] * filters[2]
+    wide, inner, last = plane.filters
+    taps = [81, *[9 * wide] * plane.extra_layers, wide, 25 * inner]
+    filters = [wide, *[wide] * plane.extra_layers, inner, last]
+    sides = plane.layer_sizes(size, padded=padded)
+    return sum(
+        side**2 * seen * made
+        for side, seen, made in zip(sides, taps, filters, strict=True)
+    )

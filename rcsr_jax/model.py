@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from rcsr_jax.config import SRCNN_BORDER, ModelConfig
+from rcsr_jax.config import ModelConfig
 from rcsr_jax.features.srcnn import SRCNN
 from rcsr_jax.patches import slice_patches
 from rcsr_jax.recurrent import ConvGRUCell, GRUCell
@@ -52,41 +52,69 @@ class RCSR(nn.Module):
 
     def setup(self):
         config = self.config
-        self.features = SRCNN(config.filters)
+        nets = [
+            SRCNN(plane.filters, plane.extra_layers, plane.pooling, plane.stride)
+            for plane in config.planes
+        ]
+        self.features, *coarse = nets
+        if coarse:
+            self.coarse_features = coarse[0]
         cell = ConvGRUCell if config.cell == "conv_gru" else GRUCell
         self.cell = cell(config.hidden_size)
         self.output = nn.Dense(
             config.num_points * 2, kernel_init=nn.initializers.zeros, name="output"
         )
 
-    def scene(self, crops: Array) -> Array:
-        """What every step samples: the feature plane of each crop, or the crop itself."""
-        return self.features(crops) if self.config.sampling == "planes" else crops
+    def scene(self, crops: Array) -> tuple[Array, ...]:
+        """What every step samples: the feature planes of each crop, or the crop itself."""
+        if self.config.sampling == "patches":
+            return (crops,)
+        return tuple(
+            features(crops, padded=grid.padded)
+            for features, grid in zip(self._nets(), self.config.planes, strict=True)
+        )
 
-    def look(self, scene: Array, points: Array) -> Array:
+    def look(self, scene: tuple[Array, ...], points: Array) -> Array:
         """The feature maps around the landmarks, stacked: [batch, map, map, points * c]."""
         config = self.config
         if not config.position_gradient:
             points = lax.stop_gradient(points)
-        if config.sampling == "planes":
-            # VALID convolutions took half of the border off the left and the top
-            maps = slice_patches(scene, points - SRCNN_BORDER / 2, size=config.map_size)
-        else:
-            patches = slice_patches(scene, points, size=config.patch_size)
-            maps = self.features(patches.reshape(-1, *patches.shape[2:]))
-            maps = maps.reshape(*patches.shape[:2], *maps.shape[1:])
+        cut = self._of_planes if config.sampling == "planes" else self._of_patches
+        maps = jnp.concatenate(cut(scene, points), axis=-1)
         maps = jnp.moveaxis(maps, 1, 3)  # landmarks beside their channels
         return maps.reshape(*maps.shape[:3], -1)
 
+    def _nets(self) -> list[SRCNN]:
+        coarse = [self.coarse_features] if self.config.coarse_filters else []
+        return [self.features, *coarse]
+
+    def _of_planes(self, scene: tuple[Array, ...], points: Array) -> list[Array]:
+        size = self.config.map_size
+        return [
+            slice_patches(plane, (points - grid.first_pixel) / grid.pixel, size=size)
+            for plane, grid in zip(scene, self.config.planes, strict=True)
+        ]
+
+    def _of_patches(self, scene: tuple[Array, ...], points: Array) -> list[Array]:
+        maps = []
+        for features, grid in zip(self._nets(), self.config.planes, strict=True):
+            size = grid.patch_size(self.config.map_size)
+            patches = slice_patches(scene[0], points, size=size)
+            found = features(patches.reshape(-1, *patches.shape[2:]))
+            maps.append(found.reshape(*patches.shape[:2], *found.shape[1:]))
+        return maps
+
     def move(self, hidden: Array) -> Array:
         """The shape increment that the memory stands for: [batch, num_points, 2]."""
-        flat = hidden.reshape(len(hidden), -1)
+        flat = hidden.reshape(len(hidden), -1).astype(jnp.float32)
         # The layer starts at zero; every one of its thousands of inputs then pulls the
         # same way, and this scale keeps Adam's first update to about a pixel.
         increment = self.output(flat) * (1e4 / max(flat.shape[-1], 1e4))
         return increment.reshape(len(hidden), -1, 2)
 
-    def step(self, scene: Array, first: Array, estimate: Estimate) -> Estimate:
+    def step(
+        self, scene: tuple[Array, ...], first: Array, estimate: Estimate
+    ) -> Estimate:
         """One recurrence: look, remember, move."""
         hidden = self.cell(estimate.hidden, self.look(scene, estimate.points))
         whole = self.config.increment == "whole"
@@ -127,7 +155,7 @@ def first_estimate(mean_shape: Array, *, batch: int, config: ModelConfig) -> Est
     else:
         memory = (config.hidden_size,)
     points = jnp.broadcast_to(mean_shape, (batch, *mean_shape.shape))
-    return Estimate(points, jnp.zeros((batch, *memory), points.dtype))
+    return Estimate(points, jnp.zeros((batch, *memory), config.compute_dtype))
 
 
 def normalise(crops: Array) -> Array:
@@ -158,8 +186,14 @@ def make_step(
         config: the settings the parameters were made with.
     """
     network = RCSR(config)
-    variables = {"params": params["network"]}
-    scene = network.apply(variables, normalise(crops), method="scene")
+    variables = {
+        "params": {
+            name: part if name == "output" else _cast(part, config.compute_dtype)
+            for name, part in params["network"].items()
+        }
+    }
+    images = normalise(crops).astype(config.compute_dtype)
+    scene = network.apply(variables, images, method="scene")
     first = first_estimate(
         lax.stop_gradient(params["mean_shape"]), batch=len(crops), config=config
     )
@@ -231,6 +265,10 @@ def predict_adaptive(
         moved=_increment_size(config),
     )
     return Prediction(end.points, end.num_steps, end.settled, end.trajectory)
+
+
+def _cast(tree: Any, dtype: str) -> Any:
+    return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
 
 
 def _increment_size(config: ModelConfig) -> Callable[[Array, Array], Array]:

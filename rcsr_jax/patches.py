@@ -60,7 +60,8 @@ def slice_patches(images: Array, points: Array, *, size: int) -> Array:
     def cut(image, point):  # [padded height, padded width, channels], [2]
         start = point - (size - 1) / 2 + border
         whole = jnp.floor(start)
-        x, y = start - whole
+        # positions stay exact where the images are of fewer bits
+        x, y = (start - whole).astype(image.dtype)
         # NaN stays out of the index and reaches the answer through the fractions
         index = jnp.where(jnp.isfinite(whole), jnp.clip(whole, 0, last), 0)
         left, top = index.astype(jnp.int32)
@@ -68,7 +69,7 @@ def slice_patches(images: Array, points: Array, *, size: int) -> Array:
         rows = piece[:-1] * (1 - y) + piece[1:] * y
         return rows[:, :-1] * (1 - x) + rows[:, 1:] * x
 
-    return jax.vmap(jax.vmap(cut, (None, 0)))(padded, points.astype(images.dtype))
+    return jax.vmap(jax.vmap(cut, (None, 0)))(padded, points)
 
 
 def _check(images: Array, points: Array, size: int) -> None:

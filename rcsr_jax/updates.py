@@ -202,6 +202,8 @@ def parallel_update(
 ) -> Callable[[TrainState, Faces], tuple[TrainState, dict[str, Array]]]:
     """`update` over several devices, each with its share of the batch.
 
+    The state that it is given is donated: its memory becomes that of the new one.
+
     Raises:
         ValueError: the batch cannot be shared out evenly.
     """
@@ -218,6 +220,7 @@ def parallel_update(
         in_axes=(None, 0, None),
         out_axes=(None, None),
         devices=list(devices),
+        donate_argnums=(0,),
     )
     shared = jax.device_put(places, NamedSharding(_mesh(devices), PartitionSpec(AXIS)))
     return lambda state, faces: mapped(state, shared, faces)

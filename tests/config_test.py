@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from rcsr_jax import config as configs
 from rcsr_jax.config import (
     PRESETS,
     AugmentConfig,
@@ -123,7 +122,7 @@ def test_differences_name_what_changed():
         (ModelConfig, {"filters": (4, 3)}, "filters must be three counts"),
         (ModelConfig, {"filters": ()}, "filters must be three counts"),
         (ModelConfig, {"filters": (4, 0, 1)}, "filters must be three counts"),
-        (ModelConfig, {"patch_size": 12}, "patch_size must be above 12, .* got 12"),
+        (ModelConfig, {"patch_size": 12}, "patch_size must be at least 13, .* got 12"),
         (ModelConfig, {"patch_size": 97}, "fit into the crop of 96 pixels; got 97"),
         (ModelConfig, {"frame_scale": 0.0}, "frame_scale must be positive; got 0.0"),
         (ModelConfig, {"frame_scale": float("nan")}, "frame_scale must be positive"),
@@ -180,7 +179,3 @@ def test_unknown_presets_and_settings_are_refused():
         preset("huge")
     with pytest.raises(ValueError, match="no setting is called learning"):
         replace_fields(RunConfig(), {"learning": 1})
-
-
-def test_the_border_is_what_three_convolutions_take_off():
-    assert configs.SRCNN_BORDER == (9 - 1) + (1 - 1) + (5 - 1)

@@ -1,5 +1,7 @@
 """Every form of the convolution against SciPy in float64 and against `lax`."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,12 @@ from scipy import signal
 
 from rcsr_jax.convolutions import convolve, reference
 
+WAYS = {
+    "dense": {},
+    "padded": {"border": 2},
+    "in strides": {"stride": 2},
+    "padded, in strides": {"stride": 3, "border": 1},
+}
 KERNELS = {
     "one by one": (1, 1, 3, 4),
     "from one channel": (5, 3, 1, 6),
@@ -63,6 +71,24 @@ def test_gradients_are_those_of_the_reference(case, generator):
     for ours, theirs in zip(gradients(convolve), gradients(reference), strict=True):
         assert ours.shape == theirs.shape
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_strides_and_borders_are_rows_and_zeros(case, generator, way):
+    images, kernel = case
+    stride, border = way.get("stride", 1), way.get("border", 0)
+    sides = ((0, 0), (border,) * 2, (border,) * 2, (0, 0))
+    expected = _scipy(np.pad(images, sides), kernel)[:, ::stride, ::stride]
+    for form in (convolve, reference):
+        np.testing.assert_allclose(form(images, kernel, **way), expected, atol=1e-4)
+    cotangent = np.float32(generator.normal(size=expected.shape))
+
+    def gradients(form):
+        form = functools.partial(form, **way)
+        return jax.jit(lambda *args: jax.vjp(form, *args)[1](cotangent))(*case)
+
+    for ours, theirs in zip(gradients(convolve), gradients(reference), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=3e-4)
 
 
 def test_kernel_gradient_by_loops(case, generator):

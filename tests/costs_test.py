@@ -37,6 +37,27 @@ def test_planes_pay_for_features_once():
     assert five.total == five.features + 5 * five.step
 
 
+def test_two_planes_counted_by_hand():
+    model = dataclasses.replace(
+        preset("paper").model,
+        sampling="planes",
+        crop_size=96,
+        pixel=2,
+        patch_size=27,
+        filters=(8, 4, 1),
+        extra_layers=1,
+        coarse_filters=(6, 5, 2),
+        coarse_pixel=4,
+    )
+    # 44 windows of 9, 42 of the 3x3 layer; 27 -> 10 -> 8 -> 4
+    fine = 44**2 * 81 * 8 + 42**2 * (72 * 8 + 8 * 4) + 38**2 * 25 * 4
+    coarse = 24**2 * (81 * 6 + 6 * 5 + 25 * 5 * 2)
+    costs = static_costs(model)
+    assert costs.features == fine + coarse
+    cell = 16 * 9 * (68 * 3 + 68) * 3 * 68
+    assert costs.step == 4 * 16 * 68 * 3 + cell + 16 * 68 * 136
+
+
 @pytest.mark.parametrize("cell", ["conv_gru", "gru"])
 def test_the_cell_counts_three_products(cell):
     model = dataclasses.replace(CONFIG, cell=cell)

@@ -118,13 +118,77 @@ def test_planes_are_patches_at_whole_pixels(params, crops):
     np.testing.assert_allclose(first[0].points, first[1].points, atol=1e-3)
 
 
+def test_a_coarse_plane_lies_behind_the_fine_one(crops):
+    config = dataclasses.replace(
+        CONFIG, pixel=2, patch_size=23, coarse_filters=(3, 2, 2), coarse_pixel=4
+    )
+    params = random_params(config)
+    network, variables = RCSR(config), {"params": params["network"]}
+    images = normalise(crops)
+    fine, coarse = network.apply(variables, images, method="scene")
+    # windows of 9 every 2 pixels, less 4; 16 blocks of 2 every 2, padded
+    assert fine.shape == (3, 8, 8, 1)
+    assert coarse.shape == (3, 8, 8, 2)
+    # a map of 4 has its middle between features 1 and 2, at 8 + 2 * 1.5 and 0.5 + 4 * 1.5
+    points = jnp.broadcast_to(jnp.float32([[8 + 3, 8 + 5]]), (3, 5, 2))
+    maps = network.apply(variables, (fine, coarse), points, method="look")
+    assert maps.shape == (3, 4, 4, 5 * 3)
+    maps = maps.reshape(3, 4, 4, 5, 3)
+    np.testing.assert_allclose(maps[..., 2, 0], fine[:, 1:5, 0:4, 0], atol=1e-5)
+    # x = 11 is 2.625 coarse pixels, so the map begins at 1.125; y = 13 begins at 1.625
+    rows = coarse[:, 1:5] * 0.375 + coarse[:, 2:6] * 0.625
+    both = rows[:, :, 1:5] * 0.875 + rows[:, :, 2:6] * 0.125
+    np.testing.assert_allclose(maps[..., 4, 1:], both, atol=1e-5)
+
+
+def test_both_orders_agree_on_both_grids(crops):
+    config = dataclasses.replace(
+        CONFIG,
+        crop_size=64,
+        pixel=2,
+        patch_size=19,  # a map of 2: the middle lies between two features
+        coarse_filters=(3, 2, 2),
+        coarse_pixel=2,
+    )
+    params = random_params(config)
+    images = normalise(np.tile(crops, (1, 2, 2)))
+    grid = config.planes[0].first_pixel + 1  # between two features
+    points = grid + 2 * np.random.default_rng(1).integers(5, 20, (3, 5, 2))
+    points = np.float32(points)
+
+    def look(sampling):
+        network = RCSR(dataclasses.replace(config, sampling=sampling))
+        variables = {"params": params["network"]}
+        scene = network.apply(variables, images, method="scene")
+        return network.apply(variables, scene, points, method="look")
+
+    assert look("planes").shape == (3, 2, 2, 15)
+    np.testing.assert_allclose(look("planes"), look("patches"), atol=1e-4)
+
+
+def test_bfloat16_keeps_positions_and_parameters(params, crops):
+    config = dataclasses.replace(CONFIG, compute_dtype="bfloat16")
+    step, start = make_step(params, crops, config=config)
+    assert start.hidden.dtype == jnp.bfloat16
+    after = jax.eval_shape(step, start)
+    assert after.hidden.dtype == jnp.bfloat16
+    assert after.points.dtype == jnp.float32
+    found = predict(params, crops, config=config)
+    exact = predict(params, crops, config=CONFIG)
+    moved = np.abs(exact.points - MEAN[None]).max()
+    assert 0 < np.abs(found.points - exact.points).mean() < 0.05 * moved
+    gradient = jax.grad(lambda p: predict(p, crops, config=config).points.sum())(params)
+    kinds = {leaf.dtype for leaf in jax.tree.leaves(gradient)}
+    assert kinds == {jnp.dtype("float32")}
+
+
 def test_look_stacks_the_maps_of_each_landmark(crops):
     config = dataclasses.replace(PATCHES, filters=(4, 3, 2))
     params = random_params(config)
     points = jnp.asarray(np.stack([MEAN] * 3))
     network, variables = RCSR(config), {"params": params["network"]}
     images = normalise(crops)
-    maps = network.apply(variables, images, points, method="look")
+    maps = network.apply(variables, (images,), points, method="look")
     assert maps.shape == (3, 4, 4, 10)
     # landmark 2 is at (11.5, 20.5): its patch is columns 4..19 and rows 13..28
     alone = network.apply(variables, images[:, 13:29, 4:20], method=features_of)
@@ -309,7 +373,7 @@ def test_a_stopped_position_gradient_stops_nothing_else(params, crops):
 
         def total(params, scene, points, network=network):
             variables = {"params": params["network"]}
-            maps = network.apply(variables, scene, points, method="look")
+            maps = network.apply(variables, (scene,), points, method="look")
             return (maps * weights).sum()
 
         results[through] = jax.jit(jax.value_and_grad(total, (0, 1, 2)))(

@@ -36,6 +36,9 @@ def open_faces(
 ) -> tuple[CropCache, CropCache]:
     """The faces to train on and those to validate on, by whole photos.
 
+    Of several data sets the first gives the faces to validate on, so that errors of runs
+    with and without the others compare.
+
     Args:
         model: gives the crop and the markup.
         data: names the data and how many faces to hold out.
@@ -49,18 +52,18 @@ def open_faces(
         open_cached(name, model, data, folder=Path(folder), on_progress=on_progress)
         for name in data.data.split(",")
     ]
-    cache = caches[0] if len(caches) == 1 else _join(caches)
-    if not 0 < data.validation_faces < len(cache.names):
+    first, *others = caches
+    if not 0 < data.validation_faces < len(first.names):
         raise ValueError(
             f"validation_faces must be at least 1 and leave some of the "
-            f"{len(cache.names)} faces to train on; got {data.validation_faces}."
+            f"{len(first.names)} faces of {data.data.split(',')[0]} to train on; got "
+            f"{data.validation_faces}."
         )
-    training, validation = hold_out(cache.names, count=data.validation_faces)
-    place = {name: index for index, name in enumerate(cache.names)}
-    return (
-        cache.take([place[name] for name in training]),
-        cache.take([place[name] for name in validation]),
-    )
+    training, validation = hold_out(first.names, count=data.validation_faces)
+    place = {name: index for index, name in enumerate(first.names)}
+    kept = first.take([place[name] for name in training])
+    held = first.take([place[name] for name in validation])
+    return (_join([kept, *others]) if others else kept), held
 
 
 def open_cached(

@@ -1,46 +1,72 @@
-"""The super-resolution CNN of section 3.2: pixels to one feature map, without padding."""
+"""The super-resolution CNN of section 3.2: pixels to feature maps of any depth."""
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from rcsr_jax.convolutions import convolve
 
-_KERNELS = (9, 1, 5)  # f1, f2, f3 of the paper
-
 
 class SRCNN(nn.Module):
-    """Three convolutions of 9x9, 1x1 and 5x5 with ReLU between them (eq. 9).
+    """9x9, n times 3x3, 1x1 and 5x5 convolutions with ReLU between them (eq. 9, Fig. 5).
 
-    VALID borders take 12 pixels off each side's length. It has neither padding nor
-    stride, so it commutes with cutting patches: the features of a patch at a whole-pixel
-    position are the patch of the features.
+    It commutes with cutting patches: the features of a patch that lies on its grid are
+    the patch of the features. The paper's net has no extra layers and the image's own
+    grid.
 
     Attributes:
-        filters: outputs of the layers; the paper has 64, 32 and 1.
+        filters: outputs of the 9x9 and 3x3, the 1x1 and the 5x5 layers; the paper has 64,
+            32 and 1.
+        extra_layers: 3x3 layers behind the first one.
+        pooling: side of the blocks of pixels that are averaged first.
+        stride: of the 9x9 windows over these.
     """
 
     filters: tuple[int, int, int] = (64, 32, 1)
+    extra_layers: int = 0
+    pooling: int = 1
+    stride: int = 1
 
     @nn.compact
-    def __call__(self, images: Array) -> Array:
+    def __call__(self, images: Array, *, padded: bool = False) -> Array:
         """Features of images.
 
         Args:
             images: float [batch, height, width, channels].
+            padded: zeros around the images of each layer, so that the features cover the
+                image to its edges instead of the part that whole windows cover.
 
         Returns:
-            float [batch, height - 12, width - 12, filters[-1]].
+            float [batch, rows, columns, filters[-1]]; without pooling, stride, extra
+            layers and padding that is [batch, height - 12, width - 12, filters[-1]].
         """
-        features = images
-        for layer, (size, filters) in enumerate(
-            zip(_KERNELS, self.filters, strict=True), start=1
-        ):
+        wide, inner, last = self.filters
+        layers = [(9, wide), *[(3, wide)] * self.extra_layers, (1, inner), (5, last)]
+        features = _averaged(images, self.pooling)
+        for number, (size, filters) in enumerate(layers, start=1):
             shape = (size, size, features.shape[-1], filters)
             # uniform: compiling truncated normal draws takes seconds for every shape
-            kernel = self.param(f"w{layer}", nn.initializers.he_uniform(), shape)
-            bias = self.param(f"b{layer}", nn.initializers.zeros, (filters,))
-            features = convolve(features, kernel) + bias.reshape(1, 1, 1, -1)
-            if layer < len(_KERNELS):
+            kernel = self.param(f"w{number}", nn.initializers.he_uniform(), shape)
+            bias = self.param(f"b{number}", nn.initializers.zeros, (filters,))
+            features = convolve(
+                features,
+                kernel,
+                stride=self.stride if number == 1 else 1,
+                border=size // 2 if padded else 0,
+            )
+            features = features + bias.reshape(1, 1, 1, -1)
+            if number < len(layers):
                 features = jax.nn.relu(features)
         return features
+
+
+def _averaged(images: Array, size: int) -> Array:
+    """Means of size x size blocks."""
+    if size == 1:
+        return images
+    batch, height, width, channels = images.shape
+    rows, columns = height // size, width // size
+    blocks = images[:, : rows * size, : columns * size]
+    blocks = blocks.reshape(batch, rows, size, columns, size, channels)
+    return jnp.mean(blocks, axis=(2, 4))
