@@ -17,12 +17,13 @@ from tqdm import tqdm
 
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import DataConfig, to_dict
+from rcsr_jax.curves import save_ced, save_convergence
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.evaluation import Evaluation, evaluate, metrics_of
 from rcsr_jax.inference import Predictor
 from rcsr_jax.metrics import interocular_distance, nme
-from rcsr_jax.plots import draw_overlay, save_ced, save_convergence
+from rcsr_jax.plots import draw_overlay
 from rcsr_jax.report import Picture, ReportData, write_report
 
 from . import settings

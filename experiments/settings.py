@@ -15,6 +15,8 @@ from absl import app, flags, logging
 from rcsr_jax.config import PRESETS, RunConfig, preset, replace_fields
 from rcsr_jax.markup import Markup, read_markup
 
+from . import process
+
 flags.disclaim_key_flags()  # a flag belongs to the program that asks for it
 
 _DEFINE: dict[Any, Callable[..., flags.FlagHolder]] = {
@@ -74,6 +76,7 @@ def run(main: Callable[[list[str]], None]) -> None:
 
     def guarded(arguments: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)  # orbax tells every file it writes
+        process.set_up()
         try:
             main(arguments)
         except (ValueError, OSError) as error:
@@ -89,9 +92,9 @@ def run(main: Callable[[list[str]], None]) -> None:
             # absl looks for the flags of the installed script, which defines none
             module = main.__module__
             print(sys.modules[module].__doc__)
-            print(
-                flags.FLAGS.module_help(sys.argv[0] if module == "__main__" else module)
-            )
+            for owner in (module, process.__name__):
+                name = sys.argv[0] if owner == "__main__" else owner
+                print(flags.FLAGS.module_help(name))
             sys.exit(0)
         return app.parse_flags_with_usage(arguments)
 

@@ -14,10 +14,16 @@ from tqdm import tqdm
 from rcsr_jax.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from rcsr_jax.training import Progress, train
 
-from . import settings
+from . import process, settings
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder for crops, checkpoints and metrics.", required=True
+)
+_CPU_DEVICES = flags.DEFINE_integer(
+    "cpu_devices",
+    0,
+    "Devices that a CPU is seen as; 0: one per core, as far as they divide the batch.",
+    lower_bound=0,
 )
 _config = settings.define_run_flags(ModelConfig, DataConfig, AugmentConfig, TrainConfig)
 
@@ -26,6 +32,7 @@ def main(arguments: list[str]) -> None:
     """Trains and reports."""
     settings.no_arguments(arguments)
     config = _config()
+    process.split_cpu(config.train.batch_size, num_devices=_CPU_DEVICES.value)
     devices = jax.local_devices()
     _say(f"devices: {len(devices)} x {devices[0].device_kind}")
     with _Bar() as bar:

@@ -1,13 +1,14 @@
 """Recurrent Convolutional Shape Regression: face landmarks in JAX.
 
 >>> import rcsr_jax
->>> predictor = rcsr_jax.load_predictor("run")            # a trained model's folder
+>>> predictor = rcsr_jax.load_predictor()                 # or the folder of your own
 >>> faces = predictor(image, boxes)                       # uint8 photo, [n, 4] boxes
 >>> faces.points                                          # [n, num_points, 2] pixels
 
 `predict` is the pure function behind it, for use inside other JAX programs.
 """
 
+from rcsr_jax.boxes import BoxMap, calibrate_boxes
 from rcsr_jax.checkpoint import export_params, load_params
 from rcsr_jax.config import (
     AugmentConfig,
@@ -24,12 +25,14 @@ from rcsr_jax.model import Prediction, init_params, predict, predict_adaptive
 from rcsr_jax.patches import extract_patches
 from rcsr_jax.training import train
 from rcsr_jax.version import __version__
+from rcsr_jax.weights import read_weights, write_weights
 
 __all__ = [
     "FACE_49",
     "FACE_51",
     "FACE_68",
     "AugmentConfig",
+    "BoxMap",
     "DataConfig",
     "Faces",
     "Markup",
@@ -39,6 +42,7 @@ __all__ = [
     "RunConfig",
     "TrainConfig",
     "__version__",
+    "calibrate_boxes",
     "draw_face",
     "export_params",
     "extract_patches",
@@ -49,5 +53,7 @@ __all__ = [
     "predict_adaptive",
     "preset",
     "read_markup",
+    "read_weights",
     "train",
+    "write_weights",
 ]

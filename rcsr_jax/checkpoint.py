@@ -5,6 +5,7 @@ shape included), `config` (the whole run as JSON: model, markup, stopping rule, 
 training), `checksum` (of the parameters: orbax takes a flipped bit for a weight) and,
 while training, `training` (raw parameters, optimiser, step). A work folder
 holds many of them under `checkpoints/`; an exported folder is one without `training`.
+What reads a checkpoint reads a weights file too (see `weights`).
 """
 
 import hashlib
@@ -14,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
 from rcsr_jax.config import RunConfig, from_dict, to_dict
-from rcsr_jax.model import Params, init_params
+from rcsr_jax.model import Params
+from rcsr_jax.weights import SUFFIX, params_like, read_weights
 
 CHECKPOINTS = "checkpoints"
 _SCORE = "nme_interocular"
@@ -84,7 +85,7 @@ def save_step(
 
 def restore_training(
     manager: ocp.CheckpointManager, step: int, *, params: Params, training: Any
-) -> tuple[Params, Any, RunConfig]:
+) -> tuple[Params, Any]:
     """A saved step, whatever the number of devices that it was saved from.
 
     Args:
@@ -92,33 +93,33 @@ def restore_training(
         step: which.
         params: pytree of the saved structure and shapes.
         training: likewise.
+
+    Returns:
+        Both, on the first device.
     """
     restored = manager.restore(
         step,
         args=ocp.args.Composite(
             params=ocp.args.StandardRestore(_on_first_device(params)),
             training=ocp.args.StandardRestore(_on_first_device(training)),
-            config=ocp.args.JsonRestore(),
         ),
     )
-    return (
-        restored["params"],
-        restored["training"],
-        from_dict(RunConfig, restored["config"]),
-    )
+    return restored["params"], restored["training"]
 
 
-def load_params(folder: str | Path) -> tuple[Params, RunConfig]:
-    """The parameters and the run stored in a folder.
+def load_params(checkpoint: str | Path) -> tuple[Params, RunConfig]:
+    """The parameters and the run stored in a folder or a weights file.
 
     Args:
-        folder: a work folder (its best checkpoint is taken), a checkpoint, or an
-            exported folder.
+        checkpoint: a work folder (its best checkpoint is taken), a checkpoint, an
+            exported folder, or a weights file (.npz).
 
     Raises:
-        ValueError: the folder is none of these, or cannot be read.
+        ValueError: it is none of these, or cannot be read.
     """
-    place = find_checkpoint(folder)
+    if Path(checkpoint).suffix == SUFFIX and not Path(checkpoint).is_dir():
+        return read_weights(checkpoint)
+    place = find_checkpoint(checkpoint)
     try:
         with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
             names = ["config"]
@@ -130,14 +131,9 @@ def load_params(folder: str | Path) -> tuple[Params, RunConfig]:
                 ),
             )
             config = from_dict(RunConfig, texts["config"])
-            shapes = jax.eval_shape(
-                lambda: init_params(
-                    jax.random.key(0),
-                    config=config.model,
-                    mean_shape=np.zeros((config.model.num_points, 2), np.float32),
-                )
+            wanted = ocp.args.StandardRestore(
+                _on_first_device(params_like(config.model))
             )
-            wanted = ocp.args.StandardRestore(_on_first_device(shapes))
             params = checkpointer.restore(
                 place, args=ocp.args.Composite(params=wanted)
             )["params"]

@@ -111,14 +111,14 @@ class ModelConfig:
     def planes(self) -> tuple[Plane, ...]:
         """The nets that make the feature maps: the fine one and, if any, the coarse one."""
         fine = Plane(
-            filters=typing.cast(tuple[int, int, int], self.filters),
+            filters=self.filters,
             extra_layers=self.extra_layers,
             pixel=self.pixel,
         )
         if not self.coarse_filters:
             return (fine,)
         coarse = Plane(
-            filters=typing.cast(tuple[int, int, int], self.coarse_filters),
+            filters=self.coarse_filters,
             extra_layers=self.coarse_extra_layers,
             pixel=self.coarse_pixel,
             padded=True,  # its windows are as large as half of a face
@@ -196,8 +196,9 @@ class TrainConfig:
     batch_size: int = _setting(32, "Faces per update, over all devices.")
     optimiser: str = _setting(
         "adam",
-        "adam: warm-up and cosine to zero; sgd: momentum 0.9 and the paper's halving.",
-        choices=("adam", "sgd"),
+        "adam or muon (orthogonal updates of kernels): warm-up and cosine to zero; sgd: "
+        "momentum 0.9 and the paper's halving.",
+        choices=("adam", "muon", "sgd"),
     )
     learning_rate: float = _setting(1e-3, "Highest learning rate.")
     warmup_updates: int = _setting(100, "Updates of linear warm-up (adam).")

@@ -1,6 +1,9 @@
 """A photo and boxes in, landmarks out."""
 
 import dataclasses
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,11 +12,20 @@ import numpy as np
 
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import ModelConfig
-from rcsr_jax.data.crops import check_image, cut_crop
+from rcsr_jax.data.cutting import check_image, cut_crop
+from rcsr_jax.data.faces import meets_image
 from rcsr_jax.geometry import Frame, frame_of_box, to_photo
-from rcsr_jax.model import Params, Prediction, predict, predict_adaptive
+from rcsr_jax.model import Params, Prediction
+from rcsr_jax.pieces import finish_pieces, largest_piece, platform_of, start_pieces
+from rcsr_jax.stream import answers
+from rcsr_jax.weights import shipped_weights
 
-MAX_BATCH = 64  # larger calls go in pieces: memory and compiled programs stay bounded
+_STREAM_BATCH = 64  # at most: photos wait in memory for their batch
+_STREAM_THREADS = 8  # at most
+
+Photo = tuple[np.ndarray, np.ndarray]  # an image and its boxes, as for a call
+_Cut = tuple[np.ndarray, Frame]  # the crops of a photo, and where they lie in it
+_Started = tuple[list[Prediction], Frame, list[int]]  # and the faces of each photo
 
 
 class Faces(NamedTuple):
@@ -40,13 +52,19 @@ class Faces(NamedTuple):
 class Predictor:
     """Finds landmarks in photos; a pure function with its parameters held.
 
+    A program is compiled when a call needs it first, of a handful for any number of
+    faces; `compile` does that beforehand.
+
     Attributes:
-        params: the pytree that `rcsr_jax.predict` takes.
+        params: the pytree that `rcsr_jax.predict` takes; put on the device once.
         config: the model's settings, likewise.
     """
 
     params: Params
     config: ModelConfig
+
+    def __post_init__(self):
+        object.__setattr__(self, "params", jax.device_put(self.params))
 
     def __call__(
         self, image: np.ndarray, boxes: np.ndarray, *, num_steps: int | None = None
@@ -66,6 +84,87 @@ class Predictor:
         image = np.asarray(image)
         crops, frames = self.crops(image, boxes)
         return self.from_crops(crops, frames, num_steps=num_steps)
+
+    def stream(
+        self,
+        items: Iterable[Photo | Callable[[], Photo]],
+        *,
+        num_steps: int | None = None,
+        batch_size: int | None = None,
+        num_threads: int | None = None,
+        return_exceptions: bool = False,
+    ) -> Iterator[Faces | Exception]:
+        """The faces of many photos, in their order; faster than photo by photo.
+
+        Threads load and cut the next photos while the device works, and the faces of
+        several photos share a batch. Each answer is that of a call with the photo. For
+        live video call the predictor itself: a stream reads on before it answers.
+
+        Args:
+            items: (image, boxes) as for a call, or functions that load and return them:
+                those run on the threads.
+            num_steps: as in the call.
+            batch_size: faces that share a batch, and photos that are read ahead; by
+                default what suits the device, at most 64.
+            num_threads: by default one for each processor, at most 8.
+            return_exceptions: a photo that fails is answered with its exception and the
+                others go on; by default it is raised in place of its answer.
+
+        Raises:
+            ValueError: a number is below 1; and as in the call.
+        """
+        if batch_size is None:
+            batch_size = min(largest_piece(platform_of(self.params)), _STREAM_BATCH)
+        if num_threads is None:
+            num_threads = min(os.cpu_count() or 1, _STREAM_THREADS)
+        if batch_size < 1 or num_threads < 1:
+            raise ValueError(
+                f"batch_size and num_threads must be at least 1; got {batch_size} and "
+                f"{num_threads}."
+            )
+
+        def cut(item: Photo | Callable[[], Photo]) -> _Cut:
+            image, boxes = item() if callable(item) else item
+            return self.crops(np.asarray(image), boxes)
+
+        def start(cuts: list[_Cut]) -> _Started:
+            crops, frames = zip(*cuts, strict=True)
+            joined = Frame(*map(np.concatenate, zip(*frames, strict=True)))
+            counts = [len(piece) for piece in crops]
+            return self._start(np.concatenate(crops), num_steps), joined, counts
+
+        def finish(running: _Started) -> Iterator[Faces]:
+            started, frames, counts = running
+            return _split(self._finish(started, frames), counts)
+
+        return answers(
+            items,
+            prepare=cut,
+            start=start,
+            finish=finish,
+            weigh=lambda cut: len(cut[0]),
+            batch_weight=batch_size,
+            num_threads=num_threads,
+            return_exceptions=return_exceptions,
+        )
+
+    def compile(
+        self, batches: Sequence[int] = (1,), *, num_steps: int | None = None
+    ) -> "Predictor":
+        """Compiles what calls with these numbers of faces need, so that none waits for it.
+
+        Args:
+            batches: numbers of faces.
+            num_steps: as in those calls.
+
+        Returns:
+            The predictor itself: `load_predictor("run").compile((1, 8))`.
+        """
+        size = self.config.crop_size
+        for count in batches:
+            blank = np.zeros((count, size, size), np.uint8)
+            jax.block_until_ready(self._start(blank, num_steps))
+        return self
 
     def crops(self, image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, Frame]:
         """The crops that the network sees, and where they lie in the photo.
@@ -98,56 +197,64 @@ class Predictor:
             frames: where each crop lies in its photo.
             num_steps: as in the call.
         """
-        pieces = [
-            self._predict(crops[first : first + MAX_BATCH], num_steps)
-            for first in range(0, max(len(crops), 1), MAX_BATCH)
-        ]
-        trajectory = np.concatenate([piece.trajectory for piece in pieces], axis=1)
-        trajectory = to_photo(trajectory, frames).astype(np.float32)
+        return self._finish(self._start(crops, num_steps), frames)
+
+    def _start(self, crops: np.ndarray, num_steps: int | None) -> list[Prediction]:
+        return start_pieces(self.params, crops, config=self.config, num_steps=num_steps)
+
+    def _finish(self, pieces: list[Prediction], frames: Frame) -> Faces:
+        num_faces = len(frames.scale)
+        found = finish_pieces(pieces, num_faces=num_faces)
+        trajectory = to_photo(found.trajectory, frames).astype(np.float32)
         first = to_photo(np.asarray(self.params["mean_shape"]), frames)[None]
         shapes = np.concatenate([first, trajectory]).astype(np.float32)
-        num_taken = np.concatenate([piece.num_steps for piece in pieces])
-        faces = np.arange(len(crops))
-        last, before = shapes[num_taken, faces], shapes[num_taken - 1, faces]
+        faces = np.arange(num_faces)
+        last = shapes[found.num_steps, faces]
+        before = shapes[found.num_steps - 1, faces]
         return Faces(
             points=last,
-            num_steps=num_taken,
-            settled=np.concatenate([piece.settled for piece in pieces]),
+            num_steps=np.asarray(found.num_steps),
+            settled=np.asarray(found.settled),
             trajectory=trajectory,
             spread=np.linalg.norm(last - before, axis=-1),
         )
 
-    def _predict(self, crops: np.ndarray, num_steps: int | None) -> Prediction:
-        """A batch, filled up to a power of two so that few programs are compiled."""
-        bucket = 1 << max(len(crops) - 1, 0).bit_length()
-        size = self.config.crop_size
-        filled = np.zeros((bucket, size, size), np.uint8)
-        filled[: len(crops)] = crops
-        if num_steps is None:
-            found = predict_adaptive(self.params, filled, config=self.config)
-        else:
-            found = predict(
-                self.params, filled, config=self.config, num_steps=num_steps
-            )
-        found = jax.device_get(found)
-        kept = len(crops)
-        return Prediction(
-            found.points[:kept],
-            found.num_steps[:kept],
-            found.settled[:kept],
-            found.trajectory[:, :kept],
+
+def _split(faces: Faces, counts: Sequence[int]) -> Iterator[Faces]:
+    """The faces of photos that hold so many each."""
+    first = 0
+    for count in counts:
+        here = slice(first, first + count)
+        yield Faces(
+            points=faces.points[here],
+            num_steps=faces.num_steps[here],
+            settled=faces.settled[here],
+            trajectory=faces.trajectory[:, here],
+            spread=faces.spread[here],
         )
+        first += count
 
 
-def load_predictor(checkpoint: str | Path) -> Predictor:
+def load_predictor(
+    checkpoint: str | Path | None = None, *, preset: str | None = None
+) -> Predictor:
     """The predictor of a trained model.
 
     Args:
-        checkpoint: a work folder, a checkpoint or an exported folder.
+        checkpoint: a work folder, a checkpoint, an exported folder or a weights file;
+            by default the weights that come with the package.
+        preset: which of these to take, in place of "base".
 
     Raises:
-        ValueError: the folder is none of these.
+        ValueError: the checkpoint is none of these, there are no weights of the preset,
+            or both are given.
     """
+    if checkpoint is None:
+        checkpoint = shipped_weights("base" if preset is None else preset)
+    elif preset is not None:
+        raise ValueError(
+            f"give a checkpoint or a preset; got {checkpoint} and {preset!r}."
+        )
     params, config = load_params(checkpoint)
     return Predictor(params, config.model)
 
@@ -165,13 +272,17 @@ def check_boxes(boxes: np.ndarray, shape: tuple[int, ...]) -> None:
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes must be [faces, 4]; got {boxes.shape}.")
     height, width = shape[:2]
-    for x0, y0, x1, y1 in boxes:
-        box = f"box ({x0:g}, {y0:g}, {x1:g}, {y1:g})"
-        if not np.isfinite([x0, y0, x1, y1]).all() or not (x0 < x1 and y0 < y1):
+    for box in boxes.tolist():
+        if not all(map(math.isfinite, box)) or box[0] >= box[2] or box[1] >= box[3]:
             raise ValueError(
-                f"{box} is inverted, empty or not finite; boxes are (x0, y0, x1, y1)."
+                f"{_shown(box)} is inverted, empty or not finite; boxes are "
+                "(x0, y0, x1, y1)."
             )
-        if x1 <= 0 or y1 <= 0 or x0 >= width - 1 or y0 >= height - 1:
+        if not meets_image(box, size=(width, height)):
             raise ValueError(
-                f"{box} lies outside the image of {width} x {height} pixels."
+                f"{_shown(box)} lies outside the image of {width} x {height} pixels."
             )
+
+
+def _shown(box: Sequence[float]) -> str:
+    return f"box ({', '.join(f'{value:g}' for value in box)})"

@@ -23,7 +23,7 @@ class Plane:
             crop to its edges instead of the part that whole windows cover.
     """
 
-    filters: tuple[int, int, int]
+    filters: tuple[int, ...]
     extra_layers: int = 0
     pixel: int = 1
     padded: bool = False

@@ -1,24 +1,16 @@
-"""Pictures of results: landmarks over a photo, error curves, contact sheets.
+"""Pictures of results: landmarks over a photo, contact sheets.
 
-Curves are drawn on Matplotlib's Agg canvas, without a display and without its global
-state. Colours are from the Okabe-Ito set, which stays apart under every common colour
-blindness.
+Colours are from the Okabe-Ito set, which stays apart under every common colour blindness.
 """
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from rcsr_jax import metrics
 from rcsr_jax.markup import Markup
 
 PREDICTION = (86, 180, 233)
@@ -26,8 +18,6 @@ TRUTH = (230, 159, 0)
 BOX = (255, 255, 255)
 _RIM = (0, 0, 0)
 _FAR = 1e6  # pixels; what is farther off or NaN is not drawn
-
-_CURVES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def draw_overlay(
@@ -82,79 +72,6 @@ def draw_overlay(
     for face in place(points, *shape):
         _draw_face(canvas, face, markup=markup, colour=PREDICTION)
     return np.rint(canvas).astype(np.uint8)
-
-
-def save_ced(
-    path: str | Path,
-    curves: Mapping[str, ArrayLike],
-    *,
-    limit: float = metrics.DEFAULT_LIMIT,
-) -> None:
-    """Saves cumulative error distributions, with AUC and failure rate in the legend.
-
-    Args:
-        path: where to; the ending (.png, .svg, .pdf) says the format.
-        curves: the name of each method with its errors, float [num_faces], as shares.
-        limit: the largest error shown, also that of AUC and failure rate.
-
-    Raises:
-        ValueError: as for `metrics.ced`, or there are no curves.
-    """
-    _check_curves(curves)
-    thresholds = np.linspace(0, limit, 401)
-    figure, axes = _axes()
-    for colour, (name, errors) in zip(_colours(curves), curves.items(), strict=True):
-        area = 100 * metrics.auc(errors, limit=limit)
-        failed = 100 * metrics.failure_rate(errors, limit=limit)
-        axes.plot(
-            100 * thresholds,
-            100 * metrics.ced(errors, thresholds=thresholds),
-            color=colour,
-            label=f"{name}: AUC {area:.1f} %, failures {failed:.1f} %",
-        )
-    axes.set(
-        xlim=(0, 100 * limit),
-        ylim=(0, 100),
-        xlabel="normalised error (%)",
-        ylabel="faces within the error (%)",
-    )
-    axes.legend(frameon=False)
-    figure.savefig(path)
-
-
-def save_convergence(
-    path: str | Path,
-    curves: Mapping[str, Mapping[int, float]],
-    *,
-    label: str = "NME, inter-ocular (%)",
-) -> None:
-    """Saves the error by the number of refinement steps.
-
-    Args:
-        path: where to; the ending (.png, .svg, .pdf) says the format.
-        curves: the name of each method with its error after each number of steps.
-        label: what the error is.
-
-    Raises:
-        ValueError: there are no curves, or one is empty.
-    """
-    _check_curves(curves)
-    figure, axes = _axes()
-    for colour, (name, curve) in zip(_colours(curves), curves.items(), strict=True):
-        steps = sorted(curve)
-        axes.plot(
-            steps,
-            [curve[step] for step in steps],
-            color=colour,
-            marker="o",
-            markersize=4,
-            label=name,
-        )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="steps", ylabel=label)
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
-    figure.savefig(path)
 
 
 def contact_sheet(images: Sequence[np.ndarray], *, columns: int) -> np.ndarray:
@@ -272,21 +189,3 @@ def _to_rgb(image: np.ndarray) -> Image.Image:
             f"[height, width, 3]; got {image.dtype} {image.shape}."
         )
     return Image.fromarray(image).convert("RGB")
-
-
-def _axes() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.grid(color="0.9")
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _colours(curves: Mapping) -> list[str]:
-    return [_CURVES[index % len(_CURVES)] for index in range(len(curves))]
-
-
-def _check_curves(curves: Mapping) -> None:
-    if not curves or not all(len(curve) for curve in curves.values()):
-        raise ValueError(f"expected curves with values; got {dict(curves)}.")

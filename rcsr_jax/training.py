@@ -184,7 +184,7 @@ def train(
 def _restore(
     manager: ocp.CheckpointManager, step: int, *, like: updates.TrainState
 ) -> updates.TrainState:
-    average, rest, _ = checkpoint.restore_training(
+    average, rest = checkpoint.restore_training(
         manager, step, params=like.average, training=_without_average(like)
     )
     return updates.TrainState(average=average, **rest)

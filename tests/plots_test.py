@@ -4,10 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
-from rcsr_jax import metrics, plots
+from rcsr_jax import plots
 from rcsr_jax.markup import FACE_68, Markup
 
 DOT = Markup(name="dot", mirror=(0,), eye_corners=(0, 0), eyes=((0,), (0,)))
@@ -108,41 +106,6 @@ def test_the_image_itself_is_left_alone():
 def test_what_cannot_be_drawn_is_refused(image, points):
     with pytest.raises(ValueError, match=r"got .*\("):
         plots.draw_overlay(image, points, markup=DOT)
-
-
-def test_the_ced_file_is_a_picture_with_the_numbers(tmp_path, monkeypatch):
-    labels = []
-    save = Figure.savefig
-
-    def spy(figure, path):
-        labels.extend(text.get_text() for text in figure.axes[0].get_legend().texts)
-        save(figure, path)
-
-    monkeypatch.setattr(Figure, "savefig", spy)
-    errors = [0.02, 0.04, 0.08, 0.1]
-    plots.save_ced(tmp_path / "ced.png", {"ours": errors, "mean shape": [0.2]})
-    with Image.open(tmp_path / "ced.png") as picture:
-        assert picture.format == "PNG"
-        assert np.ptp(np.asarray(picture.convert("L"))) > 100
-    area = 100 * metrics.auc(errors)
-    assert labels == [
-        f"ours: AUC {area:.1f} %, failures 25.0 %",
-        "mean shape: AUC 0.0 %, failures 100.0 %",
-    ]
-
-
-def test_the_convergence_file_is_a_picture(tmp_path):
-    curves = {"ours": {3: 4.0, 1: 6.0, 2: 4.5}}
-    plots.save_convergence(tmp_path / "steps.png", curves)
-    with Image.open(tmp_path / "steps.png") as picture:
-        assert picture.format == "PNG"
-
-
-@pytest.mark.parametrize("save", [plots.save_ced, plots.save_convergence])
-@pytest.mark.parametrize("curves", [{}, {"ours": {}}])
-def test_plots_without_curves_are_refused(save, curves, tmp_path):
-    with pytest.raises(ValueError, match="curves with values"):
-        save(tmp_path / "plot.png", curves)
 
 
 def test_a_contact_sheet_places_images_row_by_row():

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rcsr_jax.data.annotations import read_pts
+from rcsr_jax.data.annotations import read_pts, write_landmarks_json
 from rcsr_jax.data.images import load_image
+from rcsr_jax.markup import FACE_68, subset
 
 pytestmark = pytest.mark.slow
 
@@ -181,6 +182,63 @@ def test_broken_faces_are_named_and_left_out_unless_strict(place):
     succeed("rcsr-train", *options, "--workdir=tolerant", cwd=place)
     refused = (place / "tolerant/refused.csv").read_text()
     assert "face_0003" in refused and "face_0004" in refused
+
+
+def test_landmarks_of_ones_own_need_no_code(place):
+    """Every second landmark of the drawn faces, in JSON, with a markup of their own."""
+    chosen = tuple(i for i in range(68) if i % 2 == 0 or FACE_68.mirror[i] % 2 == 0)
+    chosen = tuple(sorted({*chosen, *FACE_68.eye_corners}))
+    markup = subset(FACE_68, chosen, name="half")
+    folder = place / "own"
+    folder.mkdir()
+    (folder / "half.json").write_text(json.dumps(markup.to_dict()))
+    landmarks = {}
+    for path in sorted((place / "photos").glob("*.png")):
+        (folder / path.name).write_bytes(path.read_bytes())
+        landmarks[path.name] = read_pts(path.with_suffix(".pts"))[list(chosen)]
+    landmarks["face_0003.png"][5] = np.nan
+    write_landmarks_json(folder / "landmarks.json", landmarks)
+
+    data, options = "--data=own", ["--markup=own/half.json", "--workdir=half"]
+    succeed("rcsr-train", *TINY, data, *options, cwd=place)
+    succeed("rcsr-export", "--checkpoint=half", "--out=half.npz", cwd=place)
+    options = ["--checkpoint=half.npz", data, "--split=all", "--out=half_judged"]
+    succeed("rcsr-evaluate", *options, "--gallery=1", cwd=place)
+    judged = json.loads((place / "half_judged/metrics.json").read_text())
+    assert set(judged["by_region"]) == {"jaw", "brows", "nose", "eyes", "mouth"}
+    assert judged["num_faces"] == 24 and judged["subsets"] == {}
+    assert 0 < judged["nme_interocular"] < judged["nme_interpupil"]
+    options = ["--checkpoint=half.npz", "--out=half_out", "own/face_0001.png"]
+    succeed("rcsr-predict", *options, cwd=place)
+    found = read_pts(place / "half_out/face_0001.pts", num_points=len(chosen))
+    assert np.isfinite(found).all()
+
+
+def test_robustness_is_measured_for_models_side_by_side(place):
+    succeed("rcsr-export", "--checkpoint=run", "--out=small.npz", cwd=place)
+    data = ["--data=photos", "--boxes=photos/boxes.csv", "--split=all"]
+    words = [sys.executable, "-m", "rcsr_jax.experiments.robustness", *data]
+    words += ["--checkpoint=run,small.npz", "--out=robust"]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "run, 24 faces" in done.stdout and "small.npz, 24 faces" in done.stdout
+    models = json.loads((place / "robust/robustness.json").read_text())["models"]
+    assert set(models) == {"run", "small.npz"}
+    for model in models.values():
+        assert model["num_refused"] == 0
+        for what in ("shift_x", "shift_y", "scale", "degrees"):
+            values = [row["value"] for row in model[what]]
+            (calm,) = (row for row in model[what] if row["value"] in (0, 1))
+            assert values == sorted(values) and len(values) >= 7
+            assert calm == {**model["undisturbed"], "value": calm["value"], "ratio": 1}
+            for row in model[what]:
+                ratio = row["nme_interocular"] / calm["nme_interocular"]
+                assert row["ratio"] == pytest.approx(ratio)
+    assert load_image(place / "robust/robustness.png").shape[1] > 500
+    missing = [*words[:-2], "--checkpoint=gone", "--out=r"]
+    done = subprocess.run(missing, cwd=place, capture_output=True, text=True)
+    assert done.returncode == 1 and "error: " in done.stderr
+    assert "gone does not exist" in done.stderr
 
 
 def test_the_benchmark_prints_and_saves_its_rows(tmp_path):

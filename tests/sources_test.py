@@ -237,7 +237,9 @@ def test_the_refusals_of_all_data_sets_are_told(folder, tmp_path):
 @pytest.mark.parametrize("count", [0, 6, 100])
 def test_something_must_be_left_to_train_and_validate_on(count, tmp_path):
     data = dataclasses.replace(DRAWN, validation_faces=count)
-    with pytest.raises(ValueError, match=f"of the 6 faces of drawn to train on; got {count}"):
+    with pytest.raises(
+        ValueError, match=f"of the 6 faces of drawn to train on; got {count}"
+    ):
         open_faces(MODEL_68, data, folder=tmp_path)
 
 

@@ -16,15 +16,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from rcsr_jax import config as configs
 from rcsr_jax.config import DataConfig, ModelConfig
+from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.data.faces import Refusal
 from rcsr_jax.geometry import Frame, frame_of_box, to_crop
 
 _FORMAT = 2
-_LARGEST_SCALE = 1e9  # photo pixels per crop pixel; Pillow counts them in 32 bits
 _OVERSAMPLING = 1.125  # cached pixels per crop pixel: turning a crop costs sharpness
 
 
@@ -75,74 +74,6 @@ class CropCache(NamedTuple):
 def cached_size(model: ModelConfig, data: DataConfig) -> int:
     """Side of a cached crop, in pixels."""
     return round(model.crop_size * data.cache_margin * _OVERSAMPLING)
-
-
-def check_image(image: np.ndarray) -> None:
-    """Checks that an array is a picture.
-
-    Raises:
-        ValueError: it is not uint8 [height, width] or [height, width, 3], or is empty.
-    """
-    planar = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
-    if image.dtype != np.uint8 or not planar or not image.size:
-        raise ValueError(
-            f"an image must be uint8 [height, width] or [height, width, 3]; got "
-            f"{image.dtype} {image.shape}."
-        )
-
-
-def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
-    """The grey crop that a frame sees; antialiased, edges of the photo repeated.
-
-    Args:
-        image: uint8 [height, width] or [height, width, 3].
-        frame: corner [2] and scale of one crop.
-        size: pixels along a side of the crop.
-
-    Returns:
-        uint8 [size, size].
-
-    Raises:
-        ValueError: the photo is no uint8 picture, or the frame lies outside it or is
-            not finite, positive and of a sensible scale.
-    """
-    check_image(image)
-    height, width = image.shape[:2]
-    scale = float(frame.scale)
-    corner = np.asarray(frame.corner, np.float64)
-    if not (np.isfinite(corner).all() and 0 < scale < _LARGEST_SCALE):
-        raise ValueError(
-            f"a crop frame must be finite, of a scale above 0 and below "
-            f"{_LARGEST_SCALE:g}; got corner {corner.tolist()} and scale {scale:g}."
-        )
-    low = corner - scale / 2 + 0.5  # pixel edges
-    high = low + scale * size
-    if (high <= 0).any() or (low >= (width, height)).any():
-        raise ValueError(
-            f"the crop frame {low.round(1).tolist()} to {high.round(1).tolist()} lies "
-            f"outside the image of {width} x {height} pixels."
-        )
-    reach = int(np.ceil(scale)) + 1  # what the antialiasing filter looks at beyond
-    first = np.floor(low).astype(int) - reach
-    last = np.ceil(high).astype(int) + reach
-    inside_first = np.clip(first, 0, (width - 1, height - 1))
-    inside_last = np.clip(last, 1, (width, height))
-    x0, y0 = inside_first
-    x1, y1 = inside_last
-    region = Image.fromarray(np.ascontiguousarray(image[y0:y1, x0:x1])).convert("L")
-    shrink = 1
-    if scale > 4:  # shrink first: a frame far larger than its photo stays cheap
-        shrink = int(scale // 2)
-        region = region.convert("F").reduce(shrink)  # 8 bits lose light from 500 on
-    low, high = (low - inside_first) / shrink, (high - inside_first) / shrink
-    borders = np.ceil(np.maximum([-low, high - region.size], 0)).astype(int) + 2
-    (left, top), (right, bottom) = borders
-    grey = np.pad(np.asarray(region), ((top, bottom), (left, right)), mode="edge")
-    offset = np.array([left, top])
-    box = (*(low + offset), *(high + offset))
-    window = Image.fromarray(grey)
-    cut = window.resize((size, size), Image.Resampling.BILINEAR, box=box)
-    return np.rint(np.asarray(cut)).astype(np.uint8)
 
 
 def open_or_build(

@@ -205,6 +205,18 @@ def detector_like_box(box: np.ndarray, *, generator: np.random.Generator) -> np.
     return np.concatenate([centre - half, centre + half]).astype(np.float32)
 
 
+def meets_image(box: Sequence[float] | np.ndarray, *, size: tuple[int, int]) -> bool:
+    """Whether a box overlaps an image, which spans -0.5 to width - 0.5.
+
+    Args:
+        box: float [4], px.
+        size: width and height of the image.
+    """
+    x0, y0, x1, y1 = box
+    width, height = size
+    return bool(x1 > -0.5 and y1 > -0.5 and x0 < width - 0.5 and y0 < height - 0.5)
+
+
 def _name_of(face: Face | str) -> str:
     return face if isinstance(face, str) else face.name
 
@@ -377,7 +389,7 @@ def _check_box(box: np.ndarray, points: np.ndarray, *, size: tuple[int, int]) ->
     rounded = box.round(1).tolist()
     if not (box[:2] < box[2:]).all():
         raise ValueError(f"its box {rounded} is empty or inverted")
-    if (box[2:] <= -0.5).any() or (box[:2] >= np.subtract(size, 0.5)).any():
+    if not meets_image(box, size=size):
         raise ValueError(f"its box {rounded} lies outside the image of {size} pixels")
     tight = box_of(points)
     if (np.minimum(box[2:], tight[2:]) < np.maximum(box[:2], tight[:2])).any():

@@ -23,7 +23,7 @@ class SRCNN(nn.Module):
         stride: of the 9x9 windows over these.
     """
 
-    filters: tuple[int, int, int] = (64, 32, 1)
+    filters: tuple[int, ...] = (64, 32, 1)
     extra_layers: int = 0
     pooling: int = 1
     stride: int = 1

@@ -1,0 +1,110 @@
+"""The picture of a benchmark: time per face by the number of faces in a call."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_STYLES = {"planes": "-", "patches": "--"}
+
+Rows = Sequence[dict[str, Any]]
+
+
+def save_chart(
+    path: str | Path, rows: Rows, *, one_core: Rows, ours: str, num_steps: int
+) -> None:
+    """Saves lines for our presets and orders, and a level line for each peer.
+
+    Args:
+        path: where to; the ending (.png, .svg, .pdf) says the format.
+        rows: of prediction, as in the JSON file.
+        one_core: the same on one core; may be empty.
+        ours: the name of our rows; another name with a preset is not drawn.
+        num_steps: recurrences of the rows that are drawn.
+    """
+    figure = Figure(figsize=(7.5, 5), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    presets = list(dict.fromkeys(row["preset"] for row in rows if row["preset"]))
+    colours = {
+        name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(presets)
+    }
+    mine = [r for r in rows if r["name"] == ours and r["num_steps"] == num_steps]
+    alone = [r for r in one_core if r["name"] == ours and r["num_steps"] == num_steps]
+    for name, colour in colours.items():
+        for sampling, style in _STYLES.items():
+            _draw_line(
+                axes,
+                _of(mine, name, sampling),
+                f"{name}, {sampling}",
+                style,
+                colour,
+                "o",
+            )
+            _draw_line(
+                axes,
+                _of(alone, name, sampling),
+                f"{name}, {sampling}, one core",
+                ":",
+                colour,
+                "^",
+            )
+    peers = {row["name"]: row for row in [*rows, *one_core] if not row["preset"]}
+    for index, (name, row) in enumerate(peers.items()):
+        grey = str(0.5 * index / len(peers))
+        level = row["milliseconds_per_face"]
+        axes.axhline(level, color=grey, linestyle="-.", linewidth=1.2)
+        axes.plot(
+            [1], [level], "*", color=grey, markersize=11, label=f"{name}, one core"
+        )
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    batches = sorted({row["batch"] for row in mine})
+    axes.set_xticks(batches, [str(batch) for batch in batches])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set(
+        xlabel="faces per call",
+        ylabel="milliseconds per face",
+        title=f"Landmarks of a face, {num_steps} steps",
+    )
+    axes.grid(which="major", color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(
+        frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5)
+    )
+    figure.savefig(path)
+
+
+def _of(rows: Rows, name: str, sampling: str) -> list[tuple[int, float]]:
+    return sorted(
+        (row["batch"], row["milliseconds_per_face"])
+        for row in rows
+        if (row["preset"], row["sampling"]) == (name, sampling)
+    )
+
+
+def _draw_line(
+    axes: Axes,
+    line: list[tuple[int, float]],
+    label: str,
+    style: str,
+    colour: str,
+    marker: str,
+) -> None:
+    if line:
+        batches, times = zip(*line, strict=True)
+        axes.plot(
+            batches,
+            times,
+            style,
+            color=colour,
+            marker=marker,
+            markersize=4,
+            label=label,
+        )

@@ -1,0 +1,146 @@
+"""Measures how the error grows with wrong boxes and turned heads, for one model or several.
+
+python -m experiments.robustness --checkpoint=DIR,DIR2 --data=300W --boxes=BOXES.csv
+    --split=lfpw/testset --out=DIR
+
+One thing is disturbed at a time: the box is shifted by up to 20 % of its sides, scaled from
+0.8 to 1.25, or the photo is turned by up to 45 degrees about the middle of the box.
+"""
+
+import json
+import math
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from tqdm import tqdm
+
+from rcsr_jax.config import DataConfig
+from rcsr_jax.curves import save_sweeps
+from rcsr_jax.data.sources import read_sources
+from rcsr_jax.inference import load_predictor
+from rcsr_jax.robustness import Robustness, measure_robustness
+
+from . import settings
+
+_CHECKPOINT = flags.DEFINE_list(
+    "checkpoint",
+    None,
+    "Work folders, checkpoints, exported folders or weights files, with commas.",
+    required=True,
+)
+_OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+_DATA = settings.define_flags(DataConfig)
+
+_LABELS = {
+    "shift_x": "box shifted to the right (box widths)",
+    "shift_y": "box shifted down (box heights)",
+    "scale": "box scaled by",
+    "degrees": "photo turned anticlockwise (degrees)",
+}
+_MARGIN, _CELL = 44, 12  # characters of the printed table
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, prints a table and writes robustness.json and robustness.png."""
+    settings.no_arguments(arguments)
+    data = settings.replace_given(DataConfig(split="test", drawn_faces=200), _DATA)
+    models = {
+        name: _measure(name, checkpoint, data)
+        for name, checkpoint in _names(_CHECKPOINT.value).items()
+    }
+    out = Path(_OUT.value)
+    out.mkdir(parents=True, exist_ok=True)
+    panels = {
+        _LABELS[what]: {
+            name: {v: at["nme_interocular"] for v, at in found.sweeps[what].items()}
+            for name, found in models.items()
+        }
+        for what in _LABELS
+    }
+    save_sweeps(out / "robustness.png", panels)
+    text = json.dumps(_as_json(models), indent=2, allow_nan=False)
+    (out / "robustness.json").write_text(text + "\n", encoding="utf-8")
+    print(_table(models))
+    print(f"wrote {out}/robustness.json and robustness.png")
+
+
+def _measure(name: str, checkpoint: str, data: DataConfig) -> Robustness:
+    predictor = load_predictor(checkpoint)
+    sources, refused = read_sources(data.data, predictor.config, data)
+    terminal = sys.stderr.isatty()
+    with tqdm(total=len(sources), desc=name, disable=not terminal) as bar:
+        found = measure_robustness(
+            predictor, sources, on_progress=lambda *_: bar.update()
+        )
+    found = found._replace(refused=refused + found.refused)
+    for refusal in found.refused[:10]:
+        print(f"left out {refusal.name}: {refusal.reason}", file=sys.stderr)
+    if data.strict and found.refused:
+        raise ValueError(f"{len(found.refused)} faces cannot be used.")
+    return found
+
+
+def _names(checkpoints: list[str]) -> dict[str, str]:
+    """What each model is called: the end of its path, or all where ends are shared."""
+    ends = {Path(checkpoint).resolve().name: checkpoint for checkpoint in checkpoints}
+    return ends if len(ends) == len(checkpoints) else {c: c for c in checkpoints}
+
+
+def _as_json(models: dict[str, Robustness]) -> dict[str, Any]:
+    return {
+        "command": shlex.join(["robustness", *sys.argv[1:]]),
+        "models": {
+            name: {
+                "undisturbed": _plain(found.undisturbed),
+                "num_refused": len(found.refused),
+                **{
+                    what: [
+                        {"value": value, **_plain(at)} for value, at in values.items()
+                    ]
+                    for what, values in found.sweeps.items()
+                },
+            }
+            for name, found in models.items()
+        },
+    }
+
+
+def _plain(summary: dict[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN: a number that could not be measured is null."""
+    return {k: v if math.isfinite(v) else None for k, v in summary.items()}
+
+
+def _table(models: dict[str, Robustness]) -> str:
+    """The errors for the terminal: a line for each disturbance, the models side by side."""
+    columns = ("nme_interocular", "nme_interpupil", "ratio")
+    heads = "".join(column.removeprefix("nme_").rjust(_CELL) for column in columns)
+    names = [
+        f"{name}, {m.undisturbed['num_faces']} faces" for name, m in models.items()
+    ]
+    width = len(heads) + 2
+    lines = [
+        "per cent; ratio to undisturbed".ljust(_MARGIN)
+        + "".join(name[: width - 2].rjust(width) for name in names),
+        " " * _MARGIN + f"  {heads}" * len(models),
+    ]
+    for what, values in next(iter(models.values())).sweeps.items():
+        for value in values:
+            cells = [
+                "  "
+                + "".join(f"{m.sweeps[what][value][c]:{_CELL}.2f}" for c in columns)
+                for m in models.values()
+            ]
+            lines.append(f"{_LABELS[what]} {value:g}".ljust(_MARGIN) + "".join(cells))
+    return "\n".join(lines)
+
+
+def run() -> None:
+    """The console command."""
+    settings.run(main)
+
+
+if __name__ == "__main__":
+    run()

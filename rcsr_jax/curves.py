@@ -1,0 +1,167 @@
+"""Curves of errors: over faces, over refinement steps, over disturbances.
+
+They are drawn on Matplotlib's Agg canvas, without a display and without its global state.
+Colours are from the Okabe-Ito set, which stays apart under every common colour blindness.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+from rcsr_jax import metrics
+
+_CURVES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_HIGHEST = 4  # times the least error: where the scale of disturbed errors ends
+
+
+def save_ced(
+    path: str | Path,
+    curves: Mapping[str, ArrayLike],
+    *,
+    limit: float = metrics.DEFAULT_LIMIT,
+) -> None:
+    """Saves cumulative error distributions, with AUC and failure rate in the legend.
+
+    Args:
+        path: where to; the ending (.png, .svg, .pdf) says the format.
+        curves: the name of each method with its errors, float [num_faces], as shares.
+        limit: the largest error shown, also that of AUC and failure rate.
+
+    Raises:
+        ValueError: as for `metrics.ced`, or there are no curves.
+    """
+    _check_curves(curves)
+    thresholds = np.linspace(0, limit, 401)
+    figure, axes = _axes()
+    for colour, (name, errors) in zip(_colours(curves), curves.items(), strict=True):
+        area = 100 * metrics.auc(errors, limit=limit)
+        failed = 100 * metrics.failure_rate(errors, limit=limit)
+        axes.plot(
+            100 * thresholds,
+            100 * metrics.ced(errors, thresholds=thresholds),
+            color=colour,
+            label=f"{name}: AUC {area:.1f} %, failures {failed:.1f} %",
+        )
+    axes.set(
+        xlim=(0, 100 * limit),
+        ylim=(0, 100),
+        xlabel="normalised error (%)",
+        ylabel="faces within the error (%)",
+    )
+    axes.legend(frameon=False)
+    figure.savefig(path)
+
+
+def save_convergence(
+    path: str | Path,
+    curves: Mapping[str, Mapping[int, float]],
+    *,
+    label: str = "NME, inter-ocular (%)",
+) -> None:
+    """Saves the error by the number of refinement steps.
+
+    Args:
+        path: where to; the ending (.png, .svg, .pdf) says the format.
+        curves: the name of each method with its error after each number of steps.
+        label: what the error is.
+
+    Raises:
+        ValueError: there are no curves, or one is empty.
+    """
+    _check_curves(curves)
+    figure, axes = _axes()
+    for colour, (name, curve) in zip(_colours(curves), curves.items(), strict=True):
+        steps = sorted(curve)
+        axes.plot(
+            steps,
+            [curve[step] for step in steps],
+            color=colour,
+            marker="o",
+            markersize=4,
+            label=name,
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="steps", ylabel=label)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    figure.savefig(path)
+
+
+def save_sweeps(
+    path: str | Path,
+    panels: Mapping[str, Mapping[str, Mapping[float, float]]],
+    *,
+    label: str = "NME, inter-ocular (%)",
+) -> None:
+    """Saves the error under growing disturbances, a panel for each kind of them.
+
+    Args:
+        path: where to; the ending (.png, .svg, .pdf) says the format.
+        panels: what is disturbed -> the name of each model -> value -> error. The panels
+            share one scale, which ends at four times the least error: beyond, curves
+            leave the picture.
+        label: what the error is.
+
+    Raises:
+        ValueError: there are no panels, or one has no curve or an empty one.
+    """
+    if not panels:
+        raise ValueError("expected panels with curves; got none.")
+    figure = Figure(figsize=(8.6, 6.4), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    columns = 1 if len(panels) == 1 else 2
+    grid = figure.subplots(
+        math.ceil(len(panels) / columns), columns, sharey=True, squeeze=False
+    )
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    drawn = []
+    for axes, (what, curves) in zip(grid.flat, panels.items(), strict=False):
+        _check_curves(curves)
+        for colour, (name, curve) in zip(_colours(curves), curves.items(), strict=True):
+            values = sorted(curve)
+            errors = [curve[value] for value in values]
+            axes.plot(
+                values, errors, color=colour, marker="o", markersize=4, label=name
+            )
+            drawn += errors
+        axes.set_xlabel(what)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        _tidy(axes)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(label)
+    # a model that has lost the face altogether must not flatten all the rest
+    known = np.array(drawn)[np.isfinite(drawn)]
+    if known.size:
+        grid.flat[0].set_ylim(0, min(1.05 * known.max(), _HIGHEST * known.min()) or 1)
+    grid.flat[0].legend(frameon=False)
+    figure.savefig(path)
+
+
+def _axes() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    _tidy(axes)
+    return figure, axes
+
+
+def _tidy(axes: Axes) -> None:
+    axes.grid(color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _colours(curves: Mapping) -> list[str]:
+    return [_CURVES[index % len(_CURVES)] for index in range(len(curves))]
+
+
+def _check_curves(curves: Mapping) -> None:
+    if not curves or not all(len(curve) for curve in curves.values()):
+        raise ValueError(f"expected curves with values; got {dict(curves)}.")

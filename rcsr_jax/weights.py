@@ -1,0 +1,178 @@
+"""Weights files: a whole model in one `.npz`, small enough to ship with the package.
+
+The file holds the parameters as float16 (the mean shape as float32: it is measured in
+pixels), each under its path such as `network/output/kernel`, and a `header`: JSON with
+the format, the run and the SHA-256 of all of it. Nothing in it is pickled.
+"""
+
+import dataclasses
+import hashlib
+import json
+import textwrap
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+import flax
+import jax
+import numpy as np
+
+from rcsr_jax.config import DataConfig, ModelConfig, RunConfig, from_dict, to_dict
+from rcsr_jax.model import Params, init_params
+
+SUFFIX = ".npz"
+_FORMAT = 1
+_HEADER = "header"
+_MEAN_SHAPE = "mean_shape"
+_SHIPPED = Path(__file__).with_name("shipped")
+
+
+def write_weights(path: str | Path, *, params: Params, config: RunConfig) -> None:
+    """Writes a model as one weights file.
+
+    A weight loses at most one part in 2048, or 3e-8 where that is more. Of the data that
+    the run was trained on the names are kept, not the folders they lay in.
+
+    Args:
+        path: the new file; it ends in .npz.
+        params: of the model.
+        config: the run that made them.
+
+    Raises:
+        ValueError: the file exists or ends otherwise, or a weight is beyond float16.
+    """
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise ValueError(f"{path}: a weights file ends in {SUFFIX}.")
+    if path.exists():
+        raise ValueError(f"{path} exists already; choose a new file.")
+    arrays = {name: _stored(name, leaf) for name, leaf in _flat(params).items()}
+    run = to_dict(dataclasses.replace(config, data=_names_only(config.data)))
+    header = {"format": _FORMAT, "run": run, "sha256": _digest(run, arrays)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    named: dict[str, Any] = {_HEADER: np.array(json.dumps(header)), **arrays}
+    with path.open("wb") as file:
+        np.savez(file, **named)
+
+
+def read_weights(path: str | Path) -> tuple[Params, RunConfig]:
+    """The parameters, float32, and the run of a weights file.
+
+    Raises:
+        ValueError: the file is missing, damaged, of another format or does not fit the
+            model that it names.
+    """
+    path = Path(path)
+    try:
+        header, arrays = _read(path)
+        if _digest(header["run"], arrays) != header["sha256"]:
+            raise ValueError("its content does not match its checksum")
+        config = from_dict(RunConfig, header["run"])
+        return _fitted(arrays, config.model), config
+    except Exception as error:  # zipfile and NumPy raise many kinds for a damaged file
+        reason = textwrap.shorten(str(error), 300).rstrip(".")
+        raise ValueError(
+            f"weights file {path} cannot be read: {reason}. Export it again, or install "
+            "the package again where it came with that."
+        ) from error
+
+
+def shipped_weights(preset: str) -> Path:
+    """The weights file of a preset that came with the package.
+
+    Args:
+        preset: such as "base".
+
+    Raises:
+        ValueError: there is none of that name; the message tells which there are.
+    """
+    path = _SHIPPED / f"{preset}{SUFFIX}"
+    shipped = sorted(file.stem for file in _SHIPPED.glob(f"*{SUFFIX}"))
+    if preset not in shipped:
+        raise ValueError(
+            f"no weights of a preset {preset!r} come with this installation, which has "
+            f"{', '.join(shipped) or 'none'}; give the checkpoint of a model that you "
+            "trained."
+        )
+    return path
+
+
+def params_like(config: ModelConfig) -> Params:
+    """The structure, shapes and types of a model's parameters, without values.
+
+    Args:
+        config: of the model.
+    """
+    shape = np.zeros((config.num_points, 2), np.float32)
+    return jax.eval_shape(
+        lambda: init_params(jax.random.key(0), config=config, mean_shape=shape)
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    if not path.is_file():
+        raise ValueError("there is no such file")
+    if not zipfile.is_zipfile(path):  # np.load would take it for a pickle
+        raise ValueError("it is not a whole .npz file")
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    header = json.loads(str(arrays.pop(_HEADER, "{}")))
+    form = header.get("format") if isinstance(header, dict) else None
+    if form != _FORMAT:
+        raise ValueError(
+            f"it is of format {form}, where this version of rcsr_jax reads {_FORMAT}"
+        )
+    if missing := {"run", "sha256"} - set(header):
+        raise ValueError(f"its header lacks {', '.join(sorted(missing))}")
+    return header, arrays
+
+
+def _flat(params: Params) -> dict[str, np.ndarray]:
+    flat = flax.traverse_util.flatten_dict(params, sep="/")
+    return dict(sorted(flat.items()))
+
+
+def _stored(name: str, leaf: np.ndarray) -> np.ndarray:
+    leaf = np.asarray(leaf, np.float32)
+    if name == _MEAN_SHAPE:
+        return leaf
+    largest = np.abs(leaf).max(initial=0)
+    if not largest <= np.finfo(np.float16).max:
+        raise ValueError(
+            f"{name} holds {largest:g}, which float16 cannot; the model has not been "
+            "trained well enough to be written."
+        )
+    return leaf.astype(np.float16)
+
+
+def _fitted(arrays: Mapping[str, np.ndarray], model: ModelConfig) -> Params:
+    wanted = {name: leaf.shape for name, leaf in _flat(params_like(model)).items()}
+    found = {name: array.shape for name, array in arrays.items()}
+    wrong = sorted(
+        name
+        for name in wanted.keys() | found.keys()
+        if wanted.get(name) != found.get(name)
+    )
+    if wrong:
+        name = wrong[0]
+        raise ValueError(
+            f"{name} has the shape {found.get(name, 'of nothing')}, where the model has "
+            f"{wanted.get(name, 'no such array')}"
+        )
+    params = {name: array.astype(np.float32) for name, array in arrays.items()}
+    return flax.traverse_util.unflatten_dict(params, sep="/")
+
+
+def _names_only(data: DataConfig) -> DataConfig:
+    """The data without the folders it lay in: they say more of a machine than of a run."""
+    names = ",".join(PurePath(name).name for name in data.data.split(","))
+    return dataclasses.replace(data, data=names, boxes=PurePath(data.boxes).name)
+
+
+def _digest(run: object, arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(json.dumps(run, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
