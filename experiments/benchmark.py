@@ -91,18 +91,17 @@ def main(arguments: list[str]) -> None:
 
 
 def _measure() -> dict[str, Any]:
+    others = peers.dlib_rows(_DLIB.value) if _DLIB.value else []
     groups = rows.prediction_groups(
         _PRESETS.value,
         _SAMPLINGS.value,
         batches=_numbers("batches", _BATCHES.value),
         steps=_numbers("steps", _STEPS.value),
     )
-    if _DLIB.value:
-        groups.append(peers.dlib_rows(_DLIB.value))
     if _CROPPING.value:
         steps = rows.REQUIRED_STEPS[0]
-        groups.append(peers.cropping_rows(_PRESETS.value, num_steps=steps))
-    predictions = warm_up(groups, longest=_LONGEST.value)
+        others += peers.cropping_rows(_PRESETS.value, num_steps=steps)
+    predictions = warm_up([*groups, others], longest=_LONGEST.value)
     trainings = [
         rows.training_row(name, sampling, batch=_TRAIN_BATCH.value)
         for name in _PRESETS.value

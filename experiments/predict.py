@@ -1,5 +1,6 @@
 """Finds the landmarks of the faces in photos.
 
+rcsr-predict --boxes=BOXES.csv --out=DIR photo.jpg ...                  # shipped weights
 rcsr-predict --checkpoint=DIR --boxes=BOXES.csv --out=DIR photo.jpg ...
 
 The boxes CSV has the columns image,x0,y0,x1,y1; an image is looked up by its path as
@@ -26,7 +27,13 @@ from rcsr_jax.plots import draw_overlay
 from . import settings
 
 _CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Work folder, checkpoint or exported folder.", required=True
+    "checkpoint",
+    None,
+    "Work folder, checkpoint, exported folder or weights file; by default the weights "
+    "that come with the package.",
+)
+_PRESET = flags.DEFINE_string(
+    "preset", None, "Which of these weights to take, in place of base."
 )
 _BOXES = flags.DEFINE_string("boxes", None, "CSV of face boxes, image,x0,y0,x1,y1.")
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
@@ -47,7 +54,7 @@ def main(arguments: list[str]) -> None:
     images = [Path(argument) for argument in arguments[1:]]
     if not images:
         raise ValueError("no images: name the photos behind the flags.")
-    predictor = load_predictor(_CHECKPOINT.value)
+    predictor = load_predictor(_CHECKPOINT.value, preset=_PRESET.value)
     table = read_boxes(_BOXES.value) if _BOXES.value else {}
     out = Path(_OUT.value)
     out.mkdir(parents=True, exist_ok=True)
@@ -108,9 +115,9 @@ def _boxes_of(
 ) -> np.ndarray:
     if table:
         keys = [path.as_posix(), path.name]
-        folder = Path(_BOXES.value or "").resolve().parent
-        if path.resolve().is_relative_to(folder):
-            keys.insert(1, path.resolve().relative_to(folder).as_posix())
+        folder = Path(_BOXES.value or "").absolute().parent
+        if path.absolute().is_relative_to(folder):
+            keys.insert(1, path.absolute().relative_to(folder).as_posix())
         for key in keys:
             if key in table:
                 return table[key]

@@ -18,7 +18,9 @@ from rcsr_jax.config import (
     replace_fields,
     to_dict,
 )
+from rcsr_jax.costs import static_costs
 from rcsr_jax.markup import FACE_49, Markup
+from rcsr_jax.planes import Plane
 
 TWO = Markup(name="two", mirror=(1, 0), eye_corners=(0, 1), eyes=((0,), (1,)))
 
@@ -33,9 +35,21 @@ def test_presets_are_valid_hashable_and_survive_json(name):
     assert isinstance(back.model.markup, Markup)
 
 
-def test_base_is_the_defaults_and_the_presets_differ():
-    assert preset("base") == RunConfig()
+def test_presets_differ_and_lie_on_one_curve():
     assert len({preset(name) for name in PRESETS}) == len(PRESETS)
+    costs = [
+        static_costs(preset(name).model).total for name in ("fast", "base", "large")
+    ]
+    assert costs == sorted(costs)
+
+
+def test_the_defaults_are_the_net_of_the_paper_on_one_plane():
+    (plane,) = RunConfig().model.planes
+    assert plane == Plane(filters=(64, 32, 1))
+    assert plane == preset("paper").model.planes[0]
+    fine, coarse = preset("base").model.planes
+    assert (fine.pixel, fine.padded) == (2, False)
+    assert (coarse.pixel, coarse.padded) == (4, True)
 
 
 def test_paper_preset_is_what_was_published():
@@ -131,7 +145,11 @@ def test_differences_name_what_changed():
         (DataConfig, {"cache_margin": 0.9}, "cache_margin must be at least 1; got 0.9"),
         (AugmentConfig, {"rotation": -1.0}, "rotation must be at least 0; got -1.0"),
         (AugmentConfig, {"occlusion": float("nan")}, "occlusion must be at least 0"),
-        (TrainConfig, {"optimiser": "lbfgs"}, "optimiser must be one of adam, sgd"),
+        (
+            TrainConfig,
+            {"optimiser": "lbfgs"},
+            "optimiser must be one of adam, muon, sgd",
+        ),
         (TrainConfig, {"loss": "l3"}, "loss must be one of l2, l1, wing"),
         (TrainConfig, {"step_weights": "flat"}, "step_weights must be one of"),
         (TrainConfig, {"num_updates": 0}, "num_updates must be at least 1"),

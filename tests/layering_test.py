@@ -13,7 +13,12 @@ ROOMS = [
     "version",
     "markup",
     "planes",
-    "config",
+    "config.fields",
+    "config.model",
+    "config.run",
+    "config.conversion",
+    "config.presets",
+    "config",  # its names
     "geometry",
     "boxes",
     "metrics",
@@ -94,7 +99,9 @@ def upward_imports(room, source):
 
 
 def source_of(room):
-    return (LIBRARY / f"{room.replace('.', '/')}.py").read_text(encoding="utf-8")
+    path = LIBRARY / room.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return path.read_text(encoding="utf-8")
 
 
 def test_every_file_has_its_place():
@@ -103,7 +110,7 @@ def test_every_file_has_its_place():
         for path in LIBRARY.rglob("*.py")
         if path.name != "__init__.py"
     }
-    assert files == set(ROOMS)
+    assert files == set(ROOMS) - {"config"}
     assert len(ROOMS) == len(set(ROOMS))
     for folder in ("data", "features"):
         assert (LIBRARY / folder / "__init__.py").read_text() == ""

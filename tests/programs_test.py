@@ -239,18 +239,3 @@ def test_robustness_is_measured_for_models_side_by_side(place):
     done = subprocess.run(missing, cwd=place, capture_output=True, text=True)
     assert done.returncode == 1 and "error: " in done.stderr
     assert "gone does not exist" in done.stderr
-
-
-def test_the_benchmark_prints_and_saves_its_rows(tmp_path):
-    small = ["--presets=demo", "--samplings=planes", "--batches=1", "--repeats=1"]
-    said = succeed(
-        "rcsr-benchmark", *small, "--train_batch=2", "--out=speed.json", cwd=tmp_path
-    )
-    assert "ms per face" in said
-    saved = json.loads((tmp_path / "speed.json").read_text())
-    rows = {(row["batch"], row["num_steps"]) for row in saved["predict"]}
-    assert rows == {(1, 5), (1, 13), (32, 5), (32, 13)}
-    assert all(row["milliseconds_per_face"] > 0 for row in saved["predict"])
-    assert saved["train"][0]["faces_per_second"] > 0
-    assert 0 < saved["share_of_matmul_rate"][0]["share"] < 1
-    assert saved["machine"]["cores"] >= 1

@@ -1,0 +1,25 @@
+"""What a run is made of: frozen dataclasses of plain values, presets, to and from JSON.
+
+Every field carries its own help text, so that the command line flags, the error messages
+and the documentation are made from one place. A config is hashable: it is a static
+argument of the jitted functions.
+"""
+
+from rcsr_jax.config.conversion import differences, from_dict, replace_fields, to_dict
+from rcsr_jax.config.model import ModelConfig
+from rcsr_jax.config.presets import PRESETS, preset
+from rcsr_jax.config.run import AugmentConfig, DataConfig, RunConfig, TrainConfig
+
+__all__ = [
+    "PRESETS",
+    "AugmentConfig",
+    "DataConfig",
+    "ModelConfig",
+    "RunConfig",
+    "TrainConfig",
+    "differences",
+    "from_dict",
+    "preset",
+    "replace_fields",
+    "to_dict",
+]

@@ -1,0 +1,31 @@
+"""Fields of the config dataclasses: what they carry, and what all of them are held to."""
+
+import dataclasses
+from typing import Any
+
+
+def setting(default: Any, help_text: str, *, choices: tuple[str, ...] = ()) -> Any:
+    """A dataclass field with its help text and, if it has any, its choices."""
+    return dataclasses.field(
+        default=default, metadata={"help": help_text, "choices": choices}
+    )
+
+
+def check_choices(config: Any) -> None:
+    """Raises ValueError for a field that is none of its choices."""
+    for field in dataclasses.fields(config):
+        choices = field.metadata.get("choices")
+        value = getattr(config, field.name)
+        if choices and value not in choices:
+            raise ValueError(
+                f"{field.name} must be one of {', '.join(choices)}; got {value!r}."
+            )
+
+
+def check_at_least(config: Any, least: float, *names: str) -> None:
+    """Raises ValueError for a field of these names that is below `least`, or NaN."""
+    for name in names:
+        if not getattr(config, name) >= least:
+            raise ValueError(
+                f"{name} must be at least {least}; got {getattr(config, name)}."
+            )

@@ -1,0 +1,117 @@
+"""What a model is: the part of a run that prediction needs too."""
+
+import dataclasses
+
+from rcsr_jax.config.fields import check_at_least, check_choices, setting
+from rcsr_jax.markup import FACE_68, Markup
+from rcsr_jax.planes import Plane
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The network: the crop it sees, its features, its memory and how it moves."""
+
+    markup: Markup = dataclasses.field(
+        default=FACE_68, metadata={"help": "What the landmarks mean.", "choices": ()}
+    )
+    crop_size: int = setting(96, "Side of the square grey crop, in pixels.")
+    frame_scale: float = setting(1.5, "Side of the crop frame, in box sides.")
+    sampling: str = setting(
+        "planes",
+        "Features once per crop and sampled around the landmarks (planes), or patches "
+        "cut first and features of each one (patches, the paper's order).",
+        choices=("planes", "patches"),
+    )
+    patch_size: int = setting(24, "Side of a landmark's patch, in crop pixels.")
+    filters: tuple[int, int, int] = setting(
+        (64, 32, 1),
+        "Filters of the three SRCNN layers; the last are maps per landmark.",
+    )
+    extra_layers: int = setting(
+        0, "3x3 layers between the first and the 1x1 layer (Fig. 5)."
+    )
+    pixel: int = setting(
+        1,
+        "Crop pixels per pixel of a feature map: 1, 2, 4 or 8. Above 1 the 9x9 windows "
+        "lie 2 apart, over averaged blocks of pixels.",
+    )
+    coarse_filters: tuple[int, ...] = setting(
+        (),
+        "Filters of a second net on a coarser grid, whose maps show more of the face; "
+        "empty: none.",
+    )
+    coarse_extra_layers: int = setting(0, "3x3 layers of the coarse net.")
+    coarse_pixel: int = setting(
+        4, "Crop pixels per pixel of a coarse feature map: 1, 2, 4 or 8."
+    )
+    cell: str = setting("conv_gru", "Recurrent cell.", choices=("conv_gru", "gru"))
+    hidden_size: int = setting(64, "Channels (conv_gru) or units (gru) of the memory.")
+    increment: str = setting(
+        "whole",
+        "What the dense layer gives: the whole increment from the first shape, as in the "
+        "paper, or the increment of this step alone.",
+        choices=("whole", "step"),
+    )
+    position_gradient: bool = setting(
+        True, "Let gradients pass through the positions at which features are sampled."
+    )
+    compute_dtype: str = setting(
+        "float32",
+        "Numbers that features and memory are computed in; parameters, positions and "
+        "losses stay float32. bfloat16 is for GPUs.",
+        choices=("float32", "bfloat16"),
+    )
+    num_steps: int = setting(5, "Recurrences in training and in fixed-step prediction.")
+    max_steps: int = setting(13, "Most recurrences of adaptive prediction.")
+    tolerance: float = setting(
+        0.01, "Adaptive prediction stops below this shape increment, in eye distances."
+    )
+    increment_norm: str = setting(
+        "shape",
+        "Size of a shape increment: l2 norm of the whole vector, or mean over landmarks.",
+        choices=("shape", "mean_point"),
+    )
+
+    def __post_init__(self):
+        check_choices(self)
+        check_at_least(self, 1, "crop_size", "hidden_size", "num_steps", "max_steps")
+        if self.map_size < 1:
+            raise ValueError(
+                f"patch_size must be at least {self.planes[0].patch_size(1)}, what the "
+                f"VALID convolutions take for one feature; got {self.patch_size}."
+            )
+        if self.crop_size < self.patch_size:
+            raise ValueError(
+                f"patch_size must fit into the crop of {self.crop_size} pixels; got "
+                f"{self.patch_size}."
+            )
+        if not self.frame_scale > 0:
+            raise ValueError(f"frame_scale must be positive; got {self.frame_scale}.")
+
+    @property
+    def num_points(self) -> int:
+        """Landmarks per face."""
+        return self.markup.num_points
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """The nets that make the feature maps: the fine one and, if any, the coarse one."""
+        fine = Plane(
+            filters=self.filters,
+            extra_layers=self.extra_layers,
+            pixel=self.pixel,
+        )
+        if not self.coarse_filters:
+            return (fine,)
+        coarse = Plane(
+            filters=self.coarse_filters,
+            extra_layers=self.coarse_extra_layers,
+            pixel=self.coarse_pixel,
+            padded=True,  # its windows are as large as half of a face
+        )
+        return fine, coarse
+
+    @property
+    def map_size(self) -> int:
+        """Side of the feature maps that a landmark's patch becomes."""
+        return self.planes[0].map_size(self.patch_size)

@@ -1,0 +1,118 @@
+"""What a run is made of, beside its model: faces, their variation, the training."""
+
+import dataclasses
+
+from rcsr_jax.config.fields import check_at_least, check_choices, setting
+from rcsr_jax.config.model import ModelConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The faces to train on."""
+
+    data: str = setting(
+        "drawn",
+        "What to train on: a folder of annotated photos, a keypoint CSV, a folder made by "
+        "rcsr-prepare, or 'drawn' for the built-in drawn faces. Several: with commas.",
+    )
+    boxes: str = setting(
+        "", "CSV of face boxes (image,x0,y0,x1,y1); none: boxes from the annotation."
+    )
+    split: str = setting("train", "Part of the data set: train, test, all or a folder.")
+    validation_faces: int = setting(
+        200, "Faces held out of training, by whole photos, from the first data set."
+    )
+    drawn_faces: int = setting(2000, "Drawn faces to make where data is 'drawn'.")
+    cache_margin: float = setting(
+        1.5, "Side of a cached crop, in crop frames: room for jitter."
+    )
+    strict: bool = setting(False, "Refuse to train when any face is broken.")
+
+    def __post_init__(self):
+        check_at_least(self, 0, "validation_faces")
+        check_at_least(self, 1, "drawn_faces", "cache_margin")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """How a training face is varied, afresh at every step."""
+
+    mirror: float = setting(0.5, "Share of faces that are mirrored.")
+    rotation: float = setting(10.0, "In-plane rotation, standard deviation in degrees.")
+    box_shift: float = setting(
+        0.035, "Shift of the box, standard deviation in box sides."
+    )
+    box_scale: float = setting(0.06, "Log size of the box, standard deviation.")
+    wide_boxes: float = setting(
+        0.5, "Share of faces whose box noise is 1.5 times wider."
+    )
+    contrast: float = setting(0.25, "Log contrast, standard deviation.")
+    brightness: float = setting(20.0, "Brightness, standard deviation in grey levels.")
+    gamma: float = setting(0.2, "Log gamma, standard deviation.")
+    noise: float = setting(4.0, "Pixel noise, at most, in grey levels.")
+    occlusion: float = setting(0.3, "Share of faces with an occluding patch.")
+    occlusion_size: float = setting(0.4, "Largest occluding side, in crop sides.")
+
+    def __post_init__(self):
+        names = [field.name for field in dataclasses.fields(self)]
+        check_at_least(self, 0, *names)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How the network is trained."""
+
+    seed: int = setting(0, "Seed of everything random in a run.")
+    num_updates: int = setting(6000, "Parameter updates of the whole run.")
+    batch_size: int = setting(32, "Faces per update, over all devices.")
+    optimiser: str = setting(
+        "adam",
+        "adam or muon (orthogonal updates of kernels): warm-up and cosine to zero; sgd: "
+        "momentum 0.9 and the paper's halving.",
+        choices=("adam", "muon", "sgd"),
+    )
+    learning_rate: float = setting(1e-3, "Highest learning rate.")
+    warmup_updates: int = setting(100, "Updates of linear warm-up (adam).")
+    halving_epochs: int = setting(10, "Epochs after which the rate is halved (sgd).")
+    weight_decay: float = setting(1e-4, "Decoupled weight decay (adam).")
+    clip_norm: float = setting(1.0, "Largest global gradient norm; 0: not clipped.")
+    ema_decay: float = setting(0.999, "Decay of the averaged parameters that are kept.")
+    loss: str = setting(
+        "l1",
+        "Error of a landmark: squared (the paper), distance, or wing.",
+        choices=("l2", "l1", "wing"),
+    )
+    step_weights: str = setting(
+        "progressive",
+        "Weights of the steps: 10^(t/T) of section 3.1.1, or 10^linspace(-2, 2) of 4.4.",
+        choices=("progressive", "log_range"),
+    )
+    calibrate: bool = setting(
+        True,
+        "Measure the tolerance of adaptive prediction on fresh replicates of training "
+        "faces at each checkpoint, instead of taking it as given.",
+    )
+    eval_every: int = setting(250, "Updates between two validations and checkpoints.")
+    max_seconds: float = setting(
+        0.0, "Stop cleanly, with a checkpoint, after this many seconds; 0: no limit."
+    )
+
+    def __post_init__(self):
+        check_choices(self)
+        check_at_least(self, 1, "num_updates", "batch_size", "eval_every")
+        check_at_least(self, 0, "warmup_updates", "clip_norm", "max_seconds", "seed")
+        if not self.learning_rate > 0 or not 0 <= self.ema_decay < 1:
+            raise ValueError(
+                "learning_rate must be positive and ema_decay in [0, 1); got "
+                f"{self.learning_rate} and {self.ema_decay}."
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A whole run: what `rcsr_jax.train` takes and what a checkpoint stores."""
+
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
