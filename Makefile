@@ -1,4 +1,4 @@
-# make demo   train, evaluate and use a small model on drawn faces; see out/demo
+# make demo   the shipped model on a photo, then a small one trained on drawn faces; out/demo
 # make test   the test suite
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,6 +8,11 @@ DEMO := out/demo
 
 demo: .venv/installed
 	rm -rf $(DEMO)
+	mkdir -p $(DEMO)
+	$(BIN)/python -c "import skimage.data as photos, PIL.Image as pictures; \
+		pictures.fromarray(photos.astronaut()).save('$(DEMO)/astronaut.png')"
+	printf 'image,x0,y0,x1,y1\nastronaut.png,179,86,271,178\n' > $(DEMO)/boxes.csv
+	$(BIN)/rcsr-predict --boxes=$(DEMO)/boxes.csv --out=$(DEMO) $(DEMO)/astronaut.png
 	$(BIN)/rcsr-train --data=drawn --preset=demo --workdir=$(DEMO)/run
 	$(BIN)/rcsr-evaluate --checkpoint=$(DEMO)/run --data=drawn --split=test \
 		--out=$(DEMO)/evaluation
@@ -30,7 +35,7 @@ clean:
 .venv/installed: setup.cfg setup.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -e .
+	$(BIN)/pip install --quiet -e ".[demo]"
 	touch $@
 
 .venv/installed-test: .venv/installed

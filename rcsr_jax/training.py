@@ -12,10 +12,10 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from rcsr_jax import checkpoint, updates
-from rcsr_jax.config import RunConfig, replace_fields
+from rcsr_jax.config import RunConfig, differences, replace_fields
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.geometry import mean_shape
-from rcsr_jax.model import init_params
+from rcsr_jax.model import Params, init_params
 from rcsr_jax.records import MetricsTable, check_same_run, write_config, write_refused
 from rcsr_jax.validation import Judge, measured_tolerance, points_in_crops
 
@@ -118,8 +118,7 @@ def train(
         run_update = updates.parallel_update(
             config=config, optimiser=optimiser, devices=devices
         )
-        key = jax.random.key(config.train.seed)
-        params = init_params(key, config=config.model, mean_shape=shape)
+        params = _first_params(config, shape)
         state = updates.init_state(params, optimiser=optimiser)
         if latest is not None:
             state = _restore(manager, latest, like=state)
@@ -179,6 +178,35 @@ def train(
     return TrainResult(
         step, step == total, error, baseline, len(training.names), len(training.refused)
     )
+
+
+# What a network may be trained on with: everything else decides what its numbers mean.
+_FREE = {"num_steps", "max_steps", "tolerance", "increment_norm", "compute_dtype"} | {
+    "sampling",
+    "position_gradient",
+}
+
+
+def _first_params(config: RunConfig, mean_shape: np.ndarray) -> Params:
+    """The parameters that a run starts from."""
+    source = config.train.init_from
+    if not source:
+        key = jax.random.key(config.train.seed)
+        return init_params(key, config=config.model, mean_shape=mean_shape)
+    params, run = checkpoint.load_params(source)
+    other = {
+        name: pair
+        for name, pair in differences(
+            RunConfig(model=run.model), RunConfig(model=config.model)
+        ).items()
+        if name not in _FREE
+    }
+    if other:
+        told = ", ".join(
+            f"{name} is {old}, not {new}" for name, (old, new) in other.items()
+        )
+        raise ValueError(f"init_from={source} is another network: {told}.")
+    return params
 
 
 def _restore(

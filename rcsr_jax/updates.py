@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import optax.contrib
 from jax import Array, lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -95,44 +94,12 @@ def make_optimiser(
             warmup_steps=warmup,
             decay_steps=config.num_updates,
         )
-        update = _ADAPTIVE[config.optimiser](rate, config.weight_decay)
+        update = optax.adamw(
+            rate, weight_decay=config.weight_decay, mask=_decayed_leaves
+        )
     if config.clip_norm > 0:
         return optax.chain(optax.clip_by_global_norm(config.clip_norm), update)
     return update
-
-
-def _adam(rate: optax.Schedule, weight_decay: float) -> optax.GradientTransformation:
-    return optax.adamw(rate, weight_decay=weight_decay, mask=_decayed_leaves)
-
-
-def _muon(rate: optax.Schedule, weight_decay: float) -> optax.GradientTransformation:
-    """Orthogonal updates of the kernels behind the first layers; Adam for the rest."""
-    return optax.contrib.muon(
-        rate,
-        weight_decay=weight_decay,
-        weight_decay_mask=_decayed_leaves,
-        adam_weight_decay=weight_decay,
-        muon_weight_dimension_numbers=_as_matrices,
-        consistent_rms=0.2,  # so that rates mean what they mean for Adam
-    )
-
-
-_ADAPTIVE = {"adam": _adam, "muon": _muon}
-
-
-def _as_matrices(params: Params) -> Any:
-    """How Muon is to see each kernel: inputs by outputs; None: not at all."""
-
-    def matrix(path, leaf):
-        if leaf.ndim < 2 or "output" in jax.tree_util.keystr(path):
-            return None
-        inputs = tuple(range(leaf.ndim - 1))
-        return optax.contrib.MuonDimensionNumbers(inputs, leaf.ndim - 1)
-
-    return {
-        "network": jax.tree_util.tree_map_with_path(matrix, params["network"]),
-        "mean_shape": None,
-    }
 
 
 def _decayed_leaves(params: Params) -> Any:

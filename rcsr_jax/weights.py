@@ -5,7 +5,6 @@ pixels), each under its path such as `network/output/kernel`, and a `header`: JS
 the format, the run and the SHA-256 of all of it. Nothing in it is pickled.
 """
 
-import dataclasses
 import hashlib
 import json
 import textwrap
@@ -18,7 +17,7 @@ import flax
 import jax
 import numpy as np
 
-from rcsr_jax.config import DataConfig, ModelConfig, RunConfig, from_dict, to_dict
+from rcsr_jax.config import ModelConfig, RunConfig, from_dict, replace_fields, to_dict
 from rcsr_jax.model import Params, init_params
 
 SUFFIX = ".npz"
@@ -48,7 +47,7 @@ def write_weights(path: str | Path, *, params: Params, config: RunConfig) -> Non
     if path.exists():
         raise ValueError(f"{path} exists already; choose a new file.")
     arrays = {name: _stored(name, leaf) for name, leaf in _flat(params).items()}
-    run = to_dict(dataclasses.replace(config, data=_names_only(config.data)))
+    run = to_dict(_without_folders(config))
     header = {"format": _FORMAT, "run": run, "sha256": _digest(run, arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
     named: dict[str, Any] = {_HEADER: np.array(json.dumps(header)), **arrays}
@@ -164,10 +163,17 @@ def _fitted(arrays: Mapping[str, np.ndarray], model: ModelConfig) -> Params:
     return flax.traverse_util.unflatten_dict(params, sep="/")
 
 
-def _names_only(data: DataConfig) -> DataConfig:
-    """The data without the folders it lay in: they say more of a machine than of a run."""
-    names = ",".join(PurePath(name).name for name in data.data.split(","))
-    return dataclasses.replace(data, data=names, boxes=PurePath(data.boxes).name)
+def _without_folders(config: RunConfig) -> RunConfig:
+    """The run without the folders of its files, which tell of a machine alone."""
+    names = ",".join(PurePath(name).name for name in config.data.data.split(","))
+    return replace_fields(
+        config,
+        {
+            "data": names,
+            "boxes": PurePath(config.data.boxes).name,
+            "init_from": PurePath(config.train.init_from).name,
+        },
+    )
 
 
 def _digest(run: object, arrays: Mapping[str, np.ndarray]) -> str:

@@ -134,6 +134,22 @@ def test_a_checkpoint_is_all_that_prediction_needs(straight):
     assert replace_fields(stored, {"tolerance": 0.01}) == tiny_run()
 
 
+def test_a_run_starts_from_the_parameters_of_another(straight, tmp_path):
+    slow = {"init_from": str(straight), "learning_rate": 1e-9, "weight_decay": 0.0}
+    train(tiny_run(**slow, num_updates=1, eval_every=1), workdir=tmp_path)
+    started = jax.device_get(checkpoint.load_params(tmp_path / "checkpoints/1")[0])
+    jax.tree.map(
+        lambda new, old: np.testing.assert_allclose(new, old, atol=1e-6),
+        started,
+        stored_params(straight),
+    )
+
+
+def test_another_network_is_no_start(straight, tmp_path):
+    with pytest.raises(ValueError, match=r"another network: hidden_size is 5, not 6"):
+        train(tiny_run(init_from=str(straight), hidden_size=6), workdir=tmp_path)
+
+
 def test_broken_data_is_reported_before_training(tmp_path):
     with pytest.raises(ValueError, match="no such data folder"):
         train(tiny_run(data=str(tmp_path / "nowhere")), workdir=tmp_path / "run")

@@ -63,13 +63,17 @@ class TrainConfig:
     """How the network is trained."""
 
     seed: int = setting(0, "Seed of everything random in a run.")
+    init_from: str = setting(
+        "",
+        "Checkpoint, work folder or weights file of the same network to start from; "
+        "empty: fresh parameters.",
+    )
     num_updates: int = setting(6000, "Parameter updates of the whole run.")
     batch_size: int = setting(32, "Faces per update, over all devices.")
     optimiser: str = setting(
         "adam",
-        "adam or muon (orthogonal updates of kernels): warm-up and cosine to zero; sgd: "
-        "momentum 0.9 and the paper's halving.",
-        choices=("adam", "muon", "sgd"),
+        "adam: warm-up and cosine to zero; sgd: momentum 0.9 and the paper's halving.",
+        choices=("adam", "sgd"),
     )
     learning_rate: float = setting(1e-3, "Highest learning rate.")
     warmup_updates: int = setting(100, "Updates of linear warm-up (adam).")
