@@ -53,10 +53,10 @@ _DEVICES = flags.DEFINE_integer(
 )
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Timed calls per row.", lower_bound=1)
 _SECONDS = flags.DEFINE_float(
-    "seconds", 2.0, "Time of a row, after which three calls are enough.", lower_bound=0
+    "seconds", 1.5, "Time of a row, after which three calls are enough.", lower_bound=0
 )
 _LONGEST = flags.DEFINE_float(
-    "longest", 8.0, "Seconds of a call, above which larger batches are left out."
+    "longest", 4.0, "Seconds of a call, above which larger batches are left out."
 )
 _DLIB = flags.DEFINE_string("dlib_model", None, "Trained dlib shape predictor.")
 _ONE_CORE = flags.DEFINE_list(

@@ -57,6 +57,7 @@ class _Bar:
     def __init__(self):
         self._bar = None
         self._stage = None
+        self._compiled = False
 
     def __enter__(self):
         return self
@@ -66,6 +67,12 @@ class _Bar:
             self._bar.close()
 
     def show(self, progress: Progress) -> None:
+        if not self._compiled and progress.compile_seconds > 0:
+            self._compiled = True
+            tqdm.write(
+                f"first update, with its compilation: {progress.compile_seconds:.1f} s",
+                file=sys.stderr,
+            )
         if not sys.stderr.isatty():
             self._print(progress)
             return

@@ -68,4 +68,6 @@ def test_base_is_what_is_loaded_without_a_name():
     named = rcsr_jax.load_predictor(preset="base")
     found = rcsr_jax.load_predictor()
     assert found.config == named.config
-    np.testing.assert_array_equal(found.params["mean_shape"], named.params["mean_shape"])
+    np.testing.assert_array_equal(
+        found.params["mean_shape"], named.params["mean_shape"]
+    )

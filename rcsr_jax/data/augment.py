@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.scipy.ndimage import map_coordinates
 
@@ -32,10 +33,10 @@ class View(NamedTuple):
 
 
 STRAIGHT = View(
-    mirrored=jnp.zeros((), bool),
-    angle=jnp.zeros(()),
-    scale=jnp.ones(()),
-    shift=jnp.zeros(2),
+    mirrored=np.zeros((), bool),
+    angle=np.zeros((), np.float32),
+    scale=np.ones((), np.float32),
+    shift=np.zeros(2, np.float32),
 )
 
 
