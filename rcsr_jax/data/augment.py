@@ -26,10 +26,10 @@ class View(NamedTuple):
         shift: float [2], of its centre, in crop frames.
     """
 
-    mirrored: Array
-    angle: Array
-    scale: Array
-    shift: Array
+    mirrored: Array | np.ndarray
+    angle: Array | np.ndarray
+    scale: Array | np.ndarray
+    shift: Array | np.ndarray
 
 
 STRAIGHT = View(
