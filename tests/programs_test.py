@@ -141,7 +141,7 @@ def test_a_bad_photo_does_not_keep_the_good_one_from_its_answer(place):
         (
             "rcsr-train",
             ["--workdir=c", "--patch_size=5"],
-            "patch_size must be above 12",
+            "patch_size must be at least 17",
         ),
         ("rcsr-train", ["--workdir=d", "data=x"], "unknown arguments data=x"),
         (
