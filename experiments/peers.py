@@ -18,7 +18,7 @@ from .rows import OURS, random_params
 from .timing import Row
 
 _BOX_SIDE = 200  # pixels of a face box
-_NUM_PHOTOS = 8
+_NUM_PHOTOS = 64  # the trees of one face stay in the cache, those of many do not
 _DLIB_STEPS = 10  # its cascade, unless the model was trained with another
 
 Photo = tuple[np.ndarray, np.ndarray]  # uint8 grey [height, width], box float [4]
