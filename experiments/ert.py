@@ -81,8 +81,7 @@ def main(arguments: list[str]) -> None:
 def _read(data: DataConfig, model: ModelConfig, what: str) -> list[Source]:
     found = [read_sources(name, model, data) for name in data.data.split(",")]
     for _, refused in found:
-        for refusal in refused[:10]:
-            print(f"left out {refusal.name}: {refusal.reason}", file=sys.stderr)
+        settings.tell_refused(refused)
     faces = [source for sources, _ in found for source in sources]
     print(f"{len(faces)} {what} faces", file=sys.stderr)
     return faces

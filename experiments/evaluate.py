@@ -5,7 +5,6 @@ rcsr-evaluate --checkpoint=DIR --data=300W --split=lfpw/testset --boxes=BOXES.cs
 
 import csv
 import json
-import math
 import shlex
 import sys
 from pathlib import Path
@@ -56,7 +55,8 @@ def main(arguments: list[str]) -> None:
     out = Path(_OUT.value)
     out.mkdir(parents=True, exist_ok=True)
     (out / "metrics.json").write_text(
-        json.dumps(_plain(metrics), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+        json.dumps(settings.without_nan(metrics), indent=2, allow_nan=False) + "\n",
+        encoding="utf-8",
     )
     errors = _errors_of(found, predictor)
     _write_errors(out / "errors.csv", found, errors[METHOD])
@@ -83,8 +83,7 @@ def main(arguments: list[str]) -> None:
             command=shlex.join(["rcsr-evaluate", *sys.argv[1:]]),
         ),
     )
-    for refusal in found.refused[:10]:
-        print(f"left out {refusal.name}: {refusal.reason}", file=sys.stderr)
+    settings.tell_refused(found.refused)
     print(_table(metrics))
     print(f"wrote {out}/metrics.json, errors.csv, ced.png, steps.png and report.html")
 
@@ -174,13 +173,6 @@ def _table(metrics: dict[str, Any]) -> str:
         for name, row in rows.items()
     ]
     return "\n".join(lines)
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN: a number that could not be measured is null."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def run() -> None:

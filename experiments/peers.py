@@ -52,6 +52,7 @@ def rectangle(box: np.ndarray) -> Any:
     return import_dlib().rectangle(*(round(float(side)) for side in box))
 
 
+@functools.cache
 def photos() -> list[Photo]:
     """Drawn faces whose boxes are about 200 pixels wide and high."""
     found = []

@@ -8,7 +8,6 @@ One thing is disturbed at a time: the box is shifted by up to 20 % of its sides,
 """
 
 import json
-import math
 import shlex
 import sys
 from pathlib import Path
@@ -76,8 +75,7 @@ def _measure(name: str, checkpoint: str, data: DataConfig) -> Robustness:
             predictor, sources, on_progress=lambda *_: bar.update()
         )
     found = found._replace(refused=refused + found.refused)
-    for refusal in found.refused[:10]:
-        print(f"left out {refusal.name}: {refusal.reason}", file=sys.stderr)
+    settings.tell_refused(found.refused)
     if data.strict and found.refused:
         raise ValueError(f"{len(found.refused)} faces cannot be used.")
     return found
@@ -94,11 +92,12 @@ def _as_json(models: dict[str, Robustness]) -> dict[str, Any]:
         "command": shlex.join(["robustness", *sys.argv[1:]]),
         "models": {
             name: {
-                "undisturbed": _plain(found.undisturbed),
+                "undisturbed": settings.without_nan(found.undisturbed),
                 "num_refused": len(found.refused),
                 **{
                     what: [
-                        {"value": value, **_plain(at)} for value, at in values.items()
+                        {"value": value, **settings.without_nan(at)}
+                        for value, at in values.items()
                     ]
                     for what, values in found.sweeps.items()
                 },
@@ -106,11 +105,6 @@ def _as_json(models: dict[str, Robustness]) -> dict[str, Any]:
             for name, found in models.items()
         },
     }
-
-
-def _plain(summary: dict[str, float]) -> dict[str, float | None]:
-    """JSON has no NaN: a number that could not be measured is null."""
-    return {k: v if math.isfinite(v) else None for k, v in summary.items()}
 
 
 def _table(models: dict[str, Robustness]) -> str:

@@ -21,10 +21,8 @@ from .timing import Row
 OURS = "rcsr_jax"
 REQUIRED_BATCH, REQUIRED_STEPS = 32, (5, 13)
 MATMUL_SIDE = 2048
-_MOST, _HEAVY = (
-    2e10,
-    5e9,
-)  # multiply-adds of a face: too many, and enough for small batches
+_MOST = 2e10  # multiply-adds of a face, beyond which a call takes minutes
+_HEAVY = 5e9  # the same, beyond which the gradient of a batch takes tens of gigabytes
 _LARGEST_PATCHES = 64  # the paper's order needs a gigabyte and more beyond
 _TRAINING_FACES, _TRAINING_STEPS = 256, 5
 
@@ -45,14 +43,12 @@ def samplings_of(name: str, wanted: Sequence[str]) -> list[str]:
 
 def _work(name: str, sampling: str) -> int:
     """Multiply-adds of a face."""
-    model = dataclasses.replace(preset(name).model, sampling=sampling)
-    return static_costs(model, num_steps=REQUIRED_STEPS[0]).total
+    return static_costs(model_of(name, sampling), num_steps=REQUIRED_STEPS[0]).total
 
 
-def model_of(fields: dict[str, Any]) -> ModelConfig:
-    """The model that a row is about."""
-    model = preset(fields["preset"]).model
-    return dataclasses.replace(model, sampling=fields["sampling"])
+def model_of(name: str, sampling: str) -> ModelConfig:
+    """The model of a preset in an order."""
+    return dataclasses.replace(preset(name).model, sampling=sampling)
 
 
 def prediction_groups(
@@ -66,7 +62,7 @@ def prediction_groups(
     groups = []
     for name in presets:
         for sampling in samplings_of(name, samplings):
-            model = dataclasses.replace(preset(name).model, sampling=sampling)
+            model = model_of(name, sampling)
             params = random_params(model)
             for num_steps in sorted({*steps, *REQUIRED_STEPS}):
                 groups.append(
@@ -82,7 +78,7 @@ def prediction_groups(
 def training_row(name: str, sampling: str, *, batch: int) -> Row:
     """One update after the other; its first call compiles.
 
-    Heavy ones get a quarter of the batch: its gradient would take tens of gigabytes.
+    Heavy ones get a quarter of the batch.
     """
     devices = jax.local_devices()
     if _work(name, sampling) > _HEAVY:

@@ -5,14 +5,16 @@ given leaves the preset's value alone.
 """
 
 import dataclasses
+import math
 import sys
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from absl import app, flags, logging
 
 from rcsr_jax.config import PRESETS, RunConfig, preset, replace_fields
+from rcsr_jax.data.faces import Refusal
 from rcsr_jax.markup import Markup, read_markup
 
 from . import process
@@ -109,6 +111,23 @@ def no_arguments(arguments: Iterable[str]) -> None:
     """
     if extra := list(arguments)[1:]:
         raise ValueError(f"unknown arguments {' '.join(extra)}; flags begin with --.")
+
+
+def tell_refused(refused: Sequence[Refusal]) -> None:
+    """Prints the first faces that cannot be used, and why."""
+    for refusal in refused[:10]:
+        print(f"left out {refusal.name}: {refusal.reason}", file=sys.stderr)
+
+
+def without_nan(value: Any) -> Any:
+    """JSON has no NaN: a number that could not be measured becomes null.
+
+    Args:
+        value: a number, or dicts of them.
+    """
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _given(holders: dict[str, flags.FlagHolder]) -> dict[str, Any]:

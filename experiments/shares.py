@@ -64,7 +64,7 @@ def parts(ours: Sequence[Row], rate: float) -> list[dict[str, Any]]:
 
 def _needed(row: Row) -> int:
     """The multiply-adds that the equations of a face need."""
-    model = model_of(row.fields)
+    model = model_of(row.fields["preset"], row.fields["sampling"])
     return static_costs(model, num_steps=row.fields["num_steps"]).total
 
 

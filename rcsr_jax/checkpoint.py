@@ -19,8 +19,8 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
 from rcsr_jax.config import RunConfig, from_dict, to_dict
-from rcsr_jax.model import Params
-from rcsr_jax.weights import SUFFIX, params_like, read_weights
+from rcsr_jax.model import Params, params_like
+from rcsr_jax.weights import SUFFIX, read_weights
 
 CHECKPOINTS = "checkpoints"
 _SCORE = "nme_interocular"

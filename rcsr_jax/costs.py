@@ -7,11 +7,10 @@ measured time divided into them tells how much of a machine's rate is used.
 from typing import NamedTuple
 
 import jax
-import numpy as np
 
 from rcsr_jax.config import ModelConfig
-from rcsr_jax.model import init_params
-from rcsr_jax.planes import Plane
+from rcsr_jax.model import params_like
+from rcsr_jax.planes import Plane, srcnn_layers
 
 
 class Costs(NamedTuple):
@@ -42,11 +41,7 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
         num_steps: recurrences; by default those of training.
     """
     num_steps = config.num_steps if num_steps is None else num_steps
-    shape = np.zeros((config.num_points, 2), np.float32)
-    network = jax.eval_shape(
-        lambda: init_params(jax.random.key(0), config=config, mean_shape=shape)
-    )["network"]
-    leaves = jax.tree.leaves(network)
+    leaves = jax.tree.leaves(params_like(config)["network"])
     channels = sum(plane.channels for plane in config.planes)
     maps = config.num_points * channels
     area = config.map_size**2
@@ -70,25 +65,23 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
         )
         sampling = 4 * config.num_points * sum(size**2 for size in sizes)
     step = sampling + cell + memory * config.num_points * 2
-    once = config.sampling == "planes"
-    total = num_steps * step + features * (1 if once else num_steps)
+    looks = 1 if config.sampling == "planes" else num_steps
     return Costs(
         parameters=sum(leaf.size for leaf in leaves),
         parameter_bytes=sum(leaf.size * leaf.dtype.itemsize for leaf in leaves),
         features=features,
         step=step,
-        total=total,
+        total=looks * features + num_steps * step,
         memory_bytes=4 * memory,
     )
 
 
 def _srcnn(plane: Plane, size: int, *, padded: bool) -> int:
     """Multiply-adds of eq. 9 on a square of `size` pixels."""
-    wide, inner, last = plane.filters
-    taps = [81, *[9 * wide] * plane.extra_layers, wide, 25 * inner]
-    filters = [wide, *[wide] * plane.extra_layers, inner, last]
+    layers = srcnn_layers(plane.filters, plane.extra_layers)
     sides = plane.layer_sizes(size, padded=padded)
-    return sum(
-        side**2 * seen * made
-        for side, seen, made in zip(sides, taps, filters, strict=True)
-    )
+    total, seen = 0, 1  # a crop is grey
+    for side, (kernel, made) in zip(sides, layers, strict=True):
+        total += side**2 * kernel**2 * seen * made
+        seen = made
+    return total

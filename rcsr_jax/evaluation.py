@@ -8,7 +8,8 @@ import numpy as np
 
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.faces import Refusal
-from rcsr_jax.geometry import Frame, to_photo
+from rcsr_jax.data.sources import use_each
+from rcsr_jax.geometry import join_frames, to_photo
 from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.metrics import by_region, summarise, summarise_subsets
 
@@ -54,24 +55,14 @@ def evaluate(
         ValueError: no face can be used.
     """
     config = predictor.config
-    names, truths, boxes, crops, frames, refused = [], [], [], [], [], []
-    for done, source in enumerate(sources, start=1):
-        try:
-            image, points, box = source.load()
-            crop, frame = predictor.crops(image, box)
-        except ValueError as error:
-            refused.append(Refusal(source.name, str(error)))
-        else:
-            names.append(source.name)
-            truths.append(points)
-            boxes.append(box)
-            crops.append(crop)
-            frames.append(frame)
-        on_progress(done, len(sources))
-    if not names:
-        reasons = "; ".join(f"{name}: {why}" for name, why in refused[:3])
-        raise ValueError(f"none of {len(sources)} faces can be evaluated: {reasons}")
-    where = Frame(*(np.concatenate(part) for part in zip(*frames, strict=True)))
+
+    def cut(source: Source) -> tuple:
+        image, points, box = source.load()
+        return source.name, points, box, *predictor.crops(image, box)
+
+    cuts, refused = use_each(sources, cut, purpose="evaluated", on_progress=on_progress)
+    names, truths, boxes, crops, frames = zip(*cuts, strict=True)
+    where = join_frames(frames)
     seen = np.concatenate(crops)
     predictor.from_crops(seen, where)  # compiles every batch size that is timed
     started = time.perf_counter()
@@ -79,7 +70,7 @@ def evaluate(
     seconds = time.perf_counter() - started
     steps = max(config.max_steps, config.num_steps)
     return Evaluation(
-        names=tuple(names),
+        names=names,
         truth=np.array(truths, np.float32),
         mean_shape=to_photo(np.asarray(predictor.params["mean_shape"]), where).astype(
             np.float32
@@ -88,7 +79,7 @@ def evaluate(
         fixed=predictor.from_crops(seen, where, num_steps=steps).trajectory,
         boxes=np.array(boxes, np.float32),
         milliseconds_per_face=1e3 * seconds / len(seen),
-        refused=tuple(refused),
+        refused=refused,
     )
 
 

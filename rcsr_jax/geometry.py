@@ -6,6 +6,7 @@ the centre of a pixel, so an image of width w spans -0.5 to w - 0.5. Boxes are
 leading batch shape.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -60,6 +61,11 @@ def frame_of_box(box: ArrayLike, *, frame_scale: float, size: int) -> Frame:
     scale = frame_scale * (high - low).mean(-1) / size
     corner = (low + high) / 2 - scale[..., None] * (size - 1) / 2
     return Frame(corner, scale)
+
+
+def join_frames(frames: Sequence[Frame]) -> Frame:
+    """The frames of several photos, [faces] each, as those of all their faces."""
+    return Frame(*map(np.concatenate, zip(*frames, strict=True)))
 
 
 def to_crop(points: ArrayLike, frame: Frame) -> Any:

@@ -14,7 +14,7 @@ from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.data.cutting import check_image, cut_crop
 from rcsr_jax.data.faces import meets_image
-from rcsr_jax.geometry import Frame, frame_of_box, to_photo
+from rcsr_jax.geometry import Frame, frame_of_box, join_frames, to_photo
 from rcsr_jax.model import Params, Prediction
 from rcsr_jax.pieces import finish_pieces, largest_piece, platform_of, start_pieces
 from rcsr_jax.stream import answers
@@ -129,9 +129,9 @@ class Predictor:
 
         def start(cuts: list[_Cut]) -> _Started:
             crops, frames = zip(*cuts, strict=True)
-            joined = Frame(*map(np.concatenate, zip(*frames, strict=True)))
             counts = [len(piece) for piece in crops]
-            return self._start(np.concatenate(crops), num_steps), joined, counts
+            started = self._start(np.concatenate(crops), num_steps)
+            return started, join_frames(frames), counts
 
         def finish(running: _Started) -> Iterator[Faces]:
             started, frames, counts = running

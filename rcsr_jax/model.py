@@ -148,6 +148,18 @@ def init_params(key: Array, *, config: ModelConfig, mean_shape: ArrayLike) -> Pa
     return {"network": network, "mean_shape": mean_shape}
 
 
+def params_like(config: ModelConfig) -> Params:
+    """The structure, shapes and types of a model's parameters, without values.
+
+    Args:
+        config: of the model.
+    """
+    shape = jnp.zeros((config.num_points, 2))
+    return jax.eval_shape(
+        lambda: init_params(jax.random.key(0), config=config, mean_shape=shape)
+    )
+
+
 def first_estimate(mean_shape: Array, *, batch: int, config: ModelConfig) -> Estimate:
     """The mean shape and an empty memory for each face of a batch."""
     if config.cell == "conv_gru":

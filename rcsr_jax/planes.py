@@ -11,6 +11,18 @@ _FIRST, _EXTRA, _LAST = (
 )  # sides of the kernels; the 1x1 between them adds nothing
 
 
+def srcnn_layers(filters: tuple[int, ...], extra_layers: int) -> list[tuple[int, int]]:
+    """The layers of an SRCNN: side of the kernel and outputs of each.
+
+    Args:
+        filters: outputs of the 9x9 and 3x3, the 1x1 and the 5x5 layers.
+        extra_layers: 3x3 layers behind the first one.
+    """
+    wide, inner, last = filters
+    extra = [(_EXTRA, wide)] * extra_layers
+    return [(_FIRST, wide), *extra, (1, inner), (_LAST, last)]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plane:
     """The feature maps of one net: its size and its grid.

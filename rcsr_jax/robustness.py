@@ -14,7 +14,8 @@ from PIL import Image
 from rcsr_jax.boxes import BoxMap
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.faces import Refusal
-from rcsr_jax.geometry import Frame
+from rcsr_jax.data.sources import use_each
+from rcsr_jax.geometry import Frame, join_frames
 from rcsr_jax.inference import Predictor
 from rcsr_jax.metrics import summarise
 
@@ -97,19 +98,13 @@ def measure_robustness(
             [calm, *(calm._replace(**{k: v}) for k, vs in sweeps.items() for v in vs)]
         )
     )
-    answers, truths, refused = [], [], []
-    for done, source in enumerate(sources, start=1):
-        try:
-            answer, truth = _predict_disturbed(predictor, source, kinds)
-        except ValueError as error:
-            refused.append(Refusal(source.name, str(error)))
-        else:
-            answers.append(answer)
-            truths.append(truth)
-        on_progress(done, len(sources))
-    if not answers:
-        reasons = "; ".join(f"{name}: {why}" for name, why in refused[:3])
-        raise ValueError(f"none of {len(sources)} faces can be measured: {reasons}")
+    found, refused = use_each(
+        sources,
+        lambda source: _predict_disturbed(predictor, source, kinds),
+        purpose="measured",
+        on_progress=on_progress,
+    )
+    answers, truths = zip(*found, strict=True)
     markup = predictor.config.markup
     summaries = {
         kind: summarise(points, truth, markup=markup)
@@ -129,7 +124,7 @@ def measure_robustness(
             name: {value: at(calm._replace(**{name: value})) for value in values}
             for name, values in sweeps.items()
         },
-        refused=tuple(refused),
+        refused=refused,
     )
 
 
@@ -194,6 +189,6 @@ def _predict_disturbed(
         crops.append(crop)
         frames.append(frame)
         truths.append(truth)
-    where = Frame(*(np.concatenate(part) for part in zip(*frames, strict=True)))
+    where = join_frames(frames)
     found = predictor.from_crops(np.concatenate(crops), where).points
     return found, np.array(truths, np.float32)

@@ -181,7 +181,12 @@ def train(
 
 
 # What a network may be trained on with: everything else decides what its numbers mean.
-_FREE = {"num_steps", "max_steps", "tolerance", "increment_norm", "compute_dtype"} | {
+_FREE = {
+    "num_steps",
+    "max_steps",
+    "tolerance",
+    "increment_norm",
+    "compute_dtype",
     "sampling",
     "position_gradient",
 }

@@ -14,11 +14,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import flax
-import jax
 import numpy as np
 
 from rcsr_jax.config import ModelConfig, RunConfig, from_dict, replace_fields, to_dict
-from rcsr_jax.model import Params, init_params
+from rcsr_jax.model import Params, params_like
 
 SUFFIX = ".npz"
 _FORMAT = 1
@@ -95,18 +94,6 @@ def shipped_weights(preset: str) -> Path:
             "trained."
         )
     return path
-
-
-def params_like(config: ModelConfig) -> Params:
-    """The structure, shapes and types of a model's parameters, without values.
-
-    Args:
-        config: of the model.
-    """
-    shape = np.zeros((config.num_points, 2), np.float32)
-    return jax.eval_shape(
-        lambda: init_params(jax.random.key(0), config=config, mean_shape=shape)
-    )
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -6,6 +6,7 @@ CSV. A face's name is the path of its image relative to the data folder. Faces t
 cannot be used are named with the reason and left out.
 """
 
+import dataclasses
 import hashlib
 import os
 from collections import defaultdict
@@ -15,6 +16,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from rcsr_jax.boxes import TYPICAL_BOX, BoxMap
 from rcsr_jax.data.annotations import read_boxes, read_landmarks, read_pts
 from rcsr_jax.data.images import IMAGE_SUFFIXES, image_size
 from rcsr_jax.geometry import box_of
@@ -23,9 +25,8 @@ from rcsr_jax.markup import Markup
 _TEST_FOLDERS = {"testset", "test", "ibug"}
 _HELD_OUT_FOLDERS = _TEST_FOLDERS | {"val"}  # never trained on
 
-# Of a face detector's boxes against the tight landmark boxes of 3,837 faces: mean and
-# standard deviation of the centre's offset and of the size, in box widths and heights.
-_DETECTOR_MEAN = np.array([0.0, 0.0, 0.973, 0.997])
+# Of a face detector's boxes around `TYPICAL_BOX`: standard deviation of the centre's
+# offset and of the size, in box widths and heights.
 _DETECTOR_SPREAD = np.array([0.038, 0.028, 0.079, 0.058])
 
 
@@ -196,13 +197,10 @@ def detector_like_box(box: np.ndarray, *, generator: np.random.Generator) -> np.
     Returns:
         float32 [4], px.
     """
-    low, high = np.asarray(box, np.float64).reshape(2, 2)
-    size = high - low
-    noise = generator.standard_normal(4).clip(-3, 3)
-    shift, scale = (_DETECTOR_MEAN + noise * _DETECTOR_SPREAD).reshape(2, 2)
-    centre = (low + high) / 2 + shift * size
-    half = scale * size / 2
-    return np.concatenate([centre - half, centre + half]).astype(np.float32)
+    noise = generator.standard_normal(4).clip(-3, 3) * _DETECTOR_SPREAD
+    shift_x, shift_y, scale_w, scale_h = dataclasses.astuple(TYPICAL_BOX) + noise
+    drawn = BoxMap(shift_x=shift_x, shift_y=shift_y, scale_w=scale_w, scale_h=scale_h)
+    return drawn.apply(box).astype(np.float32)
 
 
 def meets_image(box: Sequence[float] | np.ndarray, *, size: tuple[int, int]) -> bool:

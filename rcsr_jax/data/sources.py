@@ -8,6 +8,7 @@ import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ DRAWN = "drawn"
 _DRAWN_STREAMS = {"train": 0, "test": 1}
 
 OnProgress = Callable[[int, int], None]
+Used = TypeVar("Used")
 
 
 def open_faces(
@@ -64,6 +66,38 @@ def open_faces(
     kept = first.take([place[name] for name in training])
     held = first.take([place[name] for name in validation])
     return (_join([kept, *others]) if others else kept), held
+
+
+def use_each(
+    sources: Sequence[Source],
+    use: Callable[[Source], Used],
+    *,
+    purpose: str,
+    on_progress: OnProgress,
+) -> tuple[list[Used], tuple[Refusal, ...]]:
+    """What is made of each face, and the faces of which nothing can be made.
+
+    Args:
+        sources: annotated faces.
+        use: raises ValueError where a face cannot be used.
+        purpose: of it, as in "evaluated".
+        on_progress: called with (faces done, faces).
+
+    Raises:
+        ValueError: no face can be used.
+    """
+    used: list[Used] = []
+    refused = []
+    for done, source in enumerate(sources, start=1):
+        try:
+            used.append(use(source))
+        except ValueError as error:
+            refused.append(Refusal(source.name, str(error)))
+        on_progress(done, len(sources))
+    if not used:
+        reasons = "; ".join(f"{name}: {why}" for name, why in refused[:3])
+        raise ValueError(f"none of {len(sources)} faces can be {purpose}: {reasons}")
+    return used, tuple(refused)
 
 
 def open_cached(

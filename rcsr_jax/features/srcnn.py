@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from rcsr_jax.convolutions import convolve
+from rcsr_jax.planes import srcnn_layers
 
 
 class SRCNN(nn.Module):
@@ -41,8 +42,7 @@ class SRCNN(nn.Module):
             float [batch, rows, columns, filters[-1]]; without pooling, stride, extra
             layers and padding that is [batch, height - 12, width - 12, filters[-1]].
         """
-        wide, inner, last = self.filters
-        layers = [(9, wide), *[(3, wide)] * self.extra_layers, (1, inner), (5, last)]
+        layers = srcnn_layers(self.filters, self.extra_layers)
         features = _averaged(images, self.pooling)
         for number, (size, filters) in enumerate(layers, start=1):
             shape = (size, size, features.shape[-1], filters)
