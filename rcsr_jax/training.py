@@ -188,6 +188,8 @@ _FREE = {
     "max_steps",
     "tolerance",
     "increment_norm",
+    "error_scale",
+    "error_spread",
     "compute_dtype",
     "sampling",
     "position_gradient",
