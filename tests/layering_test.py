@@ -75,6 +75,7 @@ SHARED = (
     "settings",
     "process",
     "inputs",
+    "finding",
     "results",
     "timing",
     "rows",
