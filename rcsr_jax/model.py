@@ -33,12 +33,15 @@ class Prediction(NamedTuple):
         num_steps: int32 [batch], steps taken.
         settled: bool [batch], whether the last increment was below the tolerance.
         trajectory: float [steps, batch, num_points, 2], the shape after each step.
+        hidden: float [batch, ...], the memory behind the last shape: with it and the
+            points a further prediction can go on from this one.
     """
 
     points: Array
     num_steps: Array
     settled: Array
     trajectory: Array
+    hidden: Array
 
 
 class RCSR(nn.Module):
@@ -245,38 +248,53 @@ def predict(
     num_steps = config.num_steps if num_steps is None else num_steps
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1; got {num_steps}.")
-    trajectory = unroll(step, start, num_steps=num_steps)
+    last, trajectory = unroll(step, start, num_steps=num_steps)
     before = trajectory[-2] if num_steps > 1 else start.points
-    increment = _increment_size(config)(trajectory[-1], before)
+    increment = _increment_size(config)(last.points, before)
     return Prediction(
-        points=trajectory[-1],
+        points=last.points,
         num_steps=jnp.full(len(crops), num_steps, jnp.int32),
         settled=increment < config.tolerance,
         trajectory=trajectory,
+        hidden=last.hidden,
     )
 
 
 @functools.partial(jax.jit, static_argnames="config")
 def predict_adaptive(
-    params: Params, crops: Array, *, config: ModelConfig
+    params: Params,
+    crops: Array,
+    *,
+    config: ModelConfig,
+    start: Estimate | None = None,
 ) -> Prediction:
     """Landmarks after as many steps as each face needs (the stopping rule of 4.3).
 
     A while loop: there is no reverse-mode gradient through it, take `predict` for that.
     Arguments, returns and errors are those of `predict`.
+
+    Args:
+        start: what is known already, such as the answer for the last frame of a video:
+            points in pixels of these crops and the memory behind them. By default the
+            mean shape and an empty memory.
     """
     if crops.ndim == 2:
-        return _first_face(predict_adaptive(params, crops[None], config=config))
+        if start is not None:
+            start = jax.tree.map(lambda leaf: leaf[None], start)
+        batched = predict_adaptive(params, crops[None], config=config, start=start)
+        return _first_face(batched)
     _check_crops(crops, config)
-    step, start = make_step(params, crops, config=config)
+    step, first = make_step(params, crops, config=config)
     end = settle(
         step,
-        start,
+        first if start is None else start,
         max_steps=config.max_steps,
         tolerance=config.tolerance,
         moved=_increment_size(config),
     )
-    return Prediction(end.points, end.num_steps, end.settled, end.trajectory)
+    return Prediction(
+        end.points, end.num_steps, end.settled, end.trajectory, end.hidden
+    )
 
 
 def _cast(tree: Any, dtype: str) -> Any:
@@ -295,6 +313,7 @@ def _first_face(batched: Prediction) -> Prediction:
         num_steps=batched.num_steps[0],
         settled=batched.settled[0],
         trajectory=batched.trajectory[:, 0],
+        hidden=batched.hidden[0],
     )
 
 

@@ -38,12 +38,14 @@ class Settled(NamedTuple):
         settled: bool [batch], whether it stood still before the steps ran out.
         trajectory: float [max_steps, batch, num_points, 2], the shape after each step;
             a settled face keeps its last one.
+        hidden: float [batch, ...], the memory behind the last shape.
     """
 
     points: Array
     num_steps: Array
     settled: Array
     trajectory: Array
+    hidden: Array
 
 
 Step = Callable[[Estimate], Estimate]
@@ -75,8 +77,8 @@ def increment_size(
 
 def unroll(
     step: Step, start: Estimate, *, num_steps: int, flatten: bool | None = None
-) -> Array:
-    """The shapes after each of `num_steps` steps, by `lax.scan`; differentiable.
+) -> tuple[Estimate, Array]:
+    """The last estimate and the shapes after each step, by `lax.scan`; differentiable.
 
     Args:
         step: takes an estimate to the next one.
@@ -86,7 +88,7 @@ def unroll(
             convolution inside a loop falls to a single thread.
 
     Returns:
-        float [num_steps, batch, num_points, 2].
+        The estimate after the last step, and float [num_steps, batch, num_points, 2].
     """
     if flatten is None:
         flatten = jax.default_backend() == "cpu"
@@ -95,9 +97,7 @@ def unroll(
         estimate = step(estimate)
         return estimate, estimate.points
 
-    return lax.scan(body, start, length=num_steps, unroll=num_steps if flatten else 1)[
-        1
-    ]
+    return lax.scan(body, start, length=num_steps, unroll=num_steps if flatten else 1)
 
 
 def settle(
@@ -142,7 +142,7 @@ def settle(
     trajectory = jnp.broadcast_to(start.points, (max_steps, *start.points.shape))
     carry = (0, start, nothing, jnp.zeros(batch, jnp.int32), trajectory)
     _, last, settled, num_steps, trajectory = lax.while_loop(unsettled, advance, carry)
-    return Settled(last.points, num_steps, settled, trajectory)
+    return Settled(last.points, num_steps, settled, trajectory, last.hidden)
 
 
 def _as(faces: Array, like: Array) -> Array:

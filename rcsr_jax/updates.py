@@ -123,7 +123,7 @@ def batch_loss(params: Params, crops: Array, points: Array, *, config: RunConfig
         float scalar.
     """
     step, start = make_step(params, crops, config=config.model)
-    trajectory = unroll(step, start, num_steps=config.model.num_steps)
+    _, trajectory = unroll(step, start, num_steps=config.model.num_steps)
     markup = config.model.markup
     mean_shape = lax.stop_gradient(params["mean_shape"])
     return progressive_loss(
