@@ -1,30 +1,44 @@
 """Finds the landmarks of the faces in photos.
 
-rcsr-predict --boxes=BOXES.csv --out=DIR photo.jpg ...                  # shipped weights
+rcsr-predict --out=DIR photo.jpg                       # finds the faces by itself
+rcsr-predict --out=DIR --show_steps photos/ 'more/**/*.jpg'
 rcsr-predict --checkpoint=DIR --boxes=BOXES.csv --out=DIR photo.jpg ...
 
-The boxes CSV has the columns image,x0,y0,x1,y1; an image is looked up by its path as
-given, by its path relative to the CSV, and by its name. An image without a box is taken
-to be one face that fills it.
+Photos are files, folders or patterns. Finding faces needs dlib, pip install
+"rcsr-jax[detect]". With --boxes none are searched: the CSV has the columns
+image,x0,y0,x1,y1, and an image is looked up by its path as given, by its path relative
+to the CSV, and by its name.
+
+For each photo DIR gets NAME.json, NAME.pts (NAME_1.pts, ... of several faces) and
+NAME_overlay.png; for all of them faces.csv and summary.json. The same command again goes
+on where it stopped. The exit code is 1 where a photo failed.
 """
 
 import functools
+import hashlib
 import json
 import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from rcsr_jax.data.annotations import read_boxes, write_pts
-from rcsr_jax.data.images import load_image, save_image
-from rcsr_jax.inference import Faces, load_predictor
-from rcsr_jax.markup import Markup
-from rcsr_jax.plots import draw_overlay
+from rcsr_jax.config import to_dict
+from rcsr_jax.data.annotations import read_boxes
+from rcsr_jax.data.images import load_image
+from rcsr_jax.detection import detect_faces
+from rcsr_jax.inference import Faces, Predictor, load_predictor
+from rcsr_jax.stream import map_ahead
 
 from . import settings
+from .inputs import Input, find_inputs
+from .process import num_cores
+from .results import Found, Results
 
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint",
@@ -35,7 +49,21 @@ _CHECKPOINT = flags.DEFINE_string(
 _PRESET = flags.DEFINE_string(
     "preset", None, "Which of these weights to take, in place of base."
 )
-_BOXES = flags.DEFINE_string("boxes", None, "CSV of face boxes, image,x0,y0,x1,y1.")
+_BOXES = flags.DEFINE_string(
+    "boxes", None, "CSV of face boxes, image,x0,y0,x1,y1, in place of the detector."
+)
+_FILLED = flags.DEFINE_boolean(
+    "filled", False, "Each photo is one face that fills it; none is searched."
+)
+_THRESHOLD = flags.DEFINE_float(
+    "threshold", 0.0, "Of the detector's score; lower finds more faces."
+)
+_MIN_FACE = flags.DEFINE_float(
+    "min_face",
+    None,
+    "Smallest face to find, in pixels; by default 80, or what suits the photo's size.",
+    lower_bound=1,
+)
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
 _NUM_STEPS = flags.DEFINE_integer(
     "num_steps",
@@ -43,124 +71,198 @@ _NUM_STEPS = flags.DEFINE_integer(
     "Recurrences; by default each face stops by itself.",
     lower_bound=1,
 )
+_OVERLAY = flags.DEFINE_boolean("overlay", True, "Draw the landmarks over the photo.")
+_SHOW_STEPS = flags.DEFINE_boolean(
+    "show_steps", False, "Draw the way of each landmark to its place as well."
+)
+_OVERWRITE = flags.DEFINE_boolean(
+    "overwrite", False, "Do photos again whose results are there."
+)
+_JOBS = flags.DEFINE_integer(
+    "jobs", 0, "Threads that load and write photos; 0: one per core.", lower_bound=0
+)
 
-# Without a box the face is taken to fill this share of the picture, in its middle.
-_FILLED = 0.7
+# Of the shorter side of a photo that its one face fills, in the middle.
+_FILLED_SHARE = 0.7
 _BATCH = 4  # faces; a few times as many photos are held until they are written
+
+_Boxes = tuple[np.ndarray, np.ndarray | None]  # float [faces, 4]; scores of a detector
+_FindBoxes = Callable[[Input, np.ndarray], _Boxes]
 
 
 def main(arguments: list[str]) -> None:
-    """Predicts, and writes .pts, JSON and an overlay for each image."""
-    images = [Path(argument) for argument in arguments[1:]]
-    if not images:
-        raise ValueError("no images: name the photos behind the flags.")
-    predictor = load_predictor(_CHECKPOINT.value, preset=_PRESET.value)
-    table = read_boxes(_BOXES.value) if _BOXES.value else {}
+    """Predicts, and writes the results of each photo and of all."""
+    if not arguments[1:]:
+        raise ValueError("no images: name photos or folders behind the flags.")
     out = Path(_OUT.value)
-    out.mkdir(parents=True, exist_ok=True)
-    names = _output_names(images)
-    photos: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # loaded, not yet written
+    inputs = find_inputs(arguments[1:], leave_out=out)
+    failed = dict(inputs.empty)
+    failed |= {video.name: "videos are not read yet" for video in inputs.videos}
+    predictor = load_predictor(_CHECKPOINT.value, preset=_PRESET.value)
+    find_boxes = _box_finder()
+    results = Results(out, made_with=_made_with(predictor), overwrite=_OVERWRITE.value)
 
-    def load(number: int) -> tuple[np.ndarray, np.ndarray]:
-        image = load_image(images[number])
-        photos[number] = image, _boxes_of(images[number], image, table)
-        return photos[number]
+    done: list[Input] = []
+    waiting: list[Input] = []
+    for photo in inputs.photos:
+        try:
+            (done if results.is_done(photo) else waiting).append(photo)
+        except ValueError as error:
+            failed[photo.name] = str(error)
+    num_before, reached = len(done), set[Input]()
+    answers = _predict(waiting, predictor, results, find_boxes)
+    with closing(answers), _bar(len(inputs.photos), first=num_before) as bar:
+        try:
+            # fewer answers than photos: what failed was the device, not a photo
+            for photo, answer in zip(waiting, answers, strict=False):
+                if isinstance(answer, Exception):
+                    failed[photo.name] = _reason(answer)
+                else:
+                    done.append(photo)
+                reached.add(photo)
+                bar.update()
+        finally:  # what an interrupted run has done is told as well
+            for photo in waiting:
+                if photo not in reached:
+                    failed[photo.name] = "the run ended before it"
+            path = _conclude(results, done, failed, num_before=num_before)
+    if failed:
+        first = "; ".join(f"{name}: {why}" for name, why in list(failed.items())[:3])
+        raise ValueError(f"{len(failed)} failed (all of them: {path}): {first}")
+
+
+def _predict(
+    photos: Sequence[Input],
+    predictor: Predictor,
+    results: Results,
+    find_boxes: _FindBoxes,
+) -> Generator[Exception | None, None, None]:
+    """Predicts and writes photos; for each None, or why it failed."""
+    num_threads = _JOBS.value or num_cores()
+    loaded: dict[Input, tuple[np.ndarray, _Boxes]] = {}  # and not yet written
+
+    def load(photo: Input) -> tuple[np.ndarray, np.ndarray]:
+        image = load_image(photo.path)
+        found = find_boxes(photo, image)
+        loaded[photo] = image, found
+        return image, found[0]
+
+    def write(answer: tuple[Input, Faces | Exception]) -> None:
+        photo, faces = answer
+        if isinstance(faces, Exception):
+            loaded.pop(photo, None)
+            raise faces
+        image, found = loaded.pop(photo)
+        results.write(
+            photo,
+            Found(image, *found, faces),
+            markup=predictor.config.markup,
+            overlay=_OVERLAY.value,
+            steps=_SHOW_STEPS.value,
+        )
 
     answers = predictor.stream(
-        [functools.partial(load, number) for number in range(len(images))],
+        (functools.partial(load, photo) for photo in photos),
         num_steps=_NUM_STEPS.value,
-        batch_size=_BATCH,
+        batch_size=max(_BATCH, num_threads),
+        num_threads=num_threads,
         return_exceptions=True,
     )
-    bar = tqdm(
-        answers, desc="photos", total=len(images), disable=not sys.stderr.isatty()
+    return map_ahead(
+        write,
+        zip(photos, answers, strict=True),
+        num_threads=num_threads,
+        look_ahead=num_threads,
     )
-    failed = []
-    for number, (path, faces) in enumerate(zip(images, bar, strict=True)):
-        try:
-            if isinstance(faces, Exception):
-                raise faces
-            image, boxes = photos[number]
-            markup = predictor.config.markup
-            _write(out, path, names[path], image, boxes, faces, markup=markup)
-        except ValueError as error:
-            failed.append(f"{path}: {' '.join(str(error).split())}")
-        photos.pop(number, None)
-    print(f"wrote the landmarks of {len(images) - len(failed)} photos to {out}")
-    if failed:
-        raise ValueError(f"{len(failed)} photos failed: {'; '.join(failed)}")
 
 
-def _write(
-    out: Path,
-    path: Path,
-    name: str,
-    image: np.ndarray,
-    boxes: np.ndarray,
-    faces: Faces,
+def _conclude(
+    results: Results,
+    done: Sequence[Input],
+    failed: dict[str, str],
     *,
-    markup: Markup,
-) -> None:
-    for number, points in enumerate(faces.points, start=1):
-        suffix = f"_{number}" if len(boxes) > 1 else ""
-        write_pts(out / f"{name}{suffix}.pts", points)
-    text = json.dumps(_as_json(path, boxes, faces), indent=1)
-    (out / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    overlay = draw_overlay(image, faces.points, markup=markup)
-    save_image(out / f"{name}_overlay.png", overlay)
+    num_before: int,
+) -> Path:
+    """Writes what is told of all photos, and says it."""
+    counts = results.write_table(done)
+    blank = [photo.name for photo, count in zip(done, counts, strict=True) if not count]
+    path = results.write_summary(
+        {
+            "photos_done": len(done),
+            "of_these_done_before": num_before,
+            "faces": sum(counts),
+            "without_a_face": blank,
+            "failed": failed,
+        }
+    )
+    before = f", {num_before} of them done before" if num_before else ""
+    without = f", {len(blank)} without a face" if blank else ""
+    print(f"{sum(counts)} faces in {len(done)} photos{before}{without}: {path.parent}")
+    return path
 
 
-def _boxes_of(
-    path: Path, image: np.ndarray, table: dict[str, np.ndarray]
-) -> np.ndarray:
-    if table:
-        keys = [path.as_posix(), path.name]
-        folder = Path(_BOXES.value or "").absolute().parent
-        if path.absolute().is_relative_to(folder):
-            keys.insert(1, path.absolute().relative_to(folder).as_posix())
-        for key in keys:
-            if key in table:
-                return table[key]
-        raise ValueError(f"no box in {_BOXES.value}; looked for {', '.join(keys)}")
+def _box_finder() -> _FindBoxes:
+    """What finds the boxes of a photo.
+
+    Raises:
+        ValueError: the boxes cannot be read, or dlib is not installed.
+    """
+    if _BOXES.value:
+        table = read_boxes(_BOXES.value)
+        return lambda photo, image: (_listed(photo, table), None)
+    if _FILLED.value:
+        return lambda photo, image: (_filling(image), None)
+    detect = functools.partial(
+        detect_faces, threshold=_THRESHOLD.value, min_face=_MIN_FACE.value
+    )
+    detect(np.zeros((96, 96), np.uint8))  # whether it can, before all photos fail
+    return lambda photo, image: (*detect(image),)
+
+
+def _listed(photo: Input, table: dict[str, np.ndarray]) -> np.ndarray:
+    folders = (Path.cwd(), Path(_BOXES.value or "").absolute().parent)
+    inside = [folder for folder in folders if photo.path.is_relative_to(folder)]
+    keys = [photo.path.relative_to(folder).as_posix() for folder in inside]
+    keys = list(dict.fromkeys([str(photo.path), *keys, photo.name, photo.path.name]))
+    for key in keys:
+        if key in table:
+            return table[key]
+    raise ValueError(f"no box in {_BOXES.value}; looked for {', '.join(keys)}")
+
+
+def _filling(image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
-    half = _FILLED * min(width, height) / 2
+    half = _FILLED_SHARE * min(width, height) / 2
     x, y = (width - 1) / 2, (height - 1) / 2
     return np.array([[x - half, y - half, x + half, y + half]])
 
 
-def _as_json(path: Path, boxes: np.ndarray, faces: Faces) -> dict[str, Any]:
-    """Landmarks are 0-based, the centre of the first pixel being (0, 0)."""
-    return {
-        "image": path.name,
-        "faces": [
-            {
-                "box": _rounded(box),
-                "points": _rounded(faces.points[face]),
-                "spread": _rounded(faces.spread[face]),
-                "num_steps": int(faces.num_steps[face]),
-                "settled": bool(faces.settled[face]),
-            }
-            for face, box in enumerate(boxes)
-        ],
+def _made_with(predictor: Predictor) -> str:
+    """A digest of the model and of the flags that change its answers."""
+    boxes = Path(_BOXES.value).read_bytes() if _BOXES.value else b""
+    flags_given: dict[str, Any] = {
+        "config": to_dict(predictor.config),
+        "boxes": hashlib.sha256(boxes).hexdigest(),
+        "filled": _FILLED.value,
+        "num_steps": _NUM_STEPS.value,
+        "threshold": _THRESHOLD.value,
+        "min_face": _MIN_FACE.value,
     }
+    digest = hashlib.sha256(json.dumps(flags_given, sort_keys=True).encode())
+    for leaf in jax.tree.leaves(jax.device_get(predictor.params)):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()[:16]
 
 
-def _rounded(values: np.ndarray) -> list:
-    return np.asarray(values, np.float64).round(3).tolist()
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split()).rstrip(".")
+    known = isinstance(error, ValueError | OSError)
+    return text if known and text else f"{type(error).__name__}: {text}"
 
 
-def _output_names(images: list[Path]) -> dict[Path, str]:
-    """A name for the results of each image: its stem, with more where stems are shared."""
-    names: dict[Path, str] = {}
-    taken: set[str] = set()
-    for path in images:
-        name, number = path.stem, 1
-        while name in taken:
-            number += 1
-            name = f"{path.stem}-{number}"
-        taken.add(name)
-        names[path] = name
-    return names
+def _bar(total: int, *, first: int) -> tqdm:
+    hidden = not sys.stderr.isatty()
+    return tqdm(total=total, initial=first, unit="photo", disable=hidden)
 
 
 def run() -> None:

@@ -43,6 +43,23 @@ def box_of(points: ArrayLike) -> np.ndarray:
     return np.concatenate([np.nanmin(points, -2), np.nanmax(points, -2)], -1)
 
 
+def overlap(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
+    """Intersection over union of boxes, pair by pair; 0 where they do not meet.
+
+    Args:
+        boxes: float [..., 4], (x0, y0, x1, y1), of some extent.
+        others: the same.
+
+    Returns:
+        float64 [...], 0 to 1.
+    """
+    first, second = np.asarray(boxes, np.float64), np.asarray(others, np.float64)
+    low = np.maximum(first[..., :2], second[..., :2])
+    shared = (np.minimum(first[..., 2:], second[..., 2:]) - low).clip(min=0).prod(-1)
+    areas = [(box[..., 2:] - box[..., :2]).prod(-1) for box in (first, second)]
+    return shared / (areas[0] + areas[1] - shared)
+
+
 def frame_of_box(box: ArrayLike, *, frame_scale: float, size: int) -> Frame:
     """The square frame around a face box, of uniform scale.
 

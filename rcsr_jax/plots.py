@@ -16,6 +16,7 @@ from rcsr_jax.markup import Markup
 PREDICTION = (86, 180, 233)
 TRUTH = (230, 159, 0)
 BOX = (255, 255, 255)
+WAY = (240, 228, 66)
 _RIM = (0, 0, 0)
 _FAR = 1e6  # pixels; what is farther off or NaN is not drawn
 
@@ -27,6 +28,7 @@ def draw_overlay(
     markup: Markup,
     truth: ArrayLike | None = None,
     box: ArrayLike | None = None,
+    trajectory: ArrayLike | None = None,
     min_side: int = 480,
 ) -> np.ndarray:
     """The image with landmarks as dots on thin outlines, one face or many.
@@ -41,6 +43,8 @@ def draw_overlay(
         markup: says which landmarks the outlines join.
         truth: annotated landmarks, drawn beneath, as `points`.
         box: float [..., 4], (x0, y0, x1, y1), face boxes.
+        trajectory: float [steps, ..., num_points, 2], the shape after each step; draws
+            the way of each landmark beneath it.
         min_side: the longer side of the result is at least this, in pixels.
 
     Returns:
@@ -69,6 +73,11 @@ def draw_overlay(
     shape = (markup.num_points, 2)
     for face in [] if truth is None else place(truth, *shape):
         _draw_face(canvas, face, markup=markup, colour=TRUTH)
+    if trajectory is not None:
+        steps = len(np.asarray(trajectory))
+        ways = place(trajectory, *shape).reshape(steps, -1, markup.num_points, 2)
+        for face in ways.swapaxes(0, 1):
+            _draw_ways(canvas, face)
     for face in place(points, *shape):
         _draw_face(canvas, face, markup=markup, colour=PREDICTION)
     return np.rint(canvas).astype(np.uint8)
@@ -138,6 +147,19 @@ def _draw_face(
     for point in face[known]:
         _stroke(canvas, point, point, radius=radius + 0.6, colour=_RIM)
         _stroke(canvas, point, point, radius=radius, colour=colour)
+
+
+def _draw_ways(canvas: np.ndarray, shapes: np.ndarray) -> None:
+    """The way of each landmark through [steps, num_points, 2], with a dot at each step."""
+    near = (np.abs(shapes) < _FAR).all(axis=-1)
+    if not near.any():
+        return
+    extent = min(np.ptp(shapes[near], axis=0).max(), *canvas.shape[:2])
+    radius = max(0.8, 0.003 * extent)
+    for way, known in zip(shapes.swapaxes(0, 1), near.T, strict=True):
+        for start, end in itertools.pairwise(way[known]):
+            _stroke(canvas, start, end, radius=radius / 2, colour=WAY)
+            _stroke(canvas, start, start, radius=radius, colour=WAY)
 
 
 def _draw_box(canvas: np.ndarray, corners: np.ndarray) -> None:

@@ -1,25 +1,25 @@
 """An annotated data set as records: image, points and box of every face that is usable.
 
-Four layouts are read: a folder with images beside `.pts` files of the same stem, at any
-depth (300-W); a folder with a `landmarks.json`; such a JSON file itself; a keypoint
-CSV. A face's name is the path of its image relative to the data folder. Faces that
-cannot be used are named with the reason and left out.
+Read are a folder with images beside `.pts` files of the same stem, at any depth (300-W); a
+folder with a `landmarks.json`; and any file that `annotations` reads: JSON, CSV, COCO,
+dlib's XML. A face's name is the path of its image relative to the data folder, with #1,
+#2 and so on behind it where the image has several. Faces that cannot be used are named
+with the reason and left out.
 """
 
 import dataclasses
 import hashlib
-import os
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from rcsr_jax.boxes import TYPICAL_BOX, BoxMap
-from rcsr_jax.data.annotations import read_boxes, read_landmarks, read_pts
-from rcsr_jax.data.images import IMAGE_SUFFIXES, image_size
-from rcsr_jax.geometry import box_of
+from rcsr_jax.data.annotations import AnnotatedFace, read_annotations, read_boxes
+from rcsr_jax.data.images import image_size
+from rcsr_jax.geometry import box_of, overlap
 from rcsr_jax.markup import Markup
 
 _TEST_FOLDERS = {"testset", "test", "ibug"}
@@ -34,7 +34,8 @@ class Face(NamedTuple):
     """One annotated face.
 
     Attributes:
-        name: path of the image relative to the data folder, with "/"; unique in a set.
+        name: path of the image relative to the data folder, with "/", and which of its
+            faces, where it has several; unique in a set.
         path: the image.
         points: float32 [num_points, 2], (x, y) in pixels, NaN where not annotated.
         box: float32 [4], (x0, y0, x1, y1) in pixels.
@@ -62,12 +63,12 @@ class FaceSet(NamedTuple):
 
 class _Entry(NamedTuple):
     name: str
-    path: Path
-    annotation: np.ndarray | Path  # the points, or the .pts file that holds them
+    image: str  # relative to the data folder
+    face: AnnotatedFace
 
 
 _Named = TypeVar("_Named", str, Face)
-_FindBox = Callable[[str, np.ndarray], np.ndarray]  # name, tight box -> box
+_FindBox = Callable[[_Entry, np.ndarray], np.ndarray]  # entry, tight box -> box
 
 
 def read_faces(
@@ -82,9 +83,9 @@ def read_faces(
     """The faces of a data set; pictures are not decoded, only their headers read.
 
     Args:
-        data: a folder of images and `.pts` files, a folder with `landmarks.json`, a
-            JSON landmark file or a keypoint CSV (see `annotations`). The images of a
-            JSON lie relative to it or to `img` beside it, those of a CSV called
+        data: a folder of images and `.pts` files, a folder with `landmarks.json`, or a
+            JSON, CSV or XML file (see `annotations`). The images of a file lie relative
+            to it, or to `img` or `images` beside it; those of a CSV called
             `train_keypoints.csv` in `train` beside it or relative to it.
         markup: how many landmarks a face must have.
         split: "all"; "train", what lies in no folder called testset, test, ibug or val
@@ -92,8 +93,9 @@ def read_faces(
             folder relative to `data`, such as "lfpw/testset".
         boxes: CSV of face boxes; an image is looked up by its path relative to `data`,
             then by that relative to the CSV. Of several boxes of an image the one that
-            overlaps the landmarks most is the face's. None draws a detector-like box
-            for each face, which depends on `seed` and its name alone.
+            overlaps the landmarks most is the face's. None takes the boxes of `data`
+            where it has any, and else draws a detector-like box for a face, which
+            depends on `seed` and its name alone.
         seed: of the drawn boxes, 0 or more.
         strict: raise an error where a face would be left out.
 
@@ -106,18 +108,18 @@ def read_faces(
     names = [entry.name for entry in entries] + [name for name, _ in refused]
     wanted = _names_of_split(names, split=split, data=data)
     root = data if data.is_dir() else data.parent
-    find_box = _drawn_box(seed) if boxes is None else _listed_box(Path(boxes), root)
+    find_box = _own_box(seed) if boxes is None else _listed_box(Path(boxes), root)
 
     faces, refused = [], [refusal for refusal in refused if refusal.name in wanted]
     for entry in (entry for entry in entries if entry.name in wanted):
         try:
-            points = _points_of(entry, num_points=markup.num_points)
-            box = find_box(entry.name, box_of(points))
-            _check_box(box, points, size=image_size(entry.path))
+            points = _points_of(entry.face, num_points=markup.num_points)
+            box = find_box(entry, box_of(points))
+            _check_box(box, points, size=image_size(root / entry.image))
         except ValueError as error:
             refused.append(Refusal(entry.name, str(error).rstrip(".")))
         else:
-            faces.append(Face(entry.name, entry.path, points, box))
+            faces.append(Face(entry.name, root / entry.image, points, box))
     if refused and (strict or not faces):
         first = "; ".join(f"{name}: {reason}" for name, reason in sorted(refused)[:3])
         raise ValueError(
@@ -215,6 +217,14 @@ def meets_image(box: Sequence[float] | np.ndarray, *, size: tuple[int, int]) -> 
     return bool(x1 > -0.5 and y1 > -0.5 and x0 < width - 0.5 and y0 < height - 0.5)
 
 
+def image_places(table: Path, image: str) -> list[str]:
+    """Where an image of an annotation file may lie, relative to the file's folder."""
+    folders = [".", "img", "images"]
+    if table.suffix.lower() == ".csv":
+        folders = [table.stem.removesuffix("_keypoints"), *folders]
+    return [(PurePosixPath(folder) / image).as_posix() for folder in folders]
+
+
 def _name_of(face: Face | str) -> str:
     return face if isinstance(face, str) else face.name
 
@@ -226,89 +236,61 @@ def _stable_hash(text: str) -> int:
 def _list_entries(data: Path) -> tuple[list[_Entry], list[Refusal]]:
     """Every annotation of a data set with its image, and those without one."""
     if data.is_file():
-        return _list_table(data)
+        return _with_images(data, read_annotations(data))
     if not data.is_dir():
         raise ValueError(f"{data}: no such data folder or file.")
     table = data / "landmarks.json"
-    files = sorted(_files_below(data))
-    has_pts = any(path.suffix.lower() == ".pts" for path in files)
-    if table.is_file() and has_pts:
+    faces = read_annotations(data)  # of .pts files
+    if table.is_file() and faces:
         raise ValueError(
             f"{data}: holds both landmarks.json and .pts files; give the JSON file "
             "itself to read that, or move it to read the .pts files."
         )
     if table.is_file():
-        return _list_table(table)
-    if not has_pts:
-        tables = [str(path) for path in files if path.suffix.lower() == ".csv"]
-        hint = f"; to read keypoints from a CSV give the file: {tables[:3]}"
+        return _with_images(table, read_annotations(table))
+    if not faces:
+        kinds = (".csv", ".json", ".xml")
+        tables = sorted(
+            str(p.name) for p in data.iterdir() if p.suffix.lower() in kinds
+        )
+        hint = f"; to read landmarks from a file give the file: {tables[:3]}"
         raise ValueError(
             f"{data}: found no annotation; looked for .pts files beside images at any "
             f"depth and for landmarks.json{hint if tables else ''}."
         )
-    return _list_pts(data, files)
+    broken = [Refusal(face.image, face.problem) for face in faces if face.problem]
+    good = [_Entry(face.image, face.image, face) for face in faces if not face.problem]
+    return good, broken
 
 
-def _list_pts(root: Path, files: Sequence[Path]) -> tuple[list[_Entry], list[Refusal]]:
-    images, annotations = defaultdict(list), defaultdict(list)
-    for path in files:
-        if path.suffix.lower() == ".pts":
-            annotations[path.with_suffix("")].append(path)
-        elif path.suffix.lower() in IMAGE_SUFFIXES:
-            images[path.with_suffix("")].append(path)
-    entries, refused = [], []
-    for stem, pts in annotations.items():
-        if len(pts) == len(images[stem]) == 1:
-            name = images[stem][0].as_posix()
-            entries.append(_Entry(name, root / name, root / pts[0]))
-        else:
-            beside = ", ".join(path.name for path in pts[1:] + images[stem])
-            reason = f"needs one image of this stem beside it; found {beside or 'none'}"
-            refused.append(Refusal(pts[0].as_posix(), reason))
-    return entries, refused
-
-
-def _list_table(table: Path) -> tuple[list[_Entry], list[Refusal]]:
-    if table.suffix.lower() == ".csv":
-        folders = [table.stem.removesuffix("_keypoints"), "."]
-    else:
-        folders = [".", "img"]
-    landmarks = read_landmarks(table)
-    if not landmarks.points and not landmarks.broken:
+def _with_images(
+    table: Path, faces: Sequence[AnnotatedFace]
+) -> tuple[list[_Entry], list[Refusal]]:
+    """The annotations of a file with the images that lie beside it."""
+    if not faces:
         raise ValueError(f"{table}: found no annotation; the file lists no image.")
-    entries: dict[str, _Entry] = {}
-    refused = []
-    for key in [*landmarks.points, *landmarks.broken]:
-        names = [(PurePosixPath(folder) / key).as_posix() for folder in folders]
+    entries, refused = [], []
+    keys: dict[str, str] = {}  # image -> how the file calls it
+    total, number = Counter(face.image for face in faces), Counter[str]()
+    for face in faces:
+        key = face.image
+        number[key] += 1
+        names = image_places(table, key)
         inside = not PurePosixPath(key).is_absolute() and ".." not in key.split("/")
         present = [n for n in names if inside and (table.parent / n).is_file()]
-        name = (present or names)[0]
-        if key in landmarks.broken:
-            refused.append(Refusal(name, landmarks.broken[key]))
+        image = (present or names)[0]
+        name = f"{image}#{number[key]}" if total[key] > 1 else image
+        if face.problem:
+            refused.append(Refusal(name, face.problem))
         elif not inside:
             refused.append(Refusal(name, "an image must lie in the data folder"))
         elif not present:
             refused.append(Refusal(name, f"no such image; looked for {names}"))
-        elif name in entries:
+        elif keys.setdefault(image, key) != key:
             refused.append(Refusal(name, "the image is annotated twice"))
         else:
-            entries[name] = _Entry(name, table.parent / name, landmarks.points[key])
-    return list(entries.values()), refused
-
-
-def _files_below(root: Path) -> Iterator[Path]:
-    """Paths relative to `root`, through links to folders, without hidden files."""
-    visited = set()
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        visited.add(Path(folder).resolve())
-        subfolders[:] = [
-            name
-            for name in subfolders
-            if not name.startswith(".")
-            and (Path(folder) / name).resolve() not in visited
-        ]
-        here = Path(folder).relative_to(root)
-        yield from (here / name for name in files if not name.startswith("."))
+            entries.append(_Entry(name, image, face))
+    return entries, refused
 
 
 def _names_of_split(names: Sequence[str], *, split: str, data: Path) -> set[str]:
@@ -337,21 +319,20 @@ def _names_of_split(names: Sequence[str], *, split: str, data: Path) -> set[str]
     return wanted
 
 
-def _points_of(entry: _Entry, *, num_points: int) -> np.ndarray:
-    if isinstance(entry.annotation, Path):
-        points = read_pts(entry.annotation, num_points=num_points)
-    else:
-        points = entry.annotation
+def _points_of(face: AnnotatedFace, *, num_points: int) -> np.ndarray:
+    points = face.points
+    if points is None or np.isnan(points).all():
+        raise ValueError("no landmark is annotated")
     if len(points) != num_points:
         raise ValueError(f"{len(points)} points, where {num_points} are needed")
-    if np.isnan(points).all():
-        raise ValueError("no landmark is annotated")
     return points
 
 
-def _drawn_box(seed: int) -> _FindBox:
-    def find(name: str, tight: np.ndarray) -> np.ndarray:
-        generator = np.random.default_rng([seed, _stable_hash(name)])
+def _own_box(seed: int) -> _FindBox:
+    def find(entry: _Entry, tight: np.ndarray) -> np.ndarray:
+        if entry.face.box is not None:
+            return entry.face.box
+        generator = np.random.default_rng([seed, _stable_hash(entry.name)])
         return detector_like_box(tight, generator=generator)
 
     return find
@@ -361,25 +342,16 @@ def _listed_box(path: Path, root: Path) -> _FindBox:
     table = {PurePosixPath(key).as_posix(): v for key, v in read_boxes(path).items()}
     root, folder = root.resolve(), path.parent.resolve()
 
-    def find(name: str, tight: np.ndarray) -> np.ndarray:
-        keys = [name]
-        if (root / name).is_relative_to(folder):
-            keys.append((root / name).relative_to(folder).as_posix())
+    def find(entry: _Entry, tight: np.ndarray) -> np.ndarray:
+        keys = [entry.image]
+        if (root / entry.image).is_relative_to(folder):
+            keys.append((root / entry.image).relative_to(folder).as_posix())
         listed = next((table[key] for key in keys if key in table), None)
         if listed is None:
             raise ValueError(f"no row in {path}; looked for {' and '.join(keys)}")
-        return max(listed, key=lambda box: _overlap(box, tight))
+        return max(listed, key=lambda box: overlap(box, tight))
 
     return find
-
-
-def _overlap(box: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union of two boxes."""
-    sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
-    shared = sides.clip(min=0).prod()
-    return shared / (
-        (box[2:] - box[:2]).prod() + (other[2:] - other[:2]).prod() - shared
-    )
 
 
 def _check_box(box: np.ndarray, points: np.ndarray, *, size: tuple[int, int]) -> None:

@@ -1,0 +1,166 @@
+"""`.pts`: one face in a file beside its image, as in 300-W. Counts from 1 on disk."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from rcsr_jax.data.annotations.records import (
+    AnnotatedFace,
+    by_image,
+    checked_points,
+    read_text,
+    to_points,
+)
+from rcsr_jax.data.images import IMAGE_SUFFIXES
+
+SUFFIX = ".pts"
+
+
+def read_pts(path: str | Path, *, num_points: int | None = None) -> np.ndarray:
+    """The points of a `.pts` file, as 300-W has one for each image.
+
+    Blank lines, what follows a `#` or `//`, and any line ending are accepted.
+
+    Args:
+        path: `version: 1`, `n_points: 68`, then in braces 1-based "x y" lines.
+        num_points: how many points it must hold; None accepts what `n_points` says.
+
+    Returns:
+        float32 [num_points, 2], 0-based; a point written `nan nan` is not annotated.
+
+    Raises:
+        ValueError: the file is missing, has no braces, another number of points, or
+            something that is not a number.
+    """
+    text = re.sub(r"(#|//).*", "", read_text(path))
+    match = re.fullmatch(r"([^{}]*)\{([^{}]*)\}\s*", text)
+    if match is None:
+        raise ValueError(
+            f"{path}: the points of a .pts file stand in one pair of braces."
+        )
+    header, body = match.groups()
+    declared = re.search(r"\bn_points\s*:\s*(\d+)\s*$", header, flags=re.MULTILINE)
+    if declared is None:
+        raise ValueError(f"{path}: no line 'n_points: NUMBER' before the braces.")
+    try:
+        points = to_points([line.split() for line in body.splitlines() if line.strip()])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}.") from error
+    if len(points) != int(declared[1]):
+        raise ValueError(
+            f"{path}: n_points is {declared[1]}, but there are {len(points)} points."
+        )
+    if num_points is not None and len(points) != num_points:
+        raise ValueError(
+            f"{path}: {len(points)} points, where {num_points} are needed."
+        )
+    return (points - 1).astype(np.float32)
+
+
+def write_pts(path: str | Path, points: np.ndarray) -> None:
+    """Writes one face as a `.pts` file, 1-based, to a millionth of a pixel.
+
+    Args:
+        path: the file to write; its folder exists.
+        points: float [num_points, 2], 0-based pixels; NaN where not annotated.
+    """
+    points = checked_points(points, where=path).astype(np.float64) + 1
+    rows = "".join(f"{x:.6f} {y:.6f}\n" for x, y in points)
+    Path(path).write_text(
+        f"version: 1\nn_points: {len(points)}\n{{\n{rows}}}\n", encoding="utf-8"
+    )
+
+
+def read_pts_folder(root: str | Path) -> tuple[AnnotatedFace, ...]:
+    """The faces of a folder with an image beside each `.pts`, at any depth.
+
+    Hidden files are passed over; folders behind links are read once.
+
+    Returns:
+        The faces; their images are named relative to the folder. A `.pts` without its
+        image is named itself, with that problem.
+    """
+    root = Path(root)
+    images, found = defaultdict(list), defaultdict(list)
+    for path in sorted(_files_below(root)):
+        if path.suffix.lower() == SUFFIX:
+            found[path.with_suffix("")].append(path)
+        elif path.suffix.lower() in IMAGE_SUFFIXES:
+            images[path.with_suffix("")].append(path)
+    faces = []
+    for stem, pts in found.items():
+        if len(pts) == len(images[stem]) == 1:
+            faces.append(_read_face(root, images[stem][0].as_posix(), pts[0]))
+        else:
+            beside = ", ".join(path.name for path in pts[1:] + images[stem])
+            problem = (
+                f"needs one image of this stem beside it; found {beside or 'none'}"
+            )
+            faces.append(AnnotatedFace(pts[0].as_posix(), problem=problem))
+    return tuple(faces)
+
+
+def write_pts_folder(
+    root: str | Path, faces: Sequence[AnnotatedFace]
+) -> tuple[tuple[str, AnnotatedFace], ...]:
+    """Writes a `.pts` for each face, where its image would be in a folder.
+
+    Of several faces of an image the second goes to NAME_2.pts, and so on.
+
+    Args:
+        root: the folder; made where there is none.
+        faces: those without points are passed over.
+
+    Returns:
+        For each face that was written the name of the image that belongs beside it, such
+        as NAME_2.jpg, and the face.
+
+    Raises:
+        ValueError: two images would share a `.pts`, or an image lies outside the folder.
+    """
+    Path(root).mkdir(parents=True, exist_ok=True)
+    written: dict[str, tuple[str, AnnotatedFace]] = {}
+    for image, group in by_image(faces).items():
+        path = PurePosixPath(image)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{root}: {image} does not lie in this folder.")
+        for number, face in enumerate(group, start=1):
+            if face.points is None:
+                continue
+            stem = path.stem if number == 1 else f"{path.stem}_{number}"
+            name = path.with_name(stem + SUFFIX).as_posix()
+            if name in written:
+                raise ValueError(
+                    f"{root}: {name} would belong to {written[name][1].image} and to "
+                    f"{image}."
+                )
+            (Path(root) / path).parent.mkdir(parents=True, exist_ok=True)
+            write_pts(Path(root) / name, face.points)
+            written[name] = path.with_name(stem + path.suffix).as_posix(), face
+    return tuple(written.values())
+
+
+def _read_face(root: Path, image: str, pts: Path) -> AnnotatedFace:
+    try:
+        return AnnotatedFace(image, read_pts(root / pts))
+    except ValueError as error:
+        return AnnotatedFace(image, problem=str(error).rstrip("."))
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    """Paths relative to `root`, through links to folders, without hidden files."""
+    visited = set()
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        visited.add(Path(folder).resolve())
+        subfolders[:] = [
+            name
+            for name in subfolders
+            if not name.startswith(".")
+            and (Path(folder) / name).resolve() not in visited
+        ]
+        here = Path(folder).relative_to(root)
+        yield from (here / name for name in files if not name.startswith("."))

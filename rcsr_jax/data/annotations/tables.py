@@ -1,0 +1,197 @@
+"""CSV: face boxes, and landmarks with a row for each face. 0-based on disk."""
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rcsr_jax.data.annotations.records import (
+    AnnotatedFace,
+    checked_points,
+    face_of,
+    num_points_of,
+    plain,
+    read_text,
+    to_box,
+)
+
+_BOX_COLUMNS = ("image", "x0", "y0", "x1", "y1")
+# Of a table of landmarks, beside x_0, y_0, x_1, y_1 and so on.
+FACE_COLUMNS = ("image", "box_x0", "box_y0", "box_x1", "box_y1")
+
+
+def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
+    """The face boxes of a CSV file with the columns image, x0, y0, x1, y1.
+
+    Other columns are ignored. An image may have several boxes, but not one box twice.
+
+    Returns:
+        image name as written -> float32 [num_boxes, 4], 0-based pixels, in file order.
+
+    Raises:
+        ValueError: the file is missing, lacks a column or any row, or a row holds
+            something that is not a finite number, an inverted box or a repeated one.
+    """
+    header, rows = _read_csv(path)
+    if missing := [name for name in _BOX_COLUMNS if name not in header]:
+        raise ValueError(
+            f"{path}: line 1 must name the columns {','.join(_BOX_COLUMNS)}; it lacks "
+            f"{','.join(missing)}."
+        )
+    columns = [header.index(name) for name in _BOX_COLUMNS]
+    boxes: dict[str, list[tuple[float, ...]]] = {}
+    for line, row in rows:
+        where = f"{path}: line {line}"
+        if len(row) <= max(columns) or not row[columns[0]].strip():
+            raise ValueError(f"{where}: needs a value for {','.join(_BOX_COLUMNS)}.")
+        image, *corners = (row[column].strip() for column in columns)
+        try:
+            box = tuple(to_box(corners).tolist())
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}.") from error
+        if box in boxes.setdefault(image, []):
+            raise ValueError(f"{where}: {image} has this box twice.")
+        boxes[image].append(box)
+    if not boxes:
+        raise ValueError(f"{path}: no box in this file.")
+    return {image: np.array(rows, np.float32) for image, rows in boxes.items()}
+
+
+def write_boxes(path: str | Path, boxes: Mapping[str, np.ndarray]) -> None:
+    """Writes face boxes as the CSV that `read_boxes` reads.
+
+    Args:
+        path: the file to write; its folder exists.
+        boxes: image name -> float [4] or [num_boxes, 4], 0-based pixels; three decimals
+            are kept.
+    """
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_BOX_COLUMNS)
+        for image, rows in boxes.items():
+            for box in np.reshape(rows, (-1, 4)):
+                writer.writerow([image, *(f"{corner:.3f}" for corner in box)])
+
+
+def read_csv(path: str | Path) -> tuple[AnnotatedFace, ...]:
+    """The faces of a CSV file. Its header tells which of three kinds it is.
+
+    With the columns image, x_0, y_0, x_1, y_1 and so on, and if wanted box_x0, box_y0,
+    box_x1, box_y1, a row is a face, and other columns are ignored. With image, x0, y0, x1,
+    y1 and no further coordinate, a row is a box. Any other header is passed over, and
+    rows are an image, x, y, x, y and so on, one for each image. Empty fields are not
+    annotated.
+
+    Raises:
+        ValueError: the file is missing or empty, has no header or names no image in a
+            row, or the columns do not fit together.
+    """
+    header, rows = _read_csv(path)
+    if {"image", "x_0"} <= set(header):
+        return tuple(_named_columns(path, header, rows))
+    if set(_BOX_COLUMNS) <= set(header) and "x2" not in header:
+        boxes = read_boxes(path)
+        return tuple(
+            AnnotatedFace(image, box=box)
+            for image, rows in boxes.items()
+            for box in rows
+        )
+    return tuple(_in_order(path, header, rows))
+
+
+def write_csv(path: str | Path, faces: Sequence[AnnotatedFace]) -> None:
+    """Writes faces with named columns, as `read_csv` reads them, to a millionth.
+
+    Args:
+        path: the file to write; its folder exists.
+        faces: with the same number of landmarks, those that have any.
+
+    Raises:
+        ValueError: the numbers of landmarks differ.
+    """
+    num_points = num_points_of(faces, where=path)
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*FACE_COLUMNS, *point_columns(num_points)])
+        for face in faces:
+            box = [""] * 4 if face.box is None else plain(face.box)
+            points = np.full((num_points, 2), np.nan)
+            if face.points is not None:
+                points = checked_points(face.points, where=path)
+            writer.writerow([face.image, *box, *point_fields(points)])
+
+
+def point_columns(num_points: int) -> list[str]:
+    """The columns of landmarks: x_0, y_0, x_1, y_1 and so on."""
+    return [f"{axis}_{index}" for index in range(num_points) for axis in "xy"]
+
+
+def point_fields(points: np.ndarray) -> list[float | str]:
+    """The fields of a face's landmarks; empty where not annotated."""
+    return ["" if math.isnan(value) else value for value in plain(np.ravel(points))]
+
+
+def _named_columns(
+    path: str | Path, header: list[str], rows: list[tuple[int, list[str]]]
+) -> Iterator[AnnotatedFace]:
+    place = {name: column for column, name in enumerate(header)}
+    num_points = sum(name.startswith("x_") for name in header)
+    wanted = ["image", *point_columns(num_points)]
+    if has_box := any(name in place for name in FACE_COLUMNS[1:]):
+        wanted += FACE_COLUMNS[1:]
+    if missing := [name for name in wanted if name not in place]:
+        raise ValueError(f"{path}: line 1 lacks the columns {','.join(missing[:4])}.")
+    for line, row in rows:
+        if len(row) != len(header):
+            raise ValueError(
+                f"{path}: line {line}: {len(row)} fields, where line 1 has {len(header)}."
+            )
+        fields = {name: row[place[name]].strip() for name in wanted}
+        image = _image_of(path, line, fields["image"])
+        values = [fields[name] for name in point_columns(num_points)]
+        pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
+        corners = [fields[name] for name in FACE_COLUMNS[1:]] if has_box else []
+        face = face_of(
+            image,
+            pairs=pairs if any(values) else None,
+            corners=corners if any(corners) else None,
+        )
+        yield face._replace(problem=face.problem and f"line {line}: {face.problem}")
+
+
+def _in_order(
+    path: str | Path, header: list[str], rows: list[tuple[int, list[str]]]
+) -> Iterator[AnnotatedFace]:
+    if Path(header[0]).suffix:
+        raise ValueError(f"{path}: line 1 must be a header, not the face {header[0]}.")
+    named = set()
+    for line, (name, *values) in rows:
+        image = _image_of(path, line, name.strip())
+        if image in named:
+            raise ValueError(f"{path}: line {line}: {image} is named twice.")
+        named.add(image)
+        # An odd number leaves a last point of one value, which is refused as such.
+        pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
+        face = face_of(image, pairs=pairs)
+        yield face._replace(problem=face.problem and f"line {line}: {face.problem}")
+
+
+def _image_of(path: str | Path, line: int, name: str) -> str:
+    if not name:
+        raise ValueError(f"{path}: line {line}: the image name is missing.")
+    return name
+
+
+def _read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header and the (line number, fields) of every row that is not blank."""
+    reader = csv.reader(io.StringIO(read_text(path)), strict=True)
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(row)]
+    except csv.Error as error:
+        raise ValueError(f"{path}: line {reader.line_num}: {error}.") from error
+    if not rows:
+        raise ValueError(f"{path}: the file is empty.")
+    return [name.strip() for name in rows[0][1]], rows[1:]
