@@ -87,7 +87,8 @@ def _detect(
 def _around_face(photo: _Photo) -> np.ndarray:
     """bool [found], which boxes hold the middle of the annotated face."""
     low, high = photo.boxes[:, :2], photo.boxes[:, 2:]
-    return ((low < photo.centre) & (photo.centre < high)).all(-1)
+    inside = (low < photo.centre) & (photo.centre < high)
+    return np.asarray(inside.all(axis=-1))
 
 
 def _hits(photo: _Photo) -> np.ndarray:

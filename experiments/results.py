@@ -89,9 +89,13 @@ class Results:
         target = self._json(photo)
         target.parent.mkdir(parents=True, exist_ok=True)
         points = found.faces.points
-        for number, face in enumerate(points, start=1):
-            suffix = f"_{number}" if len(points) > 1 else ""
-            write_pts(self._out / f"{photo.result}{suffix}.pts", face)
+        replaced = (self._read(photo) or {}).get("faces", [])
+        for path in self._pts(photo, num_faces=len(replaced)):
+            path.unlink(missing_ok=True)
+        for path, face in zip(
+            self._pts(photo, num_faces=len(points)), points, strict=True
+        ):
+            write_pts(path, face)
         if overlay and len(points):
             picture = _overlay(found, markup=markup, steps=steps)
             save_image(self._out / f"{photo.result}_overlay.png", picture)
@@ -132,6 +136,12 @@ class Results:
         text = json.dumps(summary, indent=1, ensure_ascii=False)
         path.write_text(text + "\n", encoding="utf-8")
         return path
+
+    def _pts(self, photo: Input, *, num_faces: int) -> list[Path]:
+        suffixes = [f"_{number}" for number in range(1, num_faces + 1)]
+        if num_faces == 1:
+            suffixes = [""]
+        return [self._out / f"{photo.result}{suffix}.pts" for suffix in suffixes]
 
     def _json(self, photo: Input) -> Path:
         return self._out / f"{photo.result}.json"

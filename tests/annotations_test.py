@@ -1,4 +1,4 @@
-"""Every annotation format: values as written on disk, round trips and clear errors."""
+"""Our annotation formats: values as written on disk, round trips and clear errors."""
 
 import json
 
@@ -209,9 +209,16 @@ def test_wrong_json_is_named(tmp_path, text, message):
         annotations.read_landmarks_json(_write(tmp_path, text, "marks.json"))
 
 
+def _read_one_each(path):
+    """image -> points of the faces that can be used, and image -> problem of the others."""
+    faces = annotations.read_annotations(path)
+    good = {face.image: face.points for face in faces if not face.problem}
+    return good, {face.image: face.problem for face in faces if face.problem}
+
+
 def test_keypoint_csv_has_a_header_and_counts_from_0(tmp_path):
     text = ',0,1,2,3\n"a, b.jpg",0,1.5,2,3\n\né.jpg,4,5,,\n'
-    points = annotations.read_keypoint_csv(_write(tmp_path, text, "keypoints.csv"))
+    points, _ = _read_one_each(_write(tmp_path, text, "keypoints.csv"))
     assert list(points) == ["a, b.jpg", "é.jpg"]
     np.testing.assert_array_equal(points["a, b.jpg"], [[0, 1.5], [2, 3]])
     np.testing.assert_array_equal(points["é.jpg"], [[4, 5], [NAN, NAN]])
@@ -222,28 +229,66 @@ def test_keypoint_csv_has_a_header_and_counts_from_0(tmp_path):
     [
         ("", "the file is empty"),
         ("a.jpg,0,1\n", "line 1 must be a header, not the face a.jpg"),
-        (",0,1\na.jpg,0,1\na.jpg,0,1\n", "a.jpg is named twice"),
+        (",0,1\na.jpg,0,1\na.jpg,0,1\n", "line 3: a.jpg is named twice"),
         (",0,1\n,0,1\n", "line 2: the image name is missing"),
-        (",0,1,2\na.jpg,0,1,2\n", "a.jpg: landmark 1 is not an x and a y"),
-        (",0,1\na.jpg,0,one\n", "a.jpg: landmark 0 is not two numbers"),
-        (",0,1\na.jpg\n", "a.jpg: not a list of points"),
+        ("image,x_0,y_0\n,0,1\n", "line 2: the image name is missing"),
+        ("image,x_0,y_0\na,0,1,2\n", "line 2: 4 fields, where line 1 has 3"),
+        ("image,x_0,y_0,x_1\na,0,1,2\n", "line 1 lacks the columns y_1"),
+        ("image,x_0,y_0,box_x0\na,0,1,2\n", "line 1 lacks the columns box_y0,box_x1"),
     ],
 )
-def test_wrong_keypoint_csv_is_named(tmp_path, text, message):
+def test_wrong_csv_is_named(tmp_path, text, message):
     with pytest.raises(ValueError, match=rf"keypoints\.csv: {message}"):
-        annotations.read_keypoint_csv(_write(tmp_path, text, "keypoints.csv"))
+        annotations.read_annotations(_write(tmp_path, text, "keypoints.csv"))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (",0,1,2\na.jpg,0,1,2\n", "line 2: landmark 1 is not an x and a y"),
+        (",0,1\na.jpg,0,one\n", "line 2: landmark 0 is not two numbers"),
+        (",0,1\na.jpg\n", "line 2: not a list of points"),
+        ("image,x_0,y_0\na.jpg,0,one\n", "line 2: landmark 0 is not two numbers"),
+        (
+            "image,box_x0,box_y0,box_x1,box_y1,x_0,y_0\na.jpg,5,0,4,1,0,0\n",
+            "line 2: a box has finite x0 < x1",
+        ),
+    ],
+)
+def test_a_wrong_row_is_named_and_kept_apart(tmp_path, text, problem):
+    good, broken = _read_one_each(_write(tmp_path, text, "keypoints.csv"))
+    assert not good and broken["a.jpg"].startswith(problem)
 
 
 def test_broken_entries_are_kept_apart_from_the_others(tmp_path):
     text = json.dumps({"a.png": [[1, 2]], "b.png": [["x", 2]], "c.png": [[3, 4]]})
-    landmarks = annotations.read_landmarks(_write(tmp_path, text, "marks.JSON"))
-    assert list(landmarks.points) == ["a.png", "c.png"]
-    assert list(landmarks.broken) == ["b.png"]
-    assert "landmark 0 is not two numbers" in landmarks.broken["b.png"]
+    good, broken = _read_one_each(_write(tmp_path, text, "marks.JSON"))
+    assert list(good) == ["a.png", "c.png"]
+    assert list(broken) == ["b.png"]
+    assert "landmark 0 is not two numbers" in broken["b.png"]
+
+
+def test_a_json_image_may_have_several_faces_and_boxes(tmp_path):
+    entries = {
+        "a.png": [{"points": [[1, 2]]}, {"box": [0, 0, 3, 4]}, {"points": "x"}, [1]],
+        "b.png": {"points": [[1, 2]], "box": [0, 0, 3]},
+        "c.png": None,
+    }
+    path = _write(tmp_path, json.dumps(entries), "marks.json")
+    first, second, third, fourth, b, c = annotations.read_annotations(path)
+    np.testing.assert_array_equal(first.points, [[1, 2]])
+    assert first.box is None and second.points is None
+    np.testing.assert_array_equal(second.box, [0, 0, 3, 4])
+    assert third.problem == "face 3: not a list of points"
+    assert fourth.problem.startswith("face 4: landmark 0 is not an x and a y")
+    assert b.problem == "its box [0, 0, 3] is not four numbers"
+    assert c.problem == "not a list of points"
+    with pytest.raises(ValueError, match=r"a\.png: no points"):
+        annotations.read_landmarks_json(path)
 
 
 def test_other_landmark_files_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"face\.pts: .* are a \.json or \.csv file"):
-        annotations.read_landmarks(_write(tmp_path, PTS))
+    with pytest.raises(ValueError, match=r"face\.pts: .* \.json, \.csv or \.xml file"):
+        annotations.read_annotations(_write(tmp_path, PTS))
     with pytest.raises(ValueError, match=r"gone\.json: cannot read it"):
-        annotations.read_landmarks(tmp_path / "gone.json")
+        annotations.read_annotations(tmp_path / "gone.json")

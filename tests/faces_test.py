@@ -331,6 +331,49 @@ def test_two_kinds_of_annotation_in_one_folder_are_an_error(folder):
     assert _names(alone) == ["val/5.png"]
 
 
+def test_several_faces_of_an_image_are_numbered_and_keep_their_boxes(tmp_path):
+    _add_image(tmp_path / "images" / "b.png")
+    _add_image(tmp_path / "a_1.png")
+    parts = "".join(
+        f"<part name='{i}' x='{x:.0f}' y='{y:.0f}'/>" for i, (x, y) in enumerate(POINTS)
+    )
+    box = f"<box left='8' top='7' width='24' height='20'>{parts}</box>"
+    blank = "<box left='0' top='0' width='9' height='9'/>"
+    (tmp_path / "faces.xml").write_text(
+        f"<dataset><images><image file='b.png'>{box}{blank}{box}</image>"
+        f"<image file='a_1.png'>{box}</image></images></dataset>"
+    )
+    found = read_faces(tmp_path / "faces.xml", markup=MARKUP, split="train")
+    assert _names(found) == ["a_1.png", "images/b.png#1", "images/b.png#3"]
+    assert dict(found.refused) == {"images/b.png#2": "no landmark is annotated"}
+    for face in found.faces:
+        np.testing.assert_array_equal(face.box, [8, 7, 31, 26])
+        np.testing.assert_array_equal(face.points, POINTS)
+    assert photo_of("images/b.png#1") == photo_of("images/b.png#3") == "images/b"
+    listed = np.array([[9, 8, 31, 27], [0, 0, 12, 12]], np.float32)
+    write_boxes(tmp_path / "boxes.csv", {"images/b.png": listed})
+    other = read_faces(
+        tmp_path / "faces.xml", markup=MARKUP, boxes=tmp_path / "boxes.csv"
+    )
+    assert _names(other) == ["images/b.png#1", "images/b.png#3"]
+    np.testing.assert_array_equal(other.faces[1].box, listed[0])
+
+
+def test_coco_finds_its_images_and_boxes(tmp_path):
+    _add_image(tmp_path / "img" / "a.png")
+    flat = [value for x, y in POINTS.tolist() for value in (x, y, 2)]
+    annotation = {"id": 9, "image_id": 7, "keypoints": flat, "bbox": [9, 9, 22, 17]}
+    content = {
+        "images": [{"id": 7, "file_name": "a.png"}],
+        "annotations": [annotation],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    (face,) = read_faces(tmp_path / "coco.json", markup=MARKUP).faces
+    assert face.name == "img/a.png"
+    np.testing.assert_array_equal(face.points, POINTS)
+    np.testing.assert_array_equal(face.box, [8.5, 8.5, 30.5, 25.5])
+
+
 def test_all_faces_refused_is_an_error(folder):
     wide = Markup(name="4", mirror=(0, 1, 2, 3), eye_corners=(0, 1), eyes=((0,), (1,)))
     with pytest.raises(ValueError, match=r"6 of 6 faces.*IBUG/.*3 points, where 4"):

@@ -129,3 +129,12 @@ def test_shapes_that_do_not_fit_are_refused():
         geometry.mirror_points(np.zeros((4, 2)), width=9, markup=THREE)
     with pytest.raises(ValueError, match=r"x0, y0, x1, y1.* \(2, 3\)"):
         geometry.frame_of_box(np.zeros((2, 3)), frame_scale=1.5, size=96)
+
+
+def test_overlap_of_boxes_by_hand():
+    boxes = np.array([[0, 0, 4, 2], [0, 0, 4, 2], [0, 0, 4, 2], [1, 1, 3, 3]])
+    others = np.array([[2, 1, 6, 3], [0, 0, 4, 2], [5, 0, 6, 2], [0, 0, 4, 4]])
+    found = geometry.overlap(boxes, others)
+    np.testing.assert_allclose(found, [2 / 14, 1, 0, 4 / 16])
+    np.testing.assert_array_equal(geometry.overlap(others, boxes), found)
+    assert geometry.overlap(boxes[0], others).shape == (4,)

@@ -128,3 +128,20 @@ def test_a_contact_sheet_centres_smaller_images():
 def test_an_empty_contact_sheet_is_refused(images, columns):
     with pytest.raises(ValueError, match="needs images and columns"):
         plots.contact_sheet(images, columns=columns)
+
+
+def test_the_way_of_each_landmark_leads_from_step_to_step():
+    ways = np.array([[[100, 100]], [[200, 100]], [[200, 300]]], np.float32)
+    picture = plots.draw_overlay(
+        GREY, ways[-1], markup=DOT, trajectory=ways, min_side=1
+    )
+    x, y = coloured(picture, plots.WAY, tolerance=60).T
+    assert {x.min(), y.min(), x.max()} <= {99, 100, 200, 201}
+    assert y.max() > 290
+    on_the_way = (abs(y - 100) <= 2) | (abs(x - 200) <= 2)
+    assert on_the_way.all() and len(x) > 280
+    several = np.stack([ways, ways + 50], axis=1)  # [steps, faces, points, 2]
+    both = plots.draw_overlay(
+        GREY, several[-1], markup=DOT, trajectory=several, min_side=1
+    )
+    assert len(coloured(both, plots.WAY, tolerance=60)) > 1.9 * len(x)

@@ -128,8 +128,12 @@ def test_work_folder_checkpoint_and_export_predict_alike(place):
 
 def test_a_bad_photo_does_not_keep_the_good_one_from_its_answer(place):
     (place / "broken.png").write_bytes(b"no picture")
-    options = ["--checkpoint=run", "--out=mixed", "broken.png", "photos/face_0002.png"]
-    assert "broken.png" in fail("rcsr-predict", *options, cwd=place)
+    options = ["--checkpoint=run", "--filled", "--out=mixed", "broken.png"]
+    assert "1 failed" in fail(
+        "rcsr-predict", *options, "photos/face_0002.png", cwd=place
+    )
+    summary = json.loads((place / "mixed/summary.json").read_text())
+    assert list(summary["failed"]) == ["broken.png"]
     assert (place / "mixed/face_0002.pts").is_file()
 
 
@@ -152,6 +156,9 @@ def test_a_bad_photo_does_not_keep_the_good_one_from_its_answer(place):
         ("rcsr-predict", ["--checkpoint=run", "--out=f", "x.png"], "x.png"),
         ("rcsr-predict", ["--checkpoint=run", "--out=g"], "no images"),
         ("rcsr-evaluate", ["--checkpoint=gone", "--out=h"], "gone does not exist"),
+        ("rcsr-convert", ["--data=gone.xml", "--out=a.json"], "gone.xml: no such file"),
+        ("rcsr-convert", ["--data=photos", "--out=a.txt"], "no format for .txt"),
+        ("rcsr-convert", ["--data=photos", "--out=photos"], "is there already"),
         ("rcsr-export", ["--checkpoint=run", "--out=photos"], "photos exists already"),
     ],
 )
@@ -208,10 +215,45 @@ def test_landmarks_of_ones_own_need_no_code(place):
     assert set(judged["by_region"]) == {"jaw", "brows", "nose", "eyes", "mouth"}
     assert judged["num_faces"] == 24 and judged["subsets"] == {}
     assert 0 < judged["nme_interocular"] < judged["nme_interpupil"]
-    options = ["--checkpoint=half.npz", "--out=half_out", "own/face_0001.png"]
-    succeed("rcsr-predict", *options, cwd=place)
+    options = ["--checkpoint=half.npz", "--filled", "--out=half_out"]
+    succeed("rcsr-predict", *options, "own/face_0001.png", cwd=place)
     found = read_pts(place / "half_out/face_0001.pts", num_points=len(chosen))
     assert np.isfinite(found).all()
+
+
+def test_predictions_go_on_where_they_stopped_and_are_redone_on_demand(place):
+    command = ["rcsr-predict", "--checkpoint=run", "--boxes=photos/boxes.csv"]
+    command += ["--out=photos/found", "--show_steps"]
+    said = succeed(*command, "photos/face_000[0-2].png", cwd=place)
+    assert said == "3 faces in 3 photos: photos/found\n"
+    (place / "photos/found/face_0001.json").unlink()
+    first = (place / "photos/found/face_0000.json").stat().st_mtime_ns
+    said = succeed(*command, "--jobs=1", "photos", cwd=place)
+    assert said == "24 faces in 24 photos, 2 of them done before: photos/found\n"
+    assert (place / "photos/found/face_0000.json").stat().st_mtime_ns == first
+    rows = (place / "photos/found/faces.csv").read_text().splitlines()
+    assert len(rows) == 25 and rows[0].startswith("image,face,box_x0,")
+    assert rows[1].startswith("face_0000.png,1,")
+    one = ["--num_steps=1", "photos/face_0000.png"]
+    assert "--overwrite" in fail(*command, *one, cwd=place)
+    succeed(*command, *one, "--overwrite", cwd=place)
+    face = json.loads((place / "photos/found/face_0000.json").read_text())["faces"][0]
+    assert face["num_steps"] == 1
+
+
+def test_dlib_data_trains_as_it_is_and_moves_in_one_command(place):
+    data = ["--data=photos", "--boxes=photos/boxes.csv"]
+    succeed("rcsr-convert", *data, "--out=photos/faces.xml", cwd=place)
+    options = ["--data=photos/faces.xml", "--workdir=dlib", "--num_updates=2"]
+    succeed("rcsr-train", *TINY, *options, cwd=place)
+    moved = ["--data=photos/faces.xml", "--out=moved", "--copy_images"]
+    succeed("rcsr-convert", *moved, cwd=place)
+    for name in ("face_0003.pts", "face_0011.pts"):
+        pair = [read_pts(place / folder / name) for folder in ("photos", "moved")]
+        np.testing.assert_allclose(*pair, atol=0.5)
+    (place / "photos/faces.xml").write_text("<dataset><images><image")
+    told = fail("rcsr-convert", *moved, "--overwrite", cwd=place)
+    assert "faces.xml: not an XML file" in told and "line 1" in told
 
 
 def test_robustness_is_measured_for_models_side_by_side(place):

@@ -1,0 +1,64 @@
+"""What files, folders and patterns on a command line stand for."""
+
+from pathlib import Path
+
+import pytest
+from rcsr_jax.experiments.inputs import find_inputs
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    names = ["a.jpg", "b.PNG", "sub/a.jpg", "sub/c.txt", ".hidden/d.jpg", "sub/.e.jpg"]
+    for name in [*names, "clip.mp4", "out/a_overlay.png", "odd [1].jpg"]:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def found(*arguments):
+    return find_inputs(arguments, leave_out=Path("in/out"))
+
+
+def test_a_folder_gives_its_pictures_and_videos_but_not_the_results(place):
+    inputs = found("in")
+    assert [item.name for item in inputs.photos] == [
+        "a.jpg",
+        "b.PNG",
+        "odd [1].jpg",
+        "sub/a.jpg",
+    ]
+    assert [item.result for item in inputs.photos] == ["a", "b", "odd [1]", "sub/a"]
+    assert [item.name for item in inputs.videos] == ["clip.mp4"]
+    assert inputs.photos[3].path == place / "in/sub/a.jpg"
+    assert inputs.empty == {}
+
+
+def test_files_are_taken_as_they_are_once_and_in_order(place):
+    inputs = found(
+        "in/sub/c.txt", "in/b.PNG", "in/../in/b.PNG", "in/odd [1].jpg", "gone"
+    )
+    names = [item.name for item in inputs.photos]
+    assert names == ["c.txt", "b.PNG", "odd [1].jpg", "gone"]
+
+
+def test_a_pattern_names_files_from_its_fixed_folder(place):
+    assert [item.name for item in found("in/*.jpg").photos] == ["a.jpg", "odd [1].jpg"]
+    names = [item.name for item in found("in/**/a.jpg").photos]
+    assert names == ["a.jpg", "sub/a.jpg"]
+    inputs = found(str(place / "in" / "?.PNG"))
+    assert [item.name for item in inputs.photos] == ["b.PNG"]
+
+
+def test_results_never_share_a_name(place):
+    (place / "in/a.PNG").touch()
+    inputs = found("in/a.jpg", "in/a.PNG", "in/sub/a.jpg", "in/sub")
+    assert [item.result for item in inputs.photos] == ["a", "a-2", "a-3"]
+
+
+def test_what_names_nothing_is_told(place):
+    (place / "blank").mkdir()
+    assert found("blank", "in/*.gif").empty == {
+        "blank": "no picture here",
+        "in/*.gif": "no such file here",
+    }
