@@ -19,6 +19,7 @@ from rcsr_jax.geometry import Frame, frame_of_box, join_frames, to_photo
 from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.model import Params, Prediction
 from rcsr_jax.pieces import finish_pieces, largest_piece, platform_of, start_pieces
+from rcsr_jax.refine import Estimate
 from rcsr_jax.stream import answers
 from rcsr_jax.weights import shipped_weights
 
@@ -207,16 +208,42 @@ class Predictor:
         """
         return self._finish(self._start(crops, num_steps), frames)
 
+    def resume(
+        self, crops: np.ndarray, frames: Frame, *, start: Estimate | None = None
+    ) -> tuple[Faces, Estimate]:
+        """The landmarks of crops, from what is known of them; and what is known then.
+
+        Args:
+            crops: uint8 [faces, crop_size, crop_size].
+            frames: where each crop lies in its photo.
+            start: points in pixels of the crops and the memory behind them, as an earlier
+                call returned; by default the mean shape and an empty memory.
+
+        Returns:
+            The faces in pixels of their photos, and the estimate they ended with.
+        """
+        pieces = start_pieces(
+            self.params, crops, config=self.config, num_steps=None, start=start
+        )
+        found = finish_pieces(pieces, num_faces=len(crops))
+        first = self.params["mean_shape"] if start is None else start.points
+        faces = self._in_photo(found, frames, first=np.asarray(first))
+        return faces, Estimate(found.points, found.hidden)
+
     def _start(self, crops: np.ndarray, num_steps: int | None) -> list[Prediction]:
         return start_pieces(self.params, crops, config=self.config, num_steps=num_steps)
 
     def _finish(self, pieces: list[Prediction], frames: Frame) -> Faces:
-        num_faces = len(frames.scale)
-        found = finish_pieces(pieces, num_faces=num_faces)
+        found = finish_pieces(pieces, num_faces=len(frames.scale))
+        mean_shape = np.asarray(self.params["mean_shape"])
+        return self._in_photo(found, frames, first=mean_shape)
+
+    def _in_photo(self, found: Prediction, frames: Frame, *, first: np.ndarray) -> Faces:
+        """A prediction that began with these points, in pixels of the photos."""
         trajectory = to_photo(found.trajectory, frames).astype(np.float32)
-        first = to_photo(np.asarray(self.params["mean_shape"]), frames)[None]
-        shapes = np.concatenate([first, trajectory]).astype(np.float32)
-        faces = np.arange(num_faces)
+        start = to_photo(first, frames)[None]
+        shapes = np.concatenate([start, trajectory]).astype(np.float32)
+        faces = np.arange(len(frames.scale))
         last = shapes[found.num_steps, faces]
         before = shapes[found.num_steps - 1, faces]
         return Faces(

@@ -43,6 +43,8 @@ class Prediction(NamedTuple):
         trajectory: float [steps, batch, num_points, 2], the shape after each step.
         expected_error: float [batch, num_points], how far from its landmark the model
             expects each point to lie, in crop pixels.
+        hidden: float [batch, ...], the memory behind the last shape: with it and the
+            points a further prediction can go on from this one.
     """
 
     points: Array
@@ -50,6 +52,7 @@ class Prediction(NamedTuple):
     settled: Array
     trajectory: Array
     expected_error: Array
+    hidden: Array
 
 
 class RCSR(nn.Module):
@@ -288,25 +291,38 @@ def predict(
         settled=increment < config.tolerance,
         trajectory=trajectory,
         expected_error=expected_error(params, last, config=config),
+        hidden=last.hidden,
     )
 
 
 @functools.partial(jax.jit, static_argnames="config")
 def predict_adaptive(
-    params: Params, crops: Array, *, config: ModelConfig
+    params: Params,
+    crops: Array,
+    *,
+    config: ModelConfig,
+    start: Estimate | None = None,
 ) -> Prediction:
     """Landmarks after as many steps as each face needs (the stopping rule of 4.3).
 
     A while loop: there is no reverse-mode gradient through it, take `predict` for that.
     Arguments, returns and errors are those of `predict`.
+
+    Args:
+        start: what is known already, such as the answer for the last frame of a video:
+            points in pixels of these crops and the memory behind them. By default the
+            mean shape and an empty memory.
     """
     if crops.ndim == 2:
-        return _first_face(predict_adaptive(params, crops[None], config=config))
+        if start is not None:
+            start = jax.tree.map(lambda leaf: leaf[None], start)
+        batched = predict_adaptive(params, crops[None], config=config, start=start)
+        return _first_face(batched)
     _check_crops(crops, config)
-    step, start = make_step(params, crops, config=config)
+    step, first = make_step(params, crops, config=config)
     end = settle(
         step,
-        start,
+        first if start is None else start,
         max_steps=config.max_steps,
         tolerance=config.tolerance,
         moved=_increment_size(config),
@@ -318,6 +334,7 @@ def predict_adaptive(
         settled=end.settled,
         trajectory=end.trajectory,
         expected_error=expected_error(params, last, config=config),
+        hidden=end.hidden,
     )
 
 
@@ -381,6 +398,7 @@ def _first_face(batched: Prediction) -> Prediction:
         settled=batched.settled[0],
         trajectory=batched.trajectory[:, 0],
         expected_error=batched.expected_error[0],
+        hidden=batched.hidden[0],
     )
 
 

@@ -3,6 +3,7 @@
 A program is compiled for one batch size, so faces go in pieces of a few sizes.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.model import Params, Prediction, predict, predict_adaptive
+from rcsr_jax.refine import Estimate
 
 _CPU_SIZES = (8, 4, 2, 1)  # a batch beyond 8 faces outgrows the cache
 _SIZES = (256, 64, 16, 4, 1)
@@ -44,7 +46,12 @@ def largest_piece(platform: str) -> int:
 
 
 def start_pieces(
-    params: Params, crops: np.ndarray, *, config: ModelConfig, num_steps: int | None
+    params: Params,
+    crops: np.ndarray,
+    *,
+    config: ModelConfig,
+    num_steps: int | None,
+    start: Estimate | None = None,
 ) -> list[Prediction]:
     """Begins the prediction of crops, piece by piece, and waits for none.
 
@@ -53,13 +60,16 @@ def start_pieces(
         crops: uint8 [faces, crop_size, crop_size].
         config: the model's settings.
         num_steps: a fixed number of recurrences; None: each face stops by itself.
+        start: what each face that stops by itself starts from, as `predict_adaptive`
+            takes it.
     """
     pieces, first = [], 0
     for size in piece_sizes(len(crops), platform=platform_of(params)):
-        # filled up with copies of its faces: blank ones might take more steps
-        piece = np.resize(crops[first : first + size], (size, *crops.shape[1:]))
+        cut = functools.partial(_piece, first=first, size=size)
+        piece = cut(crops)
         if num_steps is None:
-            found = predict_adaptive(params, piece, config=config)
+            begin = jax.tree.map(cut, start)
+            found = predict_adaptive(params, piece, config=config, start=begin)
         else:
             found = predict(params, piece, config=config, num_steps=num_steps)
         pieces.append(found)
@@ -82,7 +92,13 @@ def finish_pieces(pieces: list[Prediction], *, num_faces: int) -> Prediction:
             :, :num_faces
         ],
         expected_error=_joined([piece.expected_error for piece in found])[:num_faces],
+        hidden=_joined([piece.hidden for piece in found])[:num_faces],
     )
+
+
+def _piece(rows: np.ndarray, *, first: int, size: int) -> np.ndarray:
+    # filled up with copies of its faces: blank ones might take more steps
+    return np.resize(rows[first : first + size], (size, *rows.shape[1:]))
 
 
 def _joined(parts: list[np.ndarray], *, axis: int = 0) -> Any:

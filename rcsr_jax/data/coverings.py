@@ -27,7 +27,6 @@ class Hairdo:
         self.peak = rng.uniform(-0.08, 0.14)  # how far the hairline moves up there
         self.temples = rng.uniform(0.4, 1.8)  # low: hair covers the temples too
         self.reach = _REACH.get(self.kind, 0)
-        self.rng = rng
 
     def _ring(self, shape: FaceShape) -> tuple[np.ndarray, np.ndarray]:
         """The outline from jaw over crown to jaw, and 0 at its ends to 1 on top."""
@@ -37,7 +36,9 @@ class Hairdo:
         top = np.sin(np.linspace(0.15, np.pi - 0.15, len(shape.crown)))
         return ring, np.concatenate([np.zeros(reach), top, np.zeros(reach)])[:, None]
 
-    def paint_back(self, canvas: Canvas, shape: FaceShape) -> None:
+    def paint_back(
+        self, canvas: Canvas, shape: FaceShape, rng: np.random.Generator
+    ) -> None:
         """Paints what falls behind neck and shoulders."""
         if self.kind not in ("bob", "long", "scarf", "curly"):
             return
@@ -46,15 +47,17 @@ class Hairdo:
             1.14 + self.volume * (0.6 + 0.4 * top)
         )
         if self.kind == "long":
-            fall = self.rng.uniform(0.5, 1.4) * shape.unit * np.array([0.0, 1.0])
+            fall = rng.uniform(0.5, 1.4) * shape.unit * np.array([0.0, 1.0])
             outer = np.concatenate([[outer[0] + fall], outer, [outer[-1] + fall]])
         canvas.fill(smooth_curve(outer, closed=True), self.colour * 0.7)
 
-    def paint_front(self, canvas: Canvas, shape: FaceShape) -> None:
+    def paint_front(
+        self, canvas: Canvas, shape: FaceShape, rng: np.random.Generator
+    ) -> None:
         """Paints what lies on the skull and falls over forehead and temples."""
         if self.kind == "bald":
             return
-        rng, unit = self.rng, shape.unit
+        unit = shape.unit
         ring, top = self._ring(shape)
         rays = ring - shape.centre
         lift = self.volume * (1.6 if self.kind == "hat" else 1.0)
@@ -76,15 +79,20 @@ class Hairdo:
         elif self.kind == "scarf":
             canvas.stroke(hairline, self.colour * 0.75, width=0.05 * unit)
         else:
-            self._paint_strands(canvas, rim, hairline, unit=unit)
+            self._paint_strands(canvas, rim, hairline, rng, unit=unit)
             if rng.random() < 0.25:
-                self._paint_fringe(canvas, shape, hairline)
+                self._paint_fringe(canvas, shape, hairline, rng)
 
     def _paint_strands(
-        self, canvas: Canvas, rim: np.ndarray, hairline: np.ndarray, *, unit: float
+        self,
+        canvas: Canvas,
+        rim: np.ndarray,
+        hairline: np.ndarray,
+        rng: np.random.Generator,
+        *,
+        unit: float,
     ) -> None:
         """Strands combed from the parting to both sides, between hairline and rim."""
-        rng = self.rng
         start = (self.part + 1) / 2 * (len(rim) - 1)
         for _ in range(11):
             end = (0, len(rim) - 1)[rng.integers(2)]
@@ -104,9 +112,12 @@ class Hairdo:
             )
 
     def _paint_fringe(
-        self, canvas: Canvas, shape: FaceShape, hairline: np.ndarray
+        self,
+        canvas: Canvas,
+        shape: FaceShape,
+        hairline: np.ndarray,
+        rng: np.random.Generator,
     ) -> None:
-        rng = self.rng
         depth = rng.uniform(0.25, 0.75) * shape.unit
         middle = len(hairline) // 2
         span = int(rng.integers(8, 20))

@@ -61,13 +61,43 @@ def draw_face(seed: int, index: int, *, size: int = 160) -> DrawnFace:
         raise ValueError(f"size must be {MIN_SIZE} to {MAX_SIZE} pixels; got {size}.")
     rng = np.random.default_rng([seed, index])
     shape = random_face_shape(rng, size=size)
-    image = _apply_camera(_render(shape, rng, size=size), rng)
+    image = photograph(shape, rng, size=size)
     points = shape.points.astype(np.float32)
     box = np.concatenate([points.min(axis=0), points.max(axis=0)])
     return DrawnFace(image=image, points=points, box=box)
 
 
-def _render(shape: FaceShape, rng: np.random.Generator, *, size: int) -> np.ndarray:
+def photograph(
+    shape: FaceShape,
+    rng: np.random.Generator,
+    *,
+    size: int,
+    rest: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Some person with this face, somewhere, by some camera.
+
+    Args:
+        shape: of the face.
+        rng: where the randomness comes from; it is advanced.
+        size: side of the square picture in pixels.
+        rest: where that of hair, light and camera comes from, if not from `rng`. An open
+            mouth draws more than a shut one: with a generator of their own, one person
+            looks alike in every shape.
+
+    Returns:
+        uint8 [size, size, 3].
+    """
+    rest = rng if rest is None else rest
+    return _apply_camera(_render(shape, rng, rest, size=size), rest)
+
+
+def _render(
+    shape: FaceShape,
+    rng: np.random.Generator,
+    rest: np.random.Generator,
+    *,
+    size: int,
+) -> np.ndarray:
     """float32 [size, size, 3], the lit scene before the camera, levels 0 to 255."""
     factor = max(2, -(-_MIN_CANVAS // size))
     side = factor * size
@@ -78,24 +108,24 @@ def _render(shape: FaceShape, rng: np.random.Generator, *, size: int) -> np.ndar
     behind = np.asarray(canvas.image.reduce(factor))
     palette = random_palette(rng)
     hair = Hairdo(palette, rng)
-    hair.paint_back(canvas, shape)
+    hair.paint_back(canvas, shape, rng)
     paint_body(canvas, shape, palette, rng)
     paint_skin(canvas, shape, palette, rng)
     paint_features(canvas, shape, palette, rng)
-    hair.paint_front(canvas, shape)
-    if rng.random() < _GLASSES:
-        paint_glasses(canvas, shape, rng)
+    hair.paint_front(canvas, shape, rest)
+    if rest.random() < _GLASSES:
+        paint_glasses(canvas, shape, rest)
     picture = np.asarray(canvas.image.reduce(factor))
-    gain, shine = _light(shape, rng, size=size)
+    gain, shine = _light(shape, rest, size=size)
     red, green, blue = np.moveaxis(picture != behind, -1, 0)
     person = red | green | blue  # the light stays off the wall
     scene = picture * np.where(person, gain, 1)[..., None]
     scene += np.where(person, shine, 0)[..., None]
-    if rng.random() < _OCCLUDED:
-        layer = occluder_layer(shape, rng, side=side, factor=factor)
+    if rest.random() < _OCCLUDED:
+        layer = occluder_layer(shape, rest, side=side, factor=factor)
         cover = np.asarray(layer.reduce(factor), dtype=np.float32)
         share = cover[..., 3:] / 255
-        scene = scene * (1 - share) + cover[..., :3] * share * rng.uniform(0.7, 1.1)
+        scene = scene * (1 - share) + cover[..., :3] * share * rest.uniform(0.7, 1.1)
     return scene
 
 

@@ -209,19 +209,23 @@ def _rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     return lean @ nod @ turn
 
 
-def random_face_shape(rng: np.random.Generator, *, size: int) -> FaceShape:
+def random_face_shape(
+    rng: np.random.Generator, *, size: int, person: np.random.Generator | None = None
+) -> FaceShape:
     """A face that nobody has, somewhere near the middle of a square picture.
 
     Args:
         rng: where the randomness comes from; it is advanced.
         size: side of the picture in pixels.
+        person: where the build of the head comes from, if not from `rng`: equal ones
+            give one person in many moods and poses.
 
     Returns:
         A shape whose landmarks and skull lie inside the picture; the longer side of
         the landmarks' box is 45 to 60 % of `size`.
     """
     head = _TEMPLATE.copy()
-    _vary_identity(head, rng)
+    _vary_identity(head, rng if person is None else person)
     _vary_mouth(head, rng)
     _vary_eyes(head, rng)
 

@@ -1,0 +1,158 @@
+"""Measures flicker, error, steps and speed of tracking against frame-by-frame prediction.
+
+python -m rcsr_jax.experiments.flicker --out=DIR                       # shipped weights
+python -m rcsr_jax.experiments.flicker --checkpoint=DIR --photos=300W --boxes=BOXES.csv
+
+Clips are drawn faces that move, turn and speak, and photos that a camera pans over: the
+astronaut of scikit-image, whose truth is the model's own shape in the photo, so that its
+flicker counts and its error does not, and annotated faces of --photos, of those held out
+of training. Writes flicker.json and flicker.md.
+"""
+
+import functools
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from rcsr_jax.config import DataConfig
+from rcsr_jax.data.clips import Clip, draw_clip, pan_photo
+from rcsr_jax.data.faces import hold_out, read_faces
+from rcsr_jax.data.images import load_image
+from rcsr_jax.flicker import Method, frame_by_frame, measure, tracked
+from rcsr_jax.inference import Predictor, load_predictor
+from rcsr_jax.smoothing import OneEuro
+from rcsr_jax.tracking import Tracker
+
+from . import settings
+
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, "The model; by default the weights that come with the package."
+)
+_PRESET = flags.DEFINE_string(
+    "preset", None, "Which of these weights to take, in place of base."
+)
+_PHOTOS = flags.DEFINE_string("photos", None, "Folder of annotated photos to pan over.")
+_BOXES = flags.DEFINE_string("boxes", None, "CSV of their face boxes.")
+_NUM_CLIPS = flags.DEFINE_integer("num_clips", 8, "Of each kind.", lower_bound=1)
+_NUM_FRAMES = flags.DEFINE_integer("num_frames", 60, "Of a clip.", lower_bound=2)
+_PERIOD = flags.DEFINE_integer(
+    "period", 20, "Frames from one pose to the next; more is calmer.", lower_bound=1
+)
+_DRAWN = flags.DEFINE_boolean("drawn", True, "Measure on drawn faces as well.")
+_OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+
+_SIZE = 240  # pixels, of the frames
+_ASTRONAUT = (179, 86, 271, 178)  # the box of the face
+_COLUMNS = ("nme", "nme_90", "flicker", "steps", "frames_per_second", "found")
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, prints a table and writes it."""
+    settings.no_arguments(arguments)
+    predictor = load_predictor(_CHECKPOINT.value, preset=_PRESET.value)
+    Tracker(predictor=predictor, detect=lambda image: []).compile()
+    kinds = _clips(predictor)
+    methods = _methods(predictor)
+    with tqdm(
+        total=sum(map(len, kinds.values())) * len(methods),
+        disable=not sys.stderr.isatty(),
+    ) as bar:
+        results = {
+            kind: measure(
+                methods, clips, markup=predictor.config.markup, on_progress=bar.update
+            )
+            for kind, clips in kinds.items()
+        }
+    out = Path(_OUT.value)
+    out.mkdir(parents=True, exist_ok=True)
+    report = {
+        "command": shlex.join(["flicker", *sys.argv[1:]]),
+        "clips": {kind: len(clips) for kind, clips in kinds.items()},
+        "num_frames": _NUM_FRAMES.value,
+        "results": settings.without_nan(results),
+    }
+    text = json.dumps(report, indent=2, allow_nan=False)
+    (out / "flicker.json").write_text(text + "\n", encoding="utf-8")
+    table = _table(results)
+    (out / "flicker.md").write_text(table + "\n", encoding="utf-8")
+    print(table)
+
+
+def _methods(predictor: Predictor) -> dict[str, Method]:
+    return {
+        "frame by frame": frame_by_frame(predictor),
+        "tracked": tracked(
+            lambda detect: Tracker(predictor=predictor, detect=detect)
+        ),
+        "tracked, 1 euro": tracked(
+            lambda detect: Tracker(
+                predictor=predictor, detect=detect, smoothing=OneEuro()
+            )
+        ),
+    }
+
+
+def _clips(predictor: Predictor) -> dict[str, list[Clip]]:
+    """The clips of each kind."""
+    pan = functools.partial(
+        pan_photo, num_frames=_NUM_FRAMES.value, size=_SIZE, period=_PERIOD.value
+    )
+    count = range(_NUM_CLIPS.value)
+    kinds = {}
+    if (astronaut := _astronaut()) is not None:
+        points = predictor(astronaut, np.array(_ASTRONAUT)).points[0]
+        kinds["panned astronaut"] = [pan(astronaut, points, seed=n) for n in count]
+    if _PHOTOS.value:
+        markup = predictor.config.markup
+        found = read_faces(_PHOTOS.value, markup=markup, split="train", boxes=_BOXES.value)
+        _, held = hold_out(found.faces, count=DataConfig().validation_faces)
+        every = held[:: max(1, len(held) // _NUM_CLIPS.value)][: _NUM_CLIPS.value]
+        kinds["panned photos"] = [
+            pan(load_image(face.path), face.points, seed=n)
+            for n, face in enumerate(every)
+        ]
+    if _DRAWN.value:
+        kinds["drawn faces"] = [
+            draw_clip(
+                11, n, num_frames=_NUM_FRAMES.value, size=_SIZE, period=_PERIOD.value
+            )
+            for n in count
+        ]
+    if not kinds:
+        raise ValueError(
+            "nothing to measure on: pip install scikit-image, or give --photos."
+        )
+    return kinds
+
+
+def _astronaut() -> np.ndarray | None:
+    try:
+        from skimage import data
+    except ModuleNotFoundError:
+        return None
+    return data.astronaut()
+
+
+def _table(results: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The numbers in markdown."""
+    heads = ("clips", "method", *(column.replace("_", " ") for column in _COLUMNS))
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for kind, methods in results.items():
+        for name, values in methods.items():
+            cells = [f"{values[column]:.2f}" for column in _COLUMNS]
+            lines.append(f"| {kind} | {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def run() -> None:
+    """The console command."""
+    settings.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,151 @@
+"""The landmarks of faces in videos and before cameras, for rcsr-predict.
+
+For each video: NAME.mp4 with the landmarks drawn over it, and NAME.csv with a row for each
+face of each frame.
+"""
+
+import csv
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from PIL import Image, ImageDraw
+from tqdm import tqdm
+
+from rcsr_jax.data.annotations import point_columns, point_fields
+from rcsr_jax.inference import Predictor
+from rcsr_jax.markup import Markup
+from rcsr_jax.plots import draw_overlay
+from rcsr_jax.smoothing import OneEuro
+from rcsr_jax.tracking import TrackedFaces, Tracker
+from rcsr_jax.video import Video, VideoFrame, VideoWriter
+
+flags.disclaim_key_flags()  # they belong to the program that asks for them
+
+Detect = Callable[[np.ndarray], np.ndarray]
+
+
+def define_flags() -> dict[str, flags.FlagHolder]:
+    """The flags of what is done with videos."""
+    return {
+        "video": flags.DEFINE_integer(
+            "video",
+            None,
+            "Record this camera, the first being 0, until Ctrl-C.",
+            lower_bound=0,
+        ),
+        "video_frames": flags.DEFINE_integer(
+            "video_frames", None, "End a video after so many.", lower_bound=1
+        ),
+        "detect_every": flags.DEFINE_integer(
+            "detect_every",
+            10,
+            "Frames from one look for new faces to the next.",
+            lower_bound=1,
+        ),
+        "smooth": flags.DEFINE_boolean(
+            "smooth", False, "Calm the landmarks of a video by a 1-euro filter."
+        ),
+    }
+
+
+def track_video(
+    source: Path | int,
+    result: Path,
+    *,
+    predictor: Predictor,
+    detect: Detect,
+    given: dict[str, flags.FlagHolder],
+    overlay: bool,
+) -> tuple[int, int]:
+    """Follows the faces of one video and writes what is found.
+
+    Args:
+        source: a file, or the number of a camera.
+        result: path of the results without suffix; its folder is made.
+        predictor: finds the landmarks.
+        detect: the boxes of the faces of a frame.
+        given: the flags of `define_flags`.
+        overlay: whether to write the video.
+
+    Returns:
+        How many frames there were, and how many different faces.
+
+    Raises:
+        ValueError: the video cannot be read or the results not written.
+    """
+    tracker = Tracker(
+        predictor=predictor,
+        detect=detect,
+        detect_every=given["detect_every"].value,
+        smoothing=OneEuro() if given["smooth"].value else None,
+    )
+    markup = predictor.config.markup
+    result.parent.mkdir(parents=True, exist_ok=True)
+    table_path = result.with_name(result.name + ".csv")
+    video_path = result.with_name(result.name + ".mp4")
+    if isinstance(source, Path) and video_path.absolute() == source.absolute():
+        raise ValueError(f"{source}: the result would overwrite it; give another --out.")
+    count, names = 0, set[int]()
+    with (
+        Video(source) as video,
+        table_path.open("w", newline="", encoding="utf-8") as file,
+        VideoWriter(video_path, rate=video.rate) as writer,
+    ):
+        table = csv.writer(file)
+        head = ["frame", "seconds", "face", "score", "num_steps"]
+        table.writerow([*head, *point_columns(markup.num_points)])
+        frames = itertools.islice(video, given["video_frames"].value)
+        try:
+            for frame, faces in _followed(tracker, _bar(frames, video, str(source))):
+                table.writerows(_rows(count, frame, faces))
+                if overlay:
+                    writer.write(frame._replace(image=annotated(frame, faces, markup)))
+                names |= set(faces.ids.tolist())
+                count += 1
+        except KeyboardInterrupt:
+            if isinstance(source, Path):
+                raise
+            # the way to end a recording
+    return count, len(names)
+
+
+def _followed(
+    tracker: Tracker, frames: Iterator[VideoFrame]
+) -> Iterator[tuple[VideoFrame, TrackedFaces]]:
+    state, before = tracker.start(), -1.0
+    for frame in frames:
+        state, faces = tracker(state, frame.image, seconds=frame.seconds - before)
+        before = frame.seconds
+        yield frame, faces
+
+
+def annotated(frame: VideoFrame, faces: TrackedFaces, markup: Markup) -> np.ndarray:
+    """The frame with the landmarks and the numbers of its faces.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    image = draw_overlay(frame.image, faces.points, markup=markup, min_side=1)
+    picture = Image.fromarray(image)
+    pen = ImageDraw.Draw(picture)
+    for name, box in zip(faces.ids.tolist(), faces.boxes.tolist(), strict=True):
+        size = max(12, (box[3] - box[1]) / 8)
+        where = (box[0], box[1] - 1.2 * size)
+        pen.text(where, str(name), "white", font_size=size, stroke_width=1, stroke_fill=0)
+    return np.asarray(picture)
+
+
+def _rows(number: int, frame: VideoFrame, faces: TrackedFaces) -> Iterator[list]:
+    for face, name in enumerate(faces.ids.tolist()):
+        score, steps = float(faces.score[face]), int(faces.num_steps[face])
+        start = [number, f"{frame.seconds:.3f}", name, f"{score:.3f}", steps]
+        yield [*start, *point_fields(faces.points[face])]
+
+
+def _bar(frames: Iterator[VideoFrame], video: Video, name: str) -> Iterator[VideoFrame]:
+    hidden = not sys.stderr.isatty()
+    return iter(tqdm(frames, desc=name, total=video.num_frames, disable=hidden))

@@ -1,0 +1,165 @@
+"""Who is who from one frame to the next: rows of faces, and their boxes matched.
+
+Everything is NumPy and nothing is changed in place: functions return new rows.
+"""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from rcsr_jax.boxes import TYPICAL_BOX
+from rcsr_jax.geometry import box_of
+from rcsr_jax.refine import Estimate
+from rcsr_jax.smoothing import Smoothed
+
+_SAME_FACE = 0.6  # overlap of the boxes of two tracks that have come to one face
+_INERTIA = 0.7  # share of its velocity that a track keeps at each frame
+
+
+class Tracks(NamedTuple):
+    """The faces that are followed, one row each.
+
+    Attributes:
+        ids: int64 [faces], the identity; never given twice.
+        points: float32 [faces, num_points, 2], (x, y) in pixels, as found, or moved on
+            by the velocity where the face is out of sight.
+        velocity: float32 [faces, 2], pixels a frame.
+        unseen: int64 [faces], frames since the face was seen; 0: it is in sight.
+        score: float32 [faces], from when it was last seen.
+        num_steps: int32 [faces], recurrences taken in this frame.
+        anchor: the answer of the last prediction that started from the mean shape, points
+            in pixels of its crop: what the next frame starts from.
+        afresh: bool [faces], whether the next frame starts from the mean shape instead.
+        smoothed: of the filter.
+    """
+
+    ids: np.ndarray
+    points: np.ndarray
+    velocity: np.ndarray
+    unseen: np.ndarray
+    score: np.ndarray
+    num_steps: np.ndarray
+    anchor: Estimate
+    afresh: np.ndarray
+    smoothed: Smoothed
+
+
+def select(tracks: Tracks, rows: np.ndarray) -> Tracks:
+    """Some of the rows, by their indices or a mask."""
+    return jax.tree.map(lambda leaf: leaf[rows], tracks)
+
+
+def join(tracks: Tracks, others: Tracks) -> Tracks:
+    """The rows of both."""
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), tracks, others)
+
+
+def replace_rows(tracks: Tracks, rows: np.ndarray, others: Tracks) -> Tracks:
+    """Others in place of these rows, which are indices."""
+
+    def put(leaf: np.ndarray, new: np.ndarray) -> np.ndarray:
+        leaf = leaf.copy()
+        leaf[rows] = new
+        return leaf
+
+    return jax.tree.map(put, tracks, others)
+
+
+def boxes_of(points: np.ndarray) -> np.ndarray:
+    """Boxes as a face detector finds them around shapes.
+
+    Args:
+        points: float [faces, num_points, 2], px.
+
+    Returns:
+        float64 [faces, 4].
+    """
+    return TYPICAL_BOX.apply(box_of(points))
+
+
+def moved(tracks: Tracks, points: np.ndarray) -> Tracks:
+    """The tracks where their faces were found in the next frame, with new velocities.
+
+    Args:
+        tracks: before.
+        points: float32 [faces, num_points, 2], px.
+    """
+    step = (points - tracks.points).mean(1)
+    velocity = _INERTIA * tracks.velocity + (1 - _INERTIA) * step
+    return tracks._replace(points=points, velocity=velocity.astype(np.float32))
+
+
+def coasting(tracks: Tracks) -> Tracks:
+    """The tracks after a frame in which none of them was seen."""
+    return tracks._replace(
+        points=tracks.points + tracks.velocity[:, None],
+        unseen=tracks.unseen + 1,
+        num_steps=np.zeros_like(tracks.num_steps),
+        afresh=np.ones_like(tracks.afresh),
+    )
+
+
+def strays(before: Tracks, points: np.ndarray) -> np.ndarray:
+    """Tracks that have left their face for one that another track follows.
+
+    Where one face passes before another, both tracks may end on the one in front. The
+    one that is farther from where its own way would have led it is the stray.
+
+    Args:
+        before: the tracks before the frame.
+        points: float32 [faces, num_points, 2], px, where they are found in it.
+
+    Returns:
+        bool [faces].
+    """
+    boxes = boxes_of(points)
+    size = (boxes[:, 2:] - boxes[:, :2]).mean(1)
+    expected = before.points + before.velocity[:, None]
+    off = np.linalg.norm((points - expected).mean(1), axis=-1) / size
+    same = overlaps(boxes, boxes) > _SAME_FACE
+    astray = np.zeros(len(points), bool)
+    for one, other in np.argwhere(np.triu(same, 1)).tolist():
+        if not astray[[one, other]].any():
+            astray[one if off[one] > off[other] else other] = True
+    return astray
+
+
+def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The share of their union that boxes have in common.
+
+    Args:
+        boxes: float [n, 4], (x0, y0, x1, y1).
+        others: float [m, 4].
+
+    Returns:
+        float64 [n, m], 0 to 1.
+    """
+    boxes, others = (np.asarray(b, np.float64).reshape(-1, 4) for b in (boxes, others))
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    common = np.maximum(high - low, 0).prod(-1)
+    areas, their_areas = ((b[:, 2:] - b[:, :2]).prod(-1) for b in (boxes, others))
+    return common / (areas[:, None] + their_areas[None] - common)
+
+
+def match(
+    boxes: np.ndarray, others: np.ndarray, *, min_overlap: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of boxes that overlap most as a whole (the Hungarian method).
+
+    Args:
+        boxes: float [n, 4].
+        others: float [m, 4].
+        min_overlap: pairs of less are none.
+
+    Returns:
+        int [pairs] twice: rows of `boxes`, and the rows of `others` that belong to them.
+    """
+    shared = overlaps(boxes, others)
+    # what is no pair counts nothing, or it would tear good pairs apart
+    worth = np.where(shared >= min_overlap, shared, 0)
+    rows, columns = linear_sum_assignment(worth, maximize=True)
+    good = worth[rows, columns] > 0
+    return rows[good], columns[good]

@@ -1,0 +1,194 @@
+"""Video files and cameras as RGB frames with times, and frames as a video file.
+
+Reading and writing is PyAV's, which brings FFmpeg along; an extra.
+"""
+
+import importlib
+import importlib.util
+import math
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# FFmpeg's name for the cameras of a system, and how it calls the camera of a number.
+_CAMERAS = {
+    "linux": ("video4linux2,v4l2", "/dev/video{}"),
+    "darwin": ("avfoundation", "{}"),
+}
+_CLOCK = 90_000  # ticks a second, the usual unit of video files
+
+
+class VideoFrame(NamedTuple):
+    """One picture of a video.
+
+    Attributes:
+        image: uint8 [height, width, 3], RGB, upright.
+        seconds: since the first frame; larger from frame to frame.
+    """
+
+    image: np.ndarray
+    seconds: float
+
+
+class Video:
+    """A video file or a camera; a context that is iterated over once.
+
+    Attributes:
+        rate: frames a second, on the average.
+        num_frames: how many there are, or None where that is not known.
+    """
+
+    def __init__(self, source: str | Path | int):
+        """Opens it.
+
+        Args:
+            source: a file, or the number of a camera, the first being 0.
+
+        Raises:
+            ValueError: there is no such file or camera, it holds no video, or PyAV is not
+                installed.
+        """
+        av = _pyav()
+        self._source = source
+        name, form = str(source), None
+        if isinstance(source, int):
+            if sys.platform not in _CAMERAS:
+                raise ValueError(f"cameras are not read on {sys.platform}; give a file.")
+            form, pattern = _CAMERAS[sys.platform]
+            name = pattern.format(source)
+        try:
+            self._container = av.open(name, format=form)
+        except (av.FFmpegError, OSError) as error:
+            raise ValueError(f"{_what(source)}: cannot be opened: {error}") from error
+        if not self._container.streams.video:
+            self._container.close()
+            raise ValueError(f"{source}: there is no video in this file.")
+        stream = self._container.streams.video[0]
+        stream.thread_type = "AUTO"
+        self.rate = float(stream.average_rate or 30)
+        self.num_frames: int | None = stream.frames or None
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """The frames.
+
+        Raises:
+            ValueError: the file is broken before its first frame. What is broken later
+                ends the video there.
+        """
+        av = _pyav()
+        first, last = None, -math.inf
+        try:
+            for number, frame in enumerate(self._container.decode(video=0)):
+                time = number / self.rate if frame.time is None else frame.time
+                first = time if first is None else first
+                # times that stand still or run back are those of broken files
+                last = max(time - first, last + 1e-3)
+                image = frame.to_ndarray(format="rgb24")
+                upright = np.rot90(image, round(frame.rotation / 90))
+                yield VideoFrame(np.ascontiguousarray(upright), last)
+        except (av.FFmpegError, OSError) as error:
+            if first is None:
+                raise ValueError(f"{_what(self._source)}: {error}") from error
+        if first is None:
+            raise ValueError(f"{_what(self._source)}: there is no frame in it.")
+
+    def __enter__(self) -> "Video":
+        """The video itself; it is closed behind the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes the file or the camera."""
+        self._container.close()
+
+
+class VideoWriter:
+    """Writes frames to an H.264 file; a context, at whose end the file is whole."""
+
+    def __init__(self, path: str | Path, *, rate: float = 30):
+        """Begins the file with the first frame.
+
+        Args:
+            path: to write, such as `out.mp4`.
+            rate: frames a second, about; the frames bring times of their own.
+
+        Raises:
+            ValueError: PyAV is not installed.
+        """
+        _pyav()
+        self._path, self._rate = path, rate
+        self._container: Any = None
+        self._stream: Any = None
+        self._last = -1
+
+    def write(self, frame: VideoFrame) -> None:
+        """Appends a frame.
+
+        Args:
+            frame: all of one size and later than the one before; an odd side loses its
+                last pixel, as the format has no odd ones.
+
+        Raises:
+            ValueError: the size is another, the time is not later, or the file cannot be
+                written.
+        """
+        av = _pyav()
+        height, width = (side - side % 2 for side in frame.image.shape[:2])
+        ticks = round(frame.seconds * _CLOCK)
+        if ticks <= self._last:
+            raise ValueError(f"{self._path}: frame times must grow; got {frame.seconds}.")
+        try:
+            if self._stream is None:
+                self._container = av.open(str(self._path), "w")
+                rate = Fraction(self._rate).limit_denominator(1001)
+                self._stream = self._container.add_stream("libx264", rate=rate)
+                self._stream.width, self._stream.height = width, height
+                self._stream.pix_fmt = "yuv420p"
+                self._stream.codec_context.time_base = Fraction(1, _CLOCK)
+            if (self._stream.width, self._stream.height) != (width, height):
+                raise ValueError(
+                    f"{self._path}: all frames must have one size; got {width} x "
+                    f"{height} after {self._stream.width} x {self._stream.height}."
+                )
+            image = np.ascontiguousarray(frame.image[:height, :width])
+            picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+            picture.pts, picture.time_base = ticks, Fraction(1, _CLOCK)
+            self._container.mux(self._stream.encode(picture))
+        except (av.FFmpegError, OSError) as error:
+            raise ValueError(f"{self._path}: cannot be written: {error}") from error
+        self._last = ticks
+
+    def __enter__(self) -> "VideoWriter":
+        """The writer itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Writes what the encoder still holds and closes the file."""
+        if self._stream is not None:
+            self._container.mux(self._stream.encode(None))
+        if self._container is not None:
+            self._container.close()
+
+
+def _what(source: str | Path | int) -> str:
+    return f"camera {source}" if isinstance(source, int) else str(source)
+
+
+def _pyav() -> Any:
+    if importlib.util.find_spec("av") is None:
+        raise ValueError('reading video needs PyAV: pip install "rcsr-jax[video]".')
+    return importlib.import_module("av")
