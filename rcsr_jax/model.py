@@ -106,11 +106,11 @@ class RCSR(nn.Module):
 
     def move(self, hidden: Array) -> Array:
         """The shape increment that the memory stands for: [batch, num_points, 2]."""
-        flat = hidden.reshape(len(hidden), -1).astype(jnp.float32)
+        flat = hidden.reshape(hidden.shape[0], -1).astype(jnp.float32)
         # The layer starts at zero; every one of its thousands of inputs then pulls the
         # same way, and this scale keeps Adam's first update to about a pixel.
         increment = self.output(flat) * (1e4 / max(flat.shape[-1], 1e4))
-        return increment.reshape(len(hidden), -1, 2)
+        return increment.reshape(hidden.shape[0], -1, 2)
 
     def step(
         self, scene: tuple[Array, ...], first: Array, estimate: Estimate
@@ -207,7 +207,7 @@ def make_step(
     images = normalise(crops).astype(config.compute_dtype)
     scene = network.apply(variables, images, method="scene")
     first = first_estimate(
-        lax.stop_gradient(params["mean_shape"]), batch=len(crops), config=config
+        lax.stop_gradient(params["mean_shape"]), batch=crops.shape[0], config=config
     )
 
     def step(estimate: Estimate) -> Estimate:
@@ -217,9 +217,14 @@ def make_step(
     return step, first
 
 
-@functools.partial(jax.jit, static_argnames=("config", "num_steps"))
+@functools.partial(jax.jit, static_argnames=("config", "num_steps", "flatten"))
 def predict(
-    params: Params, crops: Array, *, config: ModelConfig, num_steps: int | None = None
+    params: Params,
+    crops: Array,
+    *,
+    config: ModelConfig,
+    num_steps: int | None = None,
+    flatten: bool | None = None,
 ) -> Prediction:
     """Landmarks after a fixed number of steps; works under jit, vmap and reverse-mode grad.
 
@@ -230,6 +235,7 @@ def predict(
             behind, is taken as well.
         config: the settings the parameters were made with.
         num_steps: how many; by default as many as in training.
+        flatten: write the loop out, see `refine.unroll`; by default on a CPU.
 
     Returns:
         A `Prediction`; without its batch axis where `crops` had none.
@@ -238,19 +244,21 @@ def predict(
         ValueError: the crops are not of the config's size.
     """
     if crops.ndim == 2:
-        batched = predict(params, crops[None], config=config, num_steps=num_steps)
+        batched = predict(
+            params, crops[None], config=config, num_steps=num_steps, flatten=flatten
+        )
         return _first_face(batched)
     _check_crops(crops, config)
     step, start = make_step(params, crops, config=config)
     num_steps = config.num_steps if num_steps is None else num_steps
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1; got {num_steps}.")
-    trajectory = unroll(step, start, num_steps=num_steps)
+    trajectory = unroll(step, start, num_steps=num_steps, flatten=flatten)
     before = trajectory[-2] if num_steps > 1 else start.points
     increment = _increment_size(config)(trajectory[-1], before)
     return Prediction(
         points=trajectory[-1],
-        num_steps=jnp.full(len(crops), num_steps, jnp.int32),
+        num_steps=jnp.full(crops.shape[:1], num_steps, jnp.int32),
         settled=increment < config.tolerance,
         trajectory=trajectory,
     )
