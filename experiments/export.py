@@ -1,7 +1,7 @@
 """Writes a trained model alone, in the form that its name ends in.
 
 rcsr-export --checkpoint=WORKDIR --out=DIR               parameters, to the bit
-rcsr-export --checkpoint=WORKDIR --out=FILE.npz          float16, as shipped with the package
+rcsr-export --checkpoint=WORKDIR --out=FILE.npz          float16, as the package ships
 rcsr-export --checkpoint=WORKDIR --out=FILE.stablehlo    a program for jax alone
 rcsr-export --checkpoint=WORKDIR --out=FILE.onnx         a program for ONNX runtimes
 

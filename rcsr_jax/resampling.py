@@ -37,7 +37,7 @@ def crop_faces(
         ValueError: the photo or the boxes are of another shape.
     """
     photo, boxes = jnp.asarray(photo, jnp.float32), jnp.asarray(boxes, jnp.float32)
-    if photo.ndim not in (2, 3) or photo.ndim == 3 and photo.shape[-1] != 3:
+    if photo.ndim not in (2, 3) or (photo.ndim == 3 and photo.shape[-1] != 3):
         raise ValueError(
             f"a photo is [height, width] or [height, width, 3]; got {photo.shape}."
         )

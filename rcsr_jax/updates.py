@@ -110,7 +110,9 @@ def _decayed_leaves(params: Params) -> Any:
     }
 
 
-def batch_loss(params: Params, crops: Array, points: Array, *, config: RunConfig):
+def batch_loss(
+    params: Params, crops: Array, points: Array, *, config: RunConfig
+) -> Array:
     """The mean loss of a batch of examples (eq. 8).
 
     Args:

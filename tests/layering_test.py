@@ -64,6 +64,7 @@ ROOMS = [
     "robustness",
     "curves",
     "plots",
+    "diagram",
     "report",
 ]
 # What the programs share, beside their settings.

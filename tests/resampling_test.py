@@ -51,9 +51,10 @@ def test_a_slope_is_sampled_where_the_frame_says():
     places = to_photo(pixels, frames)
     inside = ((places > 4) & (places < np.array([55, 45]))).all(-1)
     assert inside.mean() > 0.3
+    # a filter that reaches 1.4 pixels leans by a tenth of one
     wanted = places @ np.array([2.0, 3.0])
     np.testing.assert_allclose(
-        np.asarray(crops).reshape(2, -1)[inside], wanted[inside], rtol=1e-4, atol=1e-2
+        np.asarray(crops).reshape(2, -1)[inside], wanted[inside], rtol=0, atol=0.3
     )
     np.testing.assert_allclose(to_crop(places, frames), pixels, atol=1e-3)
 
@@ -68,6 +69,7 @@ def test_photo_and_box_can_be_differentiated(photo):
     small = photo[:40:2, :48:2].astype(np.float32) / 255
     box = np.array([[6.3, 4.4, 16.1, 14.2]], np.float32)
 
+    @jax.jit
     def total(photo, boxes):
         crops, frames = crop_faces(photo, boxes, frame_scale=1.5, size=5)
         return jnp.sum(crops**2) + jnp.sum(frames.corner * frames.scale[:, None])
