@@ -1,10 +1,11 @@
 # make demo   the shipped model on a photo, then a small one trained on drawn faces; out/demo
 # make test   the test suite
+# make docs   the documentation as a site; out/site/index.html
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := out/demo
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: .venv/installed
 	rm -rf $(DEMO)
@@ -29,6 +30,9 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 clean:
 	rm -rf .venv out build dist *.egg-info
 
@@ -40,6 +44,10 @@ clean:
 
 .venv/installed-test: .venv/installed
 	$(BIN)/pip install --quiet -e ".[test]"
+	touch $@
+
+.venv/installed-docs: .venv/installed
+	$(BIN)/pip install --quiet -e ".[docs]"
 	touch $@
 
 .venv/installed-dev: .venv/installed-test

@@ -1,33 +1,71 @@
-"""Writes the parameters of a trained model alone: an orbax folder, or one small file.
+"""Writes a trained model alone, in the form that its name ends in.
 
-rcsr-export --checkpoint=WORKDIR --out=DIR          to the bit
-rcsr-export --checkpoint=WORKDIR --out=FILE.npz     float16, as shipped with the package
+rcsr-export --checkpoint=WORKDIR --out=DIR               parameters, to the bit
+rcsr-export --checkpoint=WORKDIR --out=FILE.npz          float16, as the package ships
+rcsr-export --checkpoint=WORKDIR --out=FILE.stablehlo    a program for jax alone
+rcsr-export --checkpoint=WORKDIR --out=FILE.onnx         a program for ONNX runtimes
+
+Without --checkpoint it is the model that comes with the package. Beside a program lies a
+.json that tells how to make crops for it.
 """
 
 from pathlib import Path
 
 from absl import flags
 
+from rcsr_jax import export, onnx, weights
 from rcsr_jax.checkpoint import export_params, load_params
-from rcsr_jax.weights import SUFFIX, write_weights
 
 from . import settings
 
 _CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Work folder, checkpoint or weights file.", required=True
+    "checkpoint",
+    None,
+    "Work folder, checkpoint or weights file; by default what the package ships.",
 )
+_PRESET = flags.DEFINE_string("preset", None, "Which of the shipped weights.")
 _OUT = flags.DEFINE_string(
-    "out", None, "New folder, or new weights file where it ends in .npz.", required=True
+    "out", None, "New folder, or new file: .npz, .stablehlo or .onnx.", required=True
 )
+_NUM_STEPS = flags.DEFINE_integer(
+    "num_steps",
+    None,
+    "Steps of a program; by default each face stops by itself, and an ONNX file takes as "
+    "many as in training.",
+    lower_bound=1,
+)
+_PROGRAMS = {export.SUFFIX: export.write_program, onnx.SUFFIX: onnx.write_onnx}
 
 
 def main(arguments: list[str]) -> None:
     """Exports."""
     settings.no_arguments(arguments)
-    params, config = load_params(_CHECKPOINT.value)
-    export = write_weights if Path(_OUT.value).suffix == SUFFIX else export_params
-    export(_OUT.value, params=params, config=config)
-    print(f"wrote {_OUT.value}")
+    out = Path(_OUT.value)
+    params, config = load_params(_checkpoint())
+    if out.suffix in _PROGRAMS:
+        write = _PROGRAMS[out.suffix]
+        beside = write(
+            out, params=params, config=config.model, num_steps=_NUM_STEPS.value
+        )
+        print(f"wrote {out} and {beside}")
+        return
+    if _NUM_STEPS.value is not None:
+        raise ValueError(
+            f"--num_steps is for .stablehlo and .onnx files; {out} holds parameters."
+        )
+    write_params = (
+        weights.write_weights if out.suffix == weights.SUFFIX else export_params
+    )
+    write_params(out, params=params, config=config)
+    print(f"wrote {out}")
+
+
+def _checkpoint() -> str | Path:
+    if _CHECKPOINT.value is None:
+        return weights.shipped_weights(_PRESET.value or "base")
+    if _PRESET.value is not None:
+        raise ValueError("give --checkpoint or --preset, not both.")
+    return _CHECKPOINT.value
 
 
 def run() -> None:

@@ -81,7 +81,7 @@ def run(main: Callable[[list[str]], None]) -> None:
         process.set_up()
         try:
             main(arguments)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, ImportError) as error:  # an extra that lacks, too
             message = " ".join(str(error).split())
             print(f"error: {message}", file=sys.stderr)
             sys.exit(1)

@@ -19,10 +19,13 @@ from rcsr_jax.config import (
     preset,
 )
 from rcsr_jax.data.drawn import draw_face
+from rcsr_jax.export import export_program, write_program
 from rcsr_jax.inference import Faces, Predictor, load_predictor
 from rcsr_jax.markup import FACE_49, FACE_51, FACE_68, Markup, read_markup
 from rcsr_jax.model import Prediction, init_params, predict, predict_adaptive
+from rcsr_jax.onnx import write_onnx
 from rcsr_jax.patches import extract_patches
+from rcsr_jax.resampling import crop_faces
 from rcsr_jax.training import train
 from rcsr_jax.version import __version__
 from rcsr_jax.weights import read_weights, write_weights
@@ -43,8 +46,10 @@ __all__ = [
     "TrainConfig",
     "__version__",
     "calibrate_boxes",
+    "crop_faces",
     "draw_face",
     "export_params",
+    "export_program",
     "extract_patches",
     "init_params",
     "load_params",
@@ -55,5 +60,7 @@ __all__ = [
     "read_markup",
     "read_weights",
     "train",
+    "write_onnx",
+    "write_program",
     "write_weights",
 ]

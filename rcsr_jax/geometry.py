@@ -64,14 +64,15 @@ def frame_of_box(box: ArrayLike, *, frame_scale: float, size: int) -> Frame:
     """The square frame around a face box, of uniform scale.
 
     Args:
-        box: float [..., 4], px.
+        box: float [..., 4], px; of a JAX array the frame can be differentiated.
         frame_scale: side of the frame, in mean box sides ((width + height) / 2).
         size: crop pixels along a side.
 
     Raises:
         ValueError: the last axis is not a box.
     """
-    box = np.asarray(box, np.float64)
+    if not isinstance(box, Array):
+        box = np.asarray(box, np.float64)
     if box.shape[-1:] != (4,):
         raise ValueError(f"a box is (x0, y0, x1, y1); got shape {box.shape}.")
     low, high = box[..., :2], box[..., 2:]

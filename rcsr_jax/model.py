@@ -125,11 +125,11 @@ class RCSR(nn.Module):
 
     def move(self, hidden: Array) -> Array:
         """The shape increment that the memory stands for: [batch, num_points, 2]."""
-        flat = hidden.reshape(len(hidden), -1).astype(jnp.float32)
+        flat = hidden.reshape(hidden.shape[0], -1).astype(jnp.float32)
         # The layer starts at zero; every one of its thousands of inputs then pulls the
         # same way, and this scale keeps Adam's first update to about a pixel.
         increment = self.output(flat) * (1e4 / max(flat.shape[-1], 1e4))
-        return increment.reshape(len(hidden), -1, 2)
+        return increment.reshape(hidden.shape[0], -1, 2)
 
     def doubts(self, hidden: Array) -> Array:
         """Logarithms of the errors to expect, in eye distances: [batch, num_points].
@@ -137,7 +137,7 @@ class RCSR(nn.Module):
         Read off the memory without a gradient to it: knowing the errors costs none of
         the landmarks' exactness.
         """
-        flat = lax.stop_gradient(hidden).reshape(len(hidden), -1)
+        flat = lax.stop_gradient(hidden).reshape(hidden.shape[0], -1)
         return jnp.clip(self.doubt(flat.astype(jnp.float32)), *_DOUBTS)
 
     def step(self, scene: Scene, first: Array, estimate: Estimate) -> Estimate:
@@ -243,7 +243,7 @@ def make_step(
     if scene is None:
         scene = make_scene(params, crops, config=config)
     first = first_estimate(
-        lax.stop_gradient(params["mean_shape"]), batch=len(crops), config=config
+        lax.stop_gradient(params["mean_shape"]), batch=crops.shape[0], config=config
     )
 
     def step(estimate: Estimate) -> Estimate:
@@ -253,9 +253,14 @@ def make_step(
     return step, first
 
 
-@functools.partial(jax.jit, static_argnames=("config", "num_steps"))
+@functools.partial(jax.jit, static_argnames=("config", "num_steps", "flatten"))
 def predict(
-    params: Params, crops: Array, *, config: ModelConfig, num_steps: int | None = None
+    params: Params,
+    crops: Array,
+    *,
+    config: ModelConfig,
+    num_steps: int | None = None,
+    flatten: bool | None = None,
 ) -> Prediction:
     """Landmarks after a fixed number of steps; works under jit, vmap and reverse-mode grad.
 
@@ -266,6 +271,7 @@ def predict(
             behind, is taken as well.
         config: the settings the parameters were made with.
         num_steps: how many; by default as many as in training.
+        flatten: write the loop out, see `refine.unroll`; by default on a CPU.
 
     Returns:
         A `Prediction`; without its batch axis where `crops` had none.
@@ -274,20 +280,24 @@ def predict(
         ValueError: the crops are not of the config's size.
     """
     if crops.ndim == 2:
-        batched = predict(params, crops[None], config=config, num_steps=num_steps)
+        batched = predict(
+            params, crops[None], config=config, num_steps=num_steps, flatten=flatten
+        )
         return _first_face(batched)
     _check_crops(crops, config)
     step, start = make_step(params, crops, config=config)
     num_steps = config.num_steps if num_steps is None else num_steps
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1; got {num_steps}.")
-    trajectory, hidden = unroll(step, start, num_steps=num_steps, keep=tuple)
+    trajectory, hidden = unroll(
+        step, start, num_steps=num_steps, flatten=flatten, keep=tuple
+    )
     before = trajectory[-2] if num_steps > 1 else start.points
     increment = _increment_size(config)(trajectory[-1], before)
     last = Estimate(trajectory[-1], hidden[-1])
     return Prediction(
         points=last.points,
-        num_steps=jnp.full(len(crops), num_steps, jnp.int32),
+        num_steps=jnp.full(crops.shape[:1], num_steps, jnp.int32),
         settled=increment < config.tolerance,
         trajectory=trajectory,
         expected_error=expected_error(params, last, config=config),

@@ -63,7 +63,7 @@ class GRUCell(nn.Module):
         Returns:
             float [batch, features].
         """
-        inputs = inputs.reshape(len(inputs), -1)
+        inputs = inputs.reshape(inputs.shape[0], -1)
         seen = jnp.concatenate([hidden, inputs], axis=-1)
         gates = nn.Dense(2 * self.features, kernel_init=_init, name="gates")(seen)
         update, reset = jnp.split(nn.sigmoid(gates), 2, axis=-1)

@@ -135,7 +135,7 @@ def settle(
         tolerance: a face has settled when its increment is below this.
         moved: (new points, old points) -> [batch], the size of an increment.
     """
-    batch = len(start.points)
+    batch = start.points.shape[0]
 
     def unsettled(carry):
         done, _, settled, _, _ = carry

@@ -113,7 +113,9 @@ def _decayed_leaves(params: Params) -> Any:
     }
 
 
-def batch_loss(params: Params, crops: Array, points: Array, *, config: RunConfig):
+def batch_loss(
+    params: Params, crops: Array, points: Array, *, config: RunConfig
+) -> tuple[Array, Array]:
     """The mean loss of a batch of examples: eq. 8 and what helps it.
 
     Args:

@@ -22,6 +22,7 @@ ROOMS = [
     "geometry",
     "boxes",
     "metrics",
+    "portable",
     "patches",
     "convolutions",
     *sorted(
@@ -51,12 +52,15 @@ ROOMS = [
     "data.coverings",
     "data.drawn",
     "data.cutting",
+    "resampling",
     "data.crops",
     "data.sources",
     "data.augment",
     "data.batches",
     "weights",
     "checkpoint",
+    "export",
+    "onnx",
     "records",
     "stopping",
     "updates",
@@ -69,6 +73,7 @@ ROOMS = [
     "robustness",
     "curves",
     "plots",
+    "diagram",
     "report",
 ]
 # What the programs share, beside their settings.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jax import export
 
 from rcsr_jax.data.annotations import read_pts, write_landmarks_json
 from rcsr_jax.data.images import load_image
@@ -124,6 +125,26 @@ def test_work_folder_checkpoint_and_export_predict_alike(place):
     # JSON is 0-based and so are points in memory; .pts counts from 1 on disk
     np.testing.assert_allclose(face["points"], answers[0], atol=1e-3)
     assert load_image(place / "out0/face_0001_overlay.png").shape[1] >= 96
+
+
+def test_a_program_is_exported_with_its_description(place):
+    said = succeed(
+        "rcsr-export",
+        "--checkpoint=run",
+        "--num_steps=2",
+        "--out=a.stablehlo",
+        cwd=place,
+    )
+    assert said == "wrote a.stablehlo and a.json\n"
+    about = json.loads((place / "a.json").read_text(encoding="utf-8"))
+    assert about["steps"] == {"num_steps": 2}
+    program = export.deserialize(bytearray((place / "a.stablehlo").read_bytes()))
+    answer = program.call(np.zeros((3, 32, 32), np.uint8))
+    assert answer["points"].shape == (3, 68, 2)
+    options = ["--checkpoint=run", "--num_steps=2", "--out=parameters"]
+    assert "--num_steps is for" in fail("rcsr-export", *options, cwd=place)
+    options = ["--checkpoint=run", "--preset=fast", "--out=parameters"]
+    assert "not both" in fail("rcsr-export", *options, cwd=place)
 
 
 def test_a_bad_photo_does_not_keep_the_good_one_from_its_answer(place):

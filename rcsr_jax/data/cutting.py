@@ -11,8 +11,8 @@ from PIL import Image
 
 from rcsr_jax.geometry import Frame
 
+LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue
 _LARGEST_SCALE = 1e9  # photo pixels per crop pixel; Pillow counts them in 32 bits
-_LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue
 _LARGEST_SHORT_SUM = 257  # bytes whose sum always fits into 16 bits
 
 
@@ -98,7 +98,7 @@ def shrunken_grey(image: np.ndarray, shrink: int) -> np.ndarray:
         float32 [ceil(height / shrink), ceil(width / shrink)], 0 to 255.
     """
     height, width = image.shape[:2]
-    weights = (_LUMA if image.ndim == 3 else np.ones(1)).astype(np.float32)
+    weights = (LUMA if image.ndim == 3 else np.ones(1)).astype(np.float32)
     depth = len(weights)
     shrink = min(
         shrink, max(height, width)

@@ -170,6 +170,11 @@ def _vary_mouth(head: np.ndarray, rng: np.random.Generator) -> None:
     head[_UPPER_EDGE, 1] -= 0.03 * pucker - 0.02 * max(smile, 0.0)
     head[_LOWER_EDGE, 1] += 0.03 * pucker - 0.02 * max(smile, 0.0)
 
+    _open_mouth(head, gap, across)
+
+
+def _open_mouth(head: np.ndarray, gap: float, across: np.ndarray) -> None:
+    """Parts the lips: 0 leaves them closed, 1 opens them wide."""
     shape = dict(zip(range(48, 68), 1 - across**2, strict=True))
     for index in _UPPER_LIP:
         head[index, 1] -= 0.05 * gap * shape[index]
@@ -207,6 +212,21 @@ def _rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     nod = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
     lean = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
     return lean @ nod @ turn
+
+
+def frontal_landmarks(*, mouth: float = 0.0) -> np.ndarray:
+    """The landmarks of the head that all faces vary, seen from the front.
+
+    Args:
+        mouth: how far it is open, 0 to 1.
+
+    Returns:
+        float64 [68, 2], in face units.
+    """
+    head = _TEMPLATE.copy()
+    across = head[_MOUTH, 0] / np.abs(head[_MOUTH, 0]).max()
+    _open_mouth(head, mouth, across)
+    return head[_POINTS, :2]
 
 
 def random_face_shape(

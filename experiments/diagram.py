@@ -1,0 +1,48 @@
+"""Draws the numbered landmarks of a markup as SVG.
+
+python -m rcsr_jax.experiments.diagram --out=landmarks.svg                  # 68 points
+python -m rcsr_jax.experiments.diagram --checkpoint=DIR --out=landmarks.svg
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from rcsr_jax.checkpoint import load_params
+from rcsr_jax.data.face_shapes import frontal_landmarks
+from rcsr_jax.diagram import landmark_diagram
+from rcsr_jax.markup import FACE_68
+
+from . import settings
+
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint",
+    None,
+    "Model whose mean shape and markup are drawn; by default the 68 points of 300-W on "
+    "the head that drawn faces vary.",
+)
+_OUT = flags.DEFINE_string("out", None, "New .svg file.", required=True)
+_MOUTH = 0.7  # open, or the numbers of the inner lips would cover each other
+
+
+def main(arguments: list[str]) -> None:
+    """Draws."""
+    settings.no_arguments(arguments)
+    if _CHECKPOINT.value is None:
+        points, markup = frontal_landmarks(mouth=_MOUTH), FACE_68
+    else:
+        params, config = load_params(_CHECKPOINT.value)
+        points, markup = params["mean_shape"], config.model.markup
+    Path(_OUT.value).write_text(
+        landmark_diagram(points, markup=markup), encoding="utf-8"
+    )
+    print(f"wrote {_OUT.value}")
+
+
+def run() -> None:
+    """The console command."""
+    settings.run(main)
+
+
+if __name__ == "__main__":
+    run()

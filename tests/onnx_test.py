@@ -1,0 +1,40 @@
+import sys
+
+import numpy as np
+import pytest
+
+from rcsr_jax.model import predict
+from rcsr_jax.onnx import write_onnx
+from tests import tiny
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the converter
+def test_the_runtime_answers_like_the_library(tmp_path, generator):
+    pytest.importorskip("jax2onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    params = tiny.make_params()
+    path = tmp_path / "tiny.onnx"
+    beside = write_onnx(path, params=params, config=tiny.CONFIG)
+    assert beside.name == "tiny.json"
+    assert {file.name for file in tmp_path.iterdir()} == {"tiny.onnx", "tiny.json"}
+    session = runtime.InferenceSession(str(path))
+    for faces in (1, 3):
+        crops = generator.integers(0, 256, (faces, 32, 32), np.uint8)
+        (points,) = session.run(["points"], {"crops": crops})
+        ours = predict(params, crops, config=tiny.CONFIG).points
+        np.testing.assert_allclose(points, ours, atol=1e-3)
+
+
+def test_a_missing_converter_is_named_with_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax2onnx", None)
+    with pytest.raises(ImportError, match=r"rcsr-jax\[onnx\].*--no-deps jax2onnx"):
+        write_onnx(tmp_path / "m.onnx", params=tiny.make_params(), config=tiny.CONFIG)
+
+
+def test_a_bad_name_and_number_are_refused(tmp_path):
+    params = tiny.make_params()
+    with pytest.raises(ValueError, match=r"must end in \.onnx"):
+        write_onnx(tmp_path / "m.bin", params=params, config=tiny.CONFIG)
+    with pytest.raises(ValueError, match="num_steps must be at least 1; got 0"):
+        write_onnx(tmp_path / "m.onnx", params=params, config=tiny.CONFIG, num_steps=0)
