@@ -1,4 +1,4 @@
-"""Errors that others have published for 300-W, and which of them an evaluation may stand beside.
+"""Errors published for 300-W, and which of them an evaluation may stand beside.
 
 The numbers lie in `published.json`, each with its source and with the distance it was
 divided by; where that is not settled the normaliser is "unclear" and `reason` says why.
@@ -68,7 +68,9 @@ def read_published() -> tuple[PublishedSet, ...]:
         )
 
     return tuple(
-        PublishedSet(entry["name"], entry["folders"], tuple(map(result, entry["results"])))
+        PublishedSet(
+            entry["name"], entry["folders"], tuple(map(result, entry["results"]))
+        )
         for entry in content["sets"]
     )
 

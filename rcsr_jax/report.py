@@ -1,50 +1,46 @@
 """The report of an evaluation: one HTML file that needs nothing else.
 
-Curves are inline SVG and pictures are data URIs, so the file can be mailed and opened
-without a network. Layout and colours are in `report.html.jinja`; here are the numbers.
+Curves are inline SVG, pictures data URIs and the script is inside, so the file can be
+mailed and opened without a network. What it looks like is in `pages/`; here are the
+numbers.
 """
 
 import base64
 import dataclasses
+import hashlib
 import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from rcsr_jax import metrics
+from rcsr_jax import diagrams, heat, metrics, outlines
+from rcsr_jax.gallery import SIDE, GalleryFace
+from rcsr_jax.markup import Markup
+from rcsr_jax.published import read_published
+from rcsr_jax.version import __version__
 
 _COLUMNS = {
     "num_faces": "Faces",
-    "nme_interocular": "NME inter-ocular %",
-    "nme_interpupil": "NME inter-pupil %",
-    "nme_box": "NME box %",
+    "nme_interocular": "Inter-ocular %",
+    "nme_interpupil": "Inter-pupil %",
+    "nme_box": "Box %",
     "auc_08": "AUC %",
     "failure_rate_08": "Failures %",
     "num_steps_mean": "Steps",
     "milliseconds_per_face": "ms / face",
 }
 _REQUIRED = tuple(_COLUMNS)[:6]
-
-
-class Picture(NamedTuple):
-    """One picture of the gallery.
-
-    Attributes:
-        caption: what stands below it.
-        image: uint8 [height, width] or [height, width, 3].
-    """
-
-    caption: str
-    image: np.ndarray
+_LIMITS = (0.03, 0.04, 0.05, 0.06, 0.08)  # of the table beside the CED
+_MOST_ROWS = 1000  # of the table of faces
+_JPEG_QUALITY = 82
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,26 +49,32 @@ class ReportData:
 
     Attributes:
         title: the heading.
-        num_points: how many landmarks a face has.
+        markup: of the landmarks.
         metrics: the name of each method with its summary as in `metrics.json`; the one
             reported on comes first, then those it is compared with. Besides the numbers
             of `metrics.summarise` a summary may hold `num_steps_mean`,
             `milliseconds_per_face`, `subsets` (name -> summary), `by_region` (name ->
-            per cent) and `by_step` (number of steps -> summary).
+            per cent), `by_landmark` (per cent), `by_step` (number of steps -> summary),
+            `mean_shape` (summary of the first shape), `published_sets` (name -> summary)
+            and `trust` (of `trust.summarise_trust`).
         errors: the name of each method with its inter-ocular errors, float [num_faces],
             as shares and without NaN, for the CED.
+        face: float [num_points, 2], an upright face for errors to be drawn on.
         faces: a row a face, column -> value, with the same columns throughout.
-        gallery: the heading of each group of pictures (best, worst, ...) with them.
+        gallery: faces to look at.
+        refused: faces that could not be used, as (name, reason).
         config: the configuration, as JSON values.
         command: the command that made the result.
     """
 
     title: str
-    num_points: int
+    markup: Markup
     metrics: Mapping[str, Mapping[str, Any]]
     errors: Mapping[str, ArrayLike] = dataclasses.field(default_factory=dict)
+    face: ArrayLike | None = None
     faces: Sequence[Mapping[str, Any]] = ()
-    gallery: Mapping[str, Sequence[Picture]] = dataclasses.field(default_factory=dict)
+    gallery: Sequence[GalleryFace] = ()
+    refused: Sequence[tuple[str, str]] = ()
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     command: str = ""
 
@@ -96,25 +98,51 @@ def write_report(path: str | Path, data: ReportData) -> None:
     if strangers := sorted(set(data.errors) - set(data.metrics)):
         raise ValueError(f"errors of {strangers}, which have no metrics.")
     environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__, "pages"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["number"] = format_number
-    environment.filters["data_uri"] = _data_uri
-    source = resources.files(__package__).joinpath("report.html.jinja")
-    page = environment.from_string(source.read_text(encoding="utf-8")).render(
+    script = _page("report.js")
+    whole = next(iter(data.metrics.values()))
+    face_map = _face_map(data, whole)
+    page = environment.get_template("report.html.jinja").render(
         data=data,
         model=next(iter(data.metrics)),
+        whole=whole,
         methods=list(data.metrics),
+        version=__version__,
+        style=_page("report.css"),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         columns=_used_columns(data.metrics.values()),
         rows=_summary_rows(data),
-        ced=_ced_chart(data.errors),
+        published=_published(whole, num_points=data.markup.num_points),
+        ced=diagrams.ced(data.errors),
         ced_notes={name: _ced_note(errors) for name, errors in data.errors.items()},
-        steps=_step_chart(data.metrics),
+        limits=_LIMITS,
+        within={
+            name: 100 * metrics.ced(errors, thresholds=_LIMITS)
+            for name, errors in data.errors.items()
+        },
+        steps=diagrams.steps(data.metrics),
         regions=_regions(data.metrics),
+        face_map=face_map,
+        reliability=diagrams.reliability(whole),
+        risk=diagrams.risk(whole),
+        cards=[_card(face, data.markup) for face in data.gallery],
+        side=SIDE,
+        listed=_listed(data.faces),
         config=json.dumps(data.config, indent=2, default=str),
+        page_data=_script_json(
+            {
+                "outlines": data.markup.outlines,
+                "faces": [_face_values(face) for face in data.gallery],
+                "heat": face_map.states if face_map else [],
+            }
+        ),
     )
     Path(path).write_text(page, encoding="utf-8")
 
@@ -123,6 +151,8 @@ def format_number(value: Any) -> str:
     """A cell of a table: two decimals for a float, a dash for what is not known."""
     if value is None:
         return "—"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
     if not isinstance(value, float | np.floating):
         return str(value)
     if math.isnan(value):
@@ -130,83 +160,8 @@ def format_number(value: Any) -> str:
     return f"{value:.2f}" if math.isfinite(value) else "∞"
 
 
-class _Tick(NamedTuple):
-    position: float
-    label: str
-
-
-class _Line(NamedTuple):
-    method: str
-    points: list[tuple[float, float]]
-
-
-class _Chart(NamedTuple):
-    """Curves and ticks as shares of the axes, 0 to 1 from the lower left corner."""
-
-    lines: list[_Line]
-    x_ticks: list[_Tick]
-    y_ticks: list[_Tick]
-
-
-def _chart(
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    *,
-    x_ticks: Sequence[float],
-    y_ticks: Sequence[float],
-) -> _Chart:
-    def unit(values: ArrayLike, ticks: Sequence[float]) -> list[float]:
-        extent = ticks[-1] - ticks[0]
-        return ((np.asarray(values) - ticks[0]) / extent).tolist()
-
-    def ticked(ticks: Sequence[float]) -> list[_Tick]:
-        places = unit(ticks, ticks)
-        return [
-            _Tick(at, f"{value:g}") for at, value in zip(places, ticks, strict=True)
-        ]
-
-    lines = [
-        _Line(name, list(zip(unit(x, x_ticks), unit(y, y_ticks), strict=True)))
-        for name, (x, y) in curves.items()
-    ]
-    return _Chart(lines, ticked(x_ticks), ticked(y_ticks))
-
-
-def _ced_chart(errors: Mapping[str, ArrayLike]) -> _Chart | None:
-    if not errors:
-        return None
-    thresholds = np.linspace(0, metrics.DEFAULT_LIMIT, 161)
-    curves = {
-        name: (100 * thresholds, 100 * metrics.ced(values, thresholds=thresholds))
-        for name, values in errors.items()
-    }
-    limit = round(100 * metrics.DEFAULT_LIMIT)
-    return _chart(curves, x_ticks=range(limit + 1), y_ticks=range(0, 101, 20))
-
-
-def _ced_note(errors: ArrayLike) -> str:
-    area, failed = metrics.auc(errors), metrics.failure_rate(errors)
-    return f"AUC {100 * area:.2f} %, failures {100 * failed:.2f} %"
-
-
-def _step_chart(summaries: Mapping[str, Mapping[str, Any]]) -> _Chart | None:
-    curves = {}
-    for name, summary in summaries.items():
-        by_step = {
-            int(step): numbers["nme_interocular"]
-            for step, numbers in summary.get("by_step", {}).items()
-        }
-        steps = [step for step in sorted(by_step) if math.isfinite(by_step[step])]
-        if steps:
-            curves[name] = (np.array(steps), np.array([by_step[s] for s in steps]))
-    if not curves:
-        return None
-    last = max(x.max() for x, _ in curves.values())
-    highest = max(y.max() for _, y in curves.values())
-    return _chart(
-        curves,
-        x_ticks=MaxNLocator(8, integer=True).tick_values(0, max(last, 1)),
-        y_ticks=MaxNLocator(6).tick_values(0, max(highest, 1)),
-    )
+def _page(name: str) -> str:
+    return resources.files(__package__).joinpath("pages", name).read_text("utf-8")
 
 
 def _used_columns(summaries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -220,10 +175,37 @@ def _summary_rows(data: ReportData) -> list[tuple[str, str, Mapping[str, Any]]]:
         (method, points, summary)
         for method, whole in data.metrics.items()
         for points, summary in {
-            str(data.num_points): whole,
+            str(data.markup.num_points): whole,
             **whole.get("subsets", {}),
         }.items()
     ]
+
+
+def _published(whole: Mapping[str, Any], *, num_points: int) -> list[dict[str, Any]]:
+    """Each published test set: its name, our summaries, the rows, the notes to them."""
+    known = {entry.name: entry for entry in read_published()}
+    parts = []
+    for name, summary in whole.get("published_sets", {}).items():
+        if name not in known:
+            continue
+        subsets = summary.get("subsets", {}).items()
+        rows = known[name].results
+        notes = list(dict.fromkeys(row.reason for row in rows if row.reason))
+        parts.append(
+            {
+                "name": name,
+                "num_faces": sum(known[name].folders.values()),
+                "ours": {num_points: summary, **{int(n): part for n, part in subsets}},
+                "rows": rows,
+                "notes": dict(zip(notes, "abcdefgh", strict=False)),
+            }
+        )
+    return parts
+
+
+def _ced_note(errors: ArrayLike) -> str:
+    area, failed = metrics.auc(errors), metrics.failure_rate(errors)
+    return f"AUC {100 * area:.2f} %, failures {100 * failed:.2f} %"
 
 
 def _regions(summaries: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -234,15 +216,86 @@ def _regions(summaries: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]
         for region, error in summary.get("by_region", {}).items()
     ]
     order = list(dict.fromkeys(row["region"] for row in rows))
-    finite = [row["error"] for row in rows if math.isfinite(row["error"])]
-    longest = max(finite, default=0) or 1
+    longest = max(
+        (e for r in rows if math.isfinite(e := diagrams.number(r["error"]))), default=0
+    )
     for row in rows:
-        known = math.isfinite(row["error"])
-        row["share"] = row["error"] / longest if known else 0
+        error = diagrams.number(row["error"])
+        row["share"] = error / (longest or 1) if math.isfinite(error) else 0
     return sorted(rows, key=lambda row: order.index(row["region"]))
+
+
+def _face_map(data: ReportData, whole: Mapping[str, Any]) -> heat.FaceMap | None:
+    """The errors of the landmarks from the first shape to the last."""
+    if data.face is None or "by_landmark" not in whole:
+        return None
+    states = {
+        f"after {step} step{'s' if step != '1' else ''}": numbers["by_landmark"]
+        for step, numbers in whole.get("by_step", {}).items()
+        if "by_landmark" in numbers
+    }
+    if "by_landmark" in (first := whole.get("mean_shape", {})):
+        states = {"first shape": first["by_landmark"], **states}
+    states["adaptive" if states else "all steps"] = whole["by_landmark"]
+    return heat.face_map(data.face, states, markup=data.markup)
+
+
+def _listed(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The faces of the table: the worst where there are too many for a page."""
+    if len(rows) <= _MOST_ROWS or "nme_interocular" not in rows[0]:
+        return list(rows[:_MOST_ROWS])
+
+    def badness(row: Mapping[str, Any]) -> float:
+        error = diagrams.number(row["nme_interocular"])
+        return -math.inf if math.isnan(error) else error
+
+    return sorted(rows, key=badness, reverse=True)[:_MOST_ROWS]
+
+
+def _card(face: GalleryFace, markup: Markup) -> dict[str, Any]:
+    """What the page shows of a face before its script runs: the last shape."""
+    points = face.shapes[-1]
+    radii = face.expected_error
+    return {
+        "face": face,
+        "picture": _data_uri(face.image),
+        "truth": outlines.dots(face.truth),
+        "truth_lines": outlines.lines(face.truth, markup=markup),
+        "points": outlines.dots(points),
+        "point_lines": outlines.lines(points, markup=markup),
+        "circles": "" if radii is None else outlines.circles(points, radii),
+        "error": float(face.errors[-1]),
+    }
+
+
+def _face_values(face: GalleryFace) -> dict[str, Any]:
+    radii = face.expected_error
+    return {
+        "name": face.name,
+        "groups": face.groups,
+        "truth": _numbers(face.truth),
+        "shapes": _numbers(face.shapes),
+        "errors": _numbers(face.errors, digits=2),
+        "expected": None if radii is None else _numbers(radii),
+        "score": face.score,
+    }
+
+
+def _numbers(values: np.ndarray, *, digits: int = 1) -> Any:
+    """Nested lists, null for what is not finite."""
+    rounded = np.round(np.asarray(values, np.float64), digits)
+    numbers = rounded.astype(object)
+    numbers[~np.isfinite(rounded)] = None
+    return numbers.tolist()
+
+
+def _script_json(value: Any) -> str:
+    """JSON that may stand inside a script element."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
 
 
 def _data_uri(image: np.ndarray) -> str:
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    Image.fromarray(image).save(buffer, format="JPEG", quality=_JPEG_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

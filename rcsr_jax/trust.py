@@ -9,12 +9,16 @@ share one.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rcsr_jax.markup import Markup
+from rcsr_jax.metrics import DEFAULT_LIMIT, interocular_distance, nme, point_errors
+
 DECILES = 10
+_COVERAGES = 100  # points of a curve that is written down, at most
 
 
 class Reliability(NamedTuple):
@@ -33,7 +37,9 @@ class Reliability(NamedTuple):
     @property
     def gap(self) -> float:
         """The mean distance of expected and true values, groups weighted by counts."""
-        return float(np.average(np.abs(self.expected - self.actual), weights=self.counts))
+        return float(
+            np.average(np.abs(self.expected - self.actual), weights=self.counts)
+        )
 
 
 class RiskCoverage(NamedTuple):
@@ -129,6 +135,69 @@ def failures_caught(
     if not total:
         return math.nan
     return float(curve.risk[looked_at - 1] * looked_at / total)
+
+
+def summarise_trust(
+    points: np.ndarray,
+    truth: np.ndarray,
+    *,
+    expected_error: np.ndarray,
+    score: np.ndarray,
+    markup: Markup,
+) -> dict[str, Any]:
+    """How well a predictor knows how good its answers are, as JSON values.
+
+    Args:
+        points: float [num_faces, num_points, 2], estimated (x, y) in pixels.
+        truth: float [num_faces, num_points, 2], annotated (x, y) in pixels.
+        expected_error: float [num_faces, num_points], what the predictor expects the
+            error of each landmark to be, in pixels.
+        score: float [num_faces], the probability it gives to an inter-ocular error
+            within the usual limit.
+        markup: what the landmarks mean.
+
+    Returns:
+        `num_judged` faces, those whose inter-ocular error is known and finite;
+        `reliability` of the expected errors of all landmarks, per cent of the
+        inter-ocular distance, and `score_reliability` of the score, per cent of faces
+        within the limit, by deciles and with their `gap`; `risk_coverage`: the mean
+        inter-ocular error of the faces kept, per cent, with its `area` and that of the
+        best possible order; `failures_caught`, per cent, among the tenth of the faces
+        with the lowest scores. Without a judged face `num_judged` is all there is.
+    """
+    distance = np.asarray(interocular_distance(truth, markup=markup), np.float64)
+    errors = np.asarray(nme(points, truth, distance=distance), np.float64)
+    judged = np.isfinite(errors)
+    if not judged.any():
+        return {"num_judged": 0}
+    percent = 100 / distance[judged, None]
+    missed = np.asarray(point_errors(points[judged], truth[judged]), np.float64)
+    failed = errors[judged] > DEFAULT_LIMIT
+    kept = risk_coverage(100 * errors[judged], score[judged])
+    best = risk_coverage(100 * errors[judged], -errors[judged])
+    shown = np.linspace(0, len(failed) - 1, min(_COVERAGES, len(failed)))
+    shown = np.unique(shown.round().astype(int))
+    return {
+        "num_judged": int(judged.sum()),
+        "reliability": _as_json(
+            reliability(expected_error[judged] * percent, missed * percent)
+        ),
+        "score_reliability": _as_json(reliability(100 * score[judged], 100 * ~failed)),
+        "risk_coverage": {
+            "coverage": (100 * kept.coverage[shown]).tolist(),
+            "risk": kept.risk[shown].tolist(),
+            "risk_of_best_order": best.risk[shown].tolist(),
+            "area": kept.area,
+            "area_of_best_order": best.area,
+        },
+        "num_failures": int(failed.sum()),
+        "failures_caught": 100 * failures_caught(failed, score[judged]),
+    }
+
+
+def _as_json(found: Reliability) -> dict[str, Any]:
+    lists = {name: values.tolist() for name, values in found._asdict().items()}
+    return {**lists, "gap": found.gap}
 
 
 def _known_pairs(

@@ -22,6 +22,8 @@ ROOMS = [
     "geometry",
     "boxes",
     "metrics",
+    "trust",
+    "published",
     "patches",
     "convolutions",
     *sorted(
@@ -60,6 +62,11 @@ ROOMS = [
     "robustness",
     "curves",
     "plots",
+    "outlines",
+    "gallery",
+    "charts",
+    "heat",
+    "diagrams",
     "report",
 ]
 # What the programs share, beside their settings.

@@ -1,9 +1,17 @@
 """Tests of rcsr_jax.trust."""
 
+import json
+
 import numpy as np
 import pytest
 
-from rcsr_jax.trust import failures_caught, reliability, risk_coverage
+from rcsr_jax.markup import FACE_68
+from rcsr_jax.trust import (
+    failures_caught,
+    reliability,
+    risk_coverage,
+    summarise_trust,
+)
 
 
 def test_reliability_by_hand():
@@ -32,7 +40,10 @@ def test_what_is_not_annotated_takes_no_part_in_reliability():
 def test_reliability_does_not_depend_on_the_order(generator):
     expected, actual = generator.gamma(2, size=(2, 53))
     order = generator.permutation(53)
-    one, other = reliability(expected, actual), reliability(expected[order], actual[order])
+    one, other = (
+        reliability(expected, actual),
+        reliability(expected[order], actual[order]),
+    )
     np.testing.assert_allclose(one.actual, other.actual)
 
 
@@ -52,7 +63,10 @@ def test_faces_of_one_score_count_with_their_mean():
 
 def test_no_order_beats_that_by_error_and_none_is_below_its_reverse(generator):
     errors, score = generator.gamma(2, size=(2, 60))
-    best, worst = risk_coverage(errors, -errors).area, risk_coverage(errors, errors).area
+    best, worst = (
+        risk_coverage(errors, -errors).area,
+        risk_coverage(errors, errors).area,
+    )
     assert best < risk_coverage(errors, score).area < worst
     assert best < errors.mean() < worst
 
@@ -97,3 +111,44 @@ def test_without_failures_there_is_nothing_to_catch():
 def test_what_cannot_be_judged_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_summary_is_of_the_faces_that_can_be_judged(generator):
+    truth = generator.uniform(0, 100, (12, 68, 2)).astype(np.float32)
+    truth[:, FACE_68.eye_corners[0]] = 10
+    truth[:, FACE_68.eye_corners[1]] = [50, 40]  # 50 px apart
+    points = truth.copy()
+    points[..., 0] += np.linspace(0.5, 6, 12)[:, None]  # 1 to 12 per cent
+    truth[3, FACE_68.eye_corners[0]] = np.nan
+    expected = np.full((12, 68), 3.0)
+    found = summarise_trust(
+        points,
+        truth,
+        expected_error=expected,
+        score=np.linspace(0.9, 0.1, 12),
+        markup=FACE_68,
+    )
+    assert found["num_judged"] == 11 and found["num_failures"] == 4
+    np.testing.assert_allclose(found["reliability"]["expected"], 6, rtol=1e-5)
+    known = np.delete(np.arange(1, 13), 3)
+    curve = found["risk_coverage"]
+    np.testing.assert_allclose(
+        curve["risk"], np.cumsum(known) / np.arange(1, 12), rtol=1e-4
+    )
+    assert curve["area"] == pytest.approx(curve["area_of_best_order"])
+    assert found["failures_caught"] == pytest.approx(50)  # two faces of four failures
+    within = found["score_reliability"]["actual"]
+    assert within[0] == 0 and within[-1] == 100
+    json.dumps(found, allow_nan=False)
+
+
+def test_faces_without_eye_corners_are_not_judged():
+    truth = np.full((2, 68, 2), np.nan, np.float32)
+    found = summarise_trust(
+        np.zeros((2, 68, 2), np.float32),
+        truth,
+        expected_error=np.ones((2, 68)),
+        score=np.ones(2),
+        markup=FACE_68,
+    )
+    assert found == {"num_judged": 0}
