@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> None:
     )
     errors = _errors_of(found, predictor)
     _write_errors(out / "errors.csv", found, errors[METHOD])
-    known = {name: e[np.isfinite(e)] for name, e in errors.items()}
+    known = {name: e[~np.isnan(e)] for name, e in errors.items()}
     save_ced(out / "ced.png", known)
     save_convergence(
         out / "steps.png",
@@ -107,20 +107,16 @@ def _errors_of(found: Evaluation, predictor: Predictor) -> dict[str, np.ndarray]
 
 
 def _rows(found: Evaluation, errors: np.ndarray) -> list[dict[str, Any]]:
+    score = getattr(found.adaptive, "score", None)
     return [
         {
             "face": name,
-            "nme_interocular": round(100 * float(error), 4),
-            "num_steps": int(steps),
-            "settled": bool(settled),
+            "nme_interocular": round(100 * float(errors[face]), 4),
+            "num_steps": int(found.adaptive.num_steps[face]),
+            "settled": bool(found.adaptive.settled[face]),
+            **({} if score is None else {"score": round(float(score[face]), 4)}),
         }
-        for name, error, steps, settled in zip(
-            found.names,
-            errors,
-            found.adaptive.num_steps,
-            found.adaptive.settled,
-            strict=True,
-        )
+        for face, name in enumerate(found.names)
     ]
 
 

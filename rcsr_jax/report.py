@@ -8,7 +8,6 @@ numbers.
 import base64
 import dataclasses
 import hashlib
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,9 +18,9 @@ from typing import Any
 import jinja2
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image
 
 from rcsr_jax import diagrams, heat, metrics, outlines
+from rcsr_jax.figures import photo_uri
 from rcsr_jax.gallery import SIDE, GalleryFace
 from rcsr_jax.markup import Markup
 from rcsr_jax.published import read_published
@@ -258,7 +257,7 @@ def _card(face: GalleryFace, markup: Markup) -> dict[str, Any]:
     radii = face.expected_error
     return {
         "face": face,
-        "picture": _data_uri(face.image),
+        "picture": photo_uri(face.image, quality=_JPEG_QUALITY),
         "truth": outlines.dots(face.truth),
         "truth_lines": outlines.lines(face.truth, markup=markup),
         "points": outlines.dots(points),
@@ -293,9 +292,3 @@ def _script_json(value: Any) -> str:
     """JSON that may stand inside a script element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
-
-
-def _data_uri(image: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="JPEG", quality=_JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -63,6 +63,7 @@ ROOMS = [
     "curves",
     "plots",
     "outlines",
+    "figures",
     "gallery",
     "charts",
     "heat",
