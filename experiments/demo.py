@@ -181,7 +181,7 @@ def _make_page(gradio: Any, predictor: Predictor) -> Any:
                     0, 1, 1, step=1, label="Steps taken", elem_id="step", buttons=[]
                 )
                 circles = gradio.Checkbox(
-                    True, label="Circles: how sure of each landmark"
+                    True, label="Circles at the last step: how sure of each landmark"
                 )
                 numbers = gradio.Markdown()
 

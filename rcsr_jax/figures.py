@@ -84,7 +84,7 @@ def draw(found: Found, *, step: int, markup: Markup, uncertainty: bool = True) -
         found: of `find`.
         step: 0: the first shape; beyond the last step the last one.
         markup: says which landmarks the outlines join.
-        uncertainty: draw the circles as well.
+        uncertainty: draw the circles as well, which are those of the last step.
 
     Returns:
         An `svg` element; a pixel of the photo is a unit of it.
@@ -92,13 +92,14 @@ def draw(found: Found, *, step: int, markup: Markup, uncertainty: bool = True) -
     x, y, width, height = found.window
     at = min(step, len(found.shapes) - 1)
     label = f"Photo with the landmarks of {len(found.boxes)} faces after {at} steps"
+    sure = uncertainty and at == len(found.shapes) - 1
     return (
         f'<svg class="found" viewBox="{x} {y} {width} {height}" role="img" '
         f'aria-label="{label}" data-step="{at}">'
         f'<image href="{found.picture}" x="{x}" y="{y}" width="{width}" '
         f'height="{height}"/>'
         + "".join(
-            _draw_face(box, shape, radii if uncertainty else None, markup=markup)
+            _draw_face(box, shape, radii if sure else None, markup=markup)
             for box, shape, radii in zip(
                 found.boxes, found.shapes[at], found.radii, strict=True
             )

@@ -9,8 +9,7 @@ import base64
 import dataclasses
 import hashlib
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,26 +18,12 @@ import jinja2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rcsr_jax import diagrams, heat, metrics, outlines
+from rcsr_jax import diagrams, heat, metrics, outlines, tables
 from rcsr_jax.figures import photo_uri
 from rcsr_jax.gallery import SIDE, GalleryFace
 from rcsr_jax.markup import Markup
-from rcsr_jax.published import read_published
 from rcsr_jax.version import __version__
 
-_COLUMNS = {
-    "num_faces": "Faces",
-    "nme_interocular": "Inter-ocular %",
-    "nme_interpupil": "Inter-pupil %",
-    "nme_box": "Box %",
-    "auc_08": "AUC %",
-    "failure_rate_08": "Failures %",
-    "num_steps_mean": "Steps",
-    "milliseconds_per_face": "ms / face",
-}
-_REQUIRED = tuple(_COLUMNS)[:6]
-_LIMITS = (0.03, 0.04, 0.05, 0.06, 0.08)  # of the table beside the CED
-_MOST_ROWS = 1000  # of the table of faces
 _JPEG_QUALITY = 82
 
 
@@ -92,7 +77,7 @@ def write_report(path: str | Path, data: ReportData) -> None:
     if not data.metrics:
         raise ValueError("a report needs the metrics of at least one method.")
     for name, summary in data.metrics.items():
-        if lacking := [key for key in _REQUIRED if key not in summary]:
+        if lacking := [key for key in tables.REQUIRED if key not in summary]:
             raise ValueError(f"the metrics of {name} lack {lacking}.")
     if strangers := sorted(set(data.errors) - set(data.metrics)):
         raise ValueError(f"errors of {strangers}, which have no metrics.")
@@ -103,7 +88,7 @@ def write_report(path: str | Path, data: ReportData) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = format_number
+    environment.filters["number"] = tables.format_number
     script = _page("report.js")
     whole = next(iter(data.metrics.values()))
     face_map = _face_map(data, whole)
@@ -116,24 +101,26 @@ def write_report(path: str | Path, data: ReportData) -> None:
         style=_page("report.css"),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        columns=_used_columns(data.metrics.values()),
-        rows=_summary_rows(data),
-        published=_published(whole, num_points=data.markup.num_points),
+        columns=tables.used_columns(data.metrics.values()),
+        rows=tables.summary_rows(data.metrics, num_points=data.markup.num_points),
+        published=tables.published(whole, num_points=data.markup.num_points),
         ced=diagrams.ced(data.errors),
-        ced_notes={name: _ced_note(errors) for name, errors in data.errors.items()},
-        limits=_LIMITS,
+        ced_notes={
+            name: tables.ced_note(errors) for name, errors in data.errors.items()
+        },
+        limits=tables.LIMITS,
         within={
-            name: 100 * metrics.ced(errors, thresholds=_LIMITS)
+            name: 100 * metrics.ced(errors, thresholds=tables.LIMITS)
             for name, errors in data.errors.items()
         },
         steps=diagrams.steps(data.metrics),
-        regions=_regions(data.metrics),
+        regions=tables.regions(data.metrics),
         face_map=face_map,
         reliability=diagrams.reliability(whole),
         risk=diagrams.risk(whole),
         cards=[_card(face, data.markup) for face in data.gallery],
         side=SIDE,
-        listed=_listed(data.faces),
+        listed=tables.listed(data.faces),
         config=json.dumps(data.config, indent=2, default=str),
         page_data=_script_json(
             {
@@ -146,82 +133,8 @@ def write_report(path: str | Path, data: ReportData) -> None:
     Path(path).write_text(page, encoding="utf-8")
 
 
-def format_number(value: Any) -> str:
-    """A cell of a table: two decimals for a float, a dash for what is not known."""
-    if value is None:
-        return "—"
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if not isinstance(value, float | np.floating):
-        return str(value)
-    if math.isnan(value):
-        return "—"
-    return f"{value:.2f}" if math.isfinite(value) else "∞"
-
-
 def _page(name: str) -> str:
     return resources.files(__package__).joinpath("pages", name).read_text("utf-8")
-
-
-def _used_columns(summaries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    used = {key for summary in summaries for key in summary}
-    return {key: title for key, title in _COLUMNS.items() if key in used}
-
-
-def _summary_rows(data: ReportData) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """Method, number of landmarks and summary of each row of the first table."""
-    return [
-        (method, points, summary)
-        for method, whole in data.metrics.items()
-        for points, summary in {
-            str(data.markup.num_points): whole,
-            **whole.get("subsets", {}),
-        }.items()
-    ]
-
-
-def _published(whole: Mapping[str, Any], *, num_points: int) -> list[dict[str, Any]]:
-    """Each published test set: its name, our summaries, the rows, the notes to them."""
-    known = {entry.name: entry for entry in read_published()}
-    parts = []
-    for name, summary in whole.get("published_sets", {}).items():
-        if name not in known:
-            continue
-        subsets = summary.get("subsets", {}).items()
-        rows = known[name].results
-        notes = list(dict.fromkeys(row.reason for row in rows if row.reason))
-        parts.append(
-            {
-                "name": name,
-                "num_faces": sum(known[name].folders.values()),
-                "ours": {num_points: summary, **{int(n): part for n, part in subsets}},
-                "rows": rows,
-                "notes": dict(zip(notes, "abcdefgh", strict=False)),
-            }
-        )
-    return parts
-
-
-def _ced_note(errors: ArrayLike) -> str:
-    area, failed = metrics.auc(errors), metrics.failure_rate(errors)
-    return f"AUC {100 * area:.2f} %, failures {100 * failed:.2f} %"
-
-
-def _regions(summaries: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A row for each region and method, with the length of its bar, 0 to 1."""
-    rows = [
-        {"region": region, "method": method, "error": error}
-        for method, summary in summaries.items()
-        for region, error in summary.get("by_region", {}).items()
-    ]
-    order = list(dict.fromkeys(row["region"] for row in rows))
-    longest = max(
-        (e for r in rows if math.isfinite(e := diagrams.number(r["error"]))), default=0
-    )
-    for row in rows:
-        error = diagrams.number(row["error"])
-        row["share"] = error / (longest or 1) if math.isfinite(error) else 0
-    return sorted(rows, key=lambda row: order.index(row["region"]))
 
 
 def _face_map(data: ReportData, whole: Mapping[str, Any]) -> heat.FaceMap | None:
@@ -237,18 +150,6 @@ def _face_map(data: ReportData, whole: Mapping[str, Any]) -> heat.FaceMap | None
         states = {"first shape": first["by_landmark"], **states}
     states["adaptive" if states else "all steps"] = whole["by_landmark"]
     return heat.face_map(data.face, states, markup=data.markup)
-
-
-def _listed(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The faces of the table: the worst where there are too many for a page."""
-    if len(rows) <= _MOST_ROWS or "nme_interocular" not in rows[0]:
-        return list(rows[:_MOST_ROWS])
-
-    def badness(row: Mapping[str, Any]) -> float:
-        error = diagrams.number(row["nme_interocular"])
-        return -math.inf if math.isnan(error) else error
-
-    return sorted(rows, key=badness, reverse=True)[:_MOST_ROWS]
 
 
 def _card(face: GalleryFace, markup: Markup) -> dict[str, Any]:

@@ -68,6 +68,7 @@ ROOMS = [
     "charts",
     "heat",
     "diagrams",
+    "tables",
     "report",
 ]
 # What the programs share, beside their settings.

@@ -99,7 +99,8 @@
     put(".found.dots", dots(points));
     put(".found.lines", lines(points));
     put(".missed", misses(points, face.truth));
-    if (face.expected) put(".expected", circles(points, face.expected));
+    // what is expected is the error of the last shape
+    if (face.expected) put(".expected", at === last ? circles(points, face.expected) : "");
     return face.errors[at];
   }
 
