@@ -39,7 +39,7 @@ clean:
 .venv/installed: setup.cfg setup.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -e ".[demo]"
+	$(BIN)/pip install --quiet -e ".[photo]"
 	touch $@
 
 .venv/installed-test: .venv/installed

@@ -17,13 +17,12 @@ from tqdm import tqdm
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import DataConfig, to_dict
 from rcsr_jax.curves import save_ced, save_convergence
-from rcsr_jax.data.crops import Source
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.evaluation import Evaluation, evaluate, metrics_of
+from rcsr_jax.gallery import make_gallery
 from rcsr_jax.inference import Predictor
 from rcsr_jax.metrics import interocular_distance, nme
-from rcsr_jax.plots import draw_overlay
-from rcsr_jax.report import Picture, ReportData, write_report
+from rcsr_jax.report import ReportData, write_report
 
 from . import settings
 
@@ -32,7 +31,11 @@ _CHECKPOINT = flags.DEFINE_string(
 )
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
 _GALLERY = flags.DEFINE_integer(
-    "gallery", 5, "Faces per row of the report.", lower_bound=0
+    "gallery",
+    8,
+    "Worst, best and random faces of the report, so many each.",
+    lower_bound=0,
+    upper_bound=40,  # about 30 kB each
 )
 _DATA = settings.define_flags(DataConfig)
 
@@ -51,7 +54,8 @@ def main(arguments: list[str]) -> None:
     found = found._replace(refused=refused + found.refused)
     if data.strict and found.refused:
         raise ValueError(f"{found.refused[0].name}: {found.refused[0].reason}")
-    metrics = metrics_of(found, predictor=predictor)
+    folder = Path(data.data).absolute().as_posix()  # its names tell test sets apart
+    metrics = metrics_of(found, predictor=predictor, folder=folder)
     out = Path(_OUT.value)
     out.mkdir(parents=True, exist_ok=True)
     (out / "metrics.json").write_text(
@@ -60,25 +64,30 @@ def main(arguments: list[str]) -> None:
     )
     errors = _errors_of(found, predictor)
     _write_errors(out / "errors.csv", found, errors[METHOD])
-    known = {name: e[np.isfinite(e)] for name, e in errors.items()}
+    known = {name: e[~np.isnan(e)] for name, e in errors.items()}
     save_ced(out / "ced.png", known)
     save_convergence(
         out / "steps.png",
         {METHOD: {int(k): v["nme_interocular"] for k, v in metrics["by_step"].items()}},
     )
-    gallery = _gallery(found, {s.name: s for s in sources}, errors[METHOD], predictor)
+    photos = {source.name: source for source in sources}
+    gallery = make_gallery(
+        found,
+        markup=predictor.config.markup,
+        load_image=lambda name: photos[name].load()[0],
+        count=_GALLERY.value,
+    )
     write_report(
         out / "report.html",
         ReportData(
-            title=f"Landmarks of {data.data}, {data.split}",
-            num_points=predictor.config.num_points,
-            metrics={
-                METHOD: metrics,
-                BASELINE: metrics["mean_shape"],
-            },
+            title=f"Landmarks of {Path(data.data).name}, {data.split}",
+            markup=predictor.config.markup,
+            metrics={METHOD: metrics, BASELINE: metrics["mean_shape"]},
             errors=known,
+            face=np.asarray(predictor.params["mean_shape"]),
             faces=_rows(found, errors[METHOD]),
             gallery=gallery,
+            refused=found.refused,
             config=to_dict(config),
             command=shlex.join(["rcsr-evaluate", *sys.argv[1:]]),
         ),
@@ -98,20 +107,16 @@ def _errors_of(found: Evaluation, predictor: Predictor) -> dict[str, np.ndarray]
 
 
 def _rows(found: Evaluation, errors: np.ndarray) -> list[dict[str, Any]]:
+    score = getattr(found.adaptive, "score", None)
     return [
         {
             "face": name,
-            "nme_interocular": round(100 * float(error), 4),
-            "num_steps": int(steps),
-            "settled": bool(settled),
+            "nme_interocular": round(100 * float(errors[face]), 4),
+            "num_steps": int(found.adaptive.num_steps[face]),
+            "settled": bool(found.adaptive.settled[face]),
+            **({} if score is None else {"score": round(float(score[face]), 4)}),
         }
-        for name, error, steps, settled in zip(
-            found.names,
-            errors,
-            found.adaptive.num_steps,
-            found.adaptive.settled,
-            strict=True,
-        )
+        for face, name in enumerate(found.names)
     ]
 
 
@@ -121,32 +126,6 @@ def _write_errors(path: Path, found: Evaluation, errors: np.ndarray) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _gallery(
-    found: Evaluation,
-    sources: dict[str, Source],
-    errors: np.ndarray,
-    predictor: Predictor,
-) -> dict[str, list[Picture]]:
-    known = np.flatnonzero(np.isfinite(errors))
-    order = known[np.argsort(errors[known])]
-    count = min(_GALLERY.value, len(order))
-    random = np.random.default_rng(0).permutation(order)[:count]
-    rows = {"Best": order[:count], "Worst": order[::-1][:count], "Random": random}
-
-    def picture(face: int) -> Picture:
-        name = found.names[face]
-        overlay = draw_overlay(
-            sources[name].load()[0],
-            found.adaptive.points[face],
-            markup=predictor.config.markup,
-            truth=found.truth[face],
-            box=found.boxes[face],
-        )
-        return Picture(f"{name}: {100 * errors[face]:.2f} %", overlay)
-
-    return {title: [picture(face) for face in faces] for title, faces in rows.items()}
 
 
 def _table(metrics: dict[str, Any]) -> str:

@@ -123,10 +123,12 @@ def without_nan(value: Any) -> Any:
     """JSON has no NaN: a number that could not be measured becomes null.
 
     Args:
-        value: a number, or dicts of them.
+        value: a number, or dicts and lists of them.
     """
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

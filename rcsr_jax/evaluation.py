@@ -11,7 +11,9 @@ from rcsr_jax.data.faces import Refusal
 from rcsr_jax.data.sources import use_each
 from rcsr_jax.geometry import join_frames, to_photo
 from rcsr_jax.inference import Faces, Predictor
-from rcsr_jax.metrics import by_region, summarise, summarise_subsets
+from rcsr_jax.metrics import by_landmark, by_region, summarise, summarise_subsets
+from rcsr_jax.published import sets_within
+from rcsr_jax.trust import summarise_trust
 
 
 class Evaluation(NamedTuple):
@@ -83,20 +85,26 @@ def evaluate(
     )
 
 
-def metrics_of(evaluation: Evaluation, *, predictor: Predictor) -> dict[str, Any]:
+def metrics_of(
+    evaluation: Evaluation, *, predictor: Predictor, folder: str = ""
+) -> dict[str, Any]:
     """What `metrics.json` holds: adaptive prediction, its subsets, fixed steps, baseline.
 
     Args:
         evaluation: from `evaluate`.
         predictor: that was judged.
+        folder: of the data set, with "/", to tell published test sets by.
 
     Returns:
         The summary of the adaptive predictions (percent, mean over faces) with
-        `subsets`, `by_region`, `num_steps_mean`, `settled_share` and
-        `milliseconds_per_face`; `by_step` (a summary for each fixed number of steps)
-        and `mean_shape` (the baseline). JSON values only.
+        `subsets`, `by_region`, `by_landmark`, `num_steps_mean`, `settled_share` and
+        `milliseconds_per_face`; `published_sets` (a summary for each published test set
+        that is among the faces); `trust` (of `summarise_trust`, where the predictor says
+        how sure it is); `by_step` (a summary for each fixed number of steps) and
+        `mean_shape` (the baseline). JSON values only.
     """
     markup, truth = predictor.config.markup, evaluation.truth
+    found = evaluation.adaptive
 
     def summary(points: np.ndarray) -> dict[str, Any]:
         whole = summarise(points, truth, markup=markup)
@@ -104,14 +112,32 @@ def metrics_of(evaluation: Evaluation, *, predictor: Predictor) -> dict[str, Any
             **whole,
             "subsets": summarise_subsets(points, truth, markup=markup),
             "by_region": by_region(points, truth, markup=markup),
+            "by_landmark": by_landmark(points, truth, markup=markup),
         }
 
+    published = {
+        entry.name: {
+            **summarise(found.points[faces], truth[faces], markup=markup),
+            "subsets": summarise_subsets(
+                found.points[faces], truth[faces], markup=markup
+            ),
+        }
+        for entry, faces in sets_within([f"{folder}/{n}" for n in evaluation.names])
+    }
+    expected, score = (getattr(found, k, None) for k in ("expected_error", "score"))
+    trust = {}
+    if expected is not None and score is not None:
+        trust["trust"] = summarise_trust(
+            found.points, truth, expected_error=expected, score=score, markup=markup
+        )
     return {
-        **summary(evaluation.adaptive.points),
-        "num_steps_mean": float(evaluation.adaptive.num_steps.mean()),
-        "settled_share": float(evaluation.adaptive.settled.mean()),
+        **summary(found.points),
+        "num_steps_mean": float(found.num_steps.mean()),
+        "settled_share": float(found.settled.mean()),
         "milliseconds_per_face": evaluation.milliseconds_per_face,
         "num_refused": len(evaluation.refused),
+        "published_sets": published,
+        **trust,
         "by_step": {
             str(step): {**summary(points), "num_steps_mean": float(step)}
             for step, points in enumerate(evaluation.fixed, start=1)

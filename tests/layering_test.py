@@ -23,6 +23,8 @@ ROOMS = [
     "boxes",
     "metrics",
     "portable",
+    "trust",
+    "published",
     "patches",
     "convolutions",
     *sorted(
@@ -74,6 +76,13 @@ ROOMS = [
     "curves",
     "plots",
     "diagram",
+    "outlines",
+    "figures",
+    "gallery",
+    "charts",
+    "heat",
+    "diagrams",
+    "tables",
     "report",
 ]
 # What the programs share, beside their settings.

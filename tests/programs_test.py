@@ -105,7 +105,9 @@ def test_evaluation_writes_what_it_promises(place):
     np.testing.assert_allclose(mean, metrics["nme_interocular"], rtol=1e-4)
     for name in ("ced.png", "steps.png"):
         assert load_image(place / "judged" / name).shape[1] > 200
-    assert "</html>" in (place / "judged/report.html").read_text(encoding="utf-8")
+    report = (place / "judged/report.html").read_text(encoding="utf-8")
+    assert "</html>" in report and 2 <= report.count("<figure") <= 6
+    assert len(metrics["by_landmark"]) == 68 and metrics["published_sets"] == {}
 
 
 def test_work_folder_checkpoint_and_export_predict_alike(place):
@@ -181,6 +183,7 @@ def test_a_bad_photo_does_not_keep_the_good_one_from_its_answer(place):
         ("rcsr-convert", ["--data=photos", "--out=a.txt"], "no format for .txt"),
         ("rcsr-convert", ["--data=photos", "--out=photos"], "is there already"),
         ("rcsr-export", ["--checkpoint=run", "--out=photos"], "photos exists already"),
+        ("rcsr-demo", ["--checkpoint=gone"], "gone does not exist"),
     ],
 )
 def test_a_mistake_is_answered_with_one_line(place, command, arguments, expected):

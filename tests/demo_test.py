@@ -1,0 +1,102 @@
+"""The page to try it, from the command to the browser."""
+
+import contextlib
+import http.client
+import importlib.util
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from browser import open_browser
+from PIL import Image
+
+from rcsr_jax.data.drawn import draw_face
+
+# not imported here: its import warns, and the page runs in a process of its own
+if importlib.util.find_spec("gradio") is None:
+    pytest.skip('needs gradio: pip install ".[test]"', allow_module_level=True)
+
+FACE = draw_face(7, 0)
+
+
+def get(port, host):
+    """Status and headers of the page, asked for by this host's name."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("GET", "/", headers={"Host": host})
+        answer = connection.getresponse()
+        return answer.status, answer.headers
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("demo")
+    said = (folder / "said").open("w+")
+    words = [sys.executable, "-m", "rcsr_jax.experiments.demo", "--preset=fast"]
+    server = subprocess.Popen([*words, f"--port={port}"], stdout=said, stderr=said)
+    try:
+        for _ in range(600):
+            said.flush()
+            assert server.poll() is None, (folder / "said").read_text()
+            with contextlib.suppress(OSError):
+                get(port, "localhost")
+                break
+            time.sleep(0.5)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(30)
+        said.close()
+
+
+@pytest.mark.slow
+def test_a_photo_gets_its_landmarks_and_they_move(port, tmp_path):
+    photo = tmp_path / "face.png"
+    Image.fromarray(FACE.image).save(photo)
+    box = " ".join(f"{value:.1f}" for value in FACE.box)
+    with open_browser(tmp_path / "profile") as context:
+        page = context.pages[0]
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.locator("#photo input[type=file]").set_input_files(photo)
+        page.locator("#photo img").wait_for()
+        page.get_by_text("No face").or_(page.get_by_text("1 face found")).wait_for()
+        page.locator("#boxes textarea").fill("1 2 three 4")
+        page.get_by_role("button", name="Find landmarks").click()
+        page.get_by_text("'1 2 three 4' is no box").wait_for()
+        page.locator("#boxes textarea").fill(box)
+        page.get_by_role("button", name="Find landmarks").click()
+        dots = page.locator("svg.found .dots").last
+        dots.wait_for()
+        found = dots.get_attribute("d")
+        places = [step.split("h")[0].split() for step in found.split("M")[1:]]
+        points = np.array(places, float) - 0.5
+        eyes = np.linalg.norm(FACE.points[36] - FACE.points[45])
+        errors = np.linalg.norm(points - FACE.points, axis=-1) / eyes
+        assert errors.mean() < 0.15  # the weights know photos, not drawings
+        assert page.get_by_text("moved in the last step").count() == 1
+        slider = page.locator("#step input[type=range]")
+        last = page.locator("svg.found").get_attribute("data-step")
+        assert int(last) >= 1 and slider.input_value() == last
+        assert page.locator("svg.found .uncertain").count() == 1
+        page.get_by_label("Circles").uncheck()
+        page.locator("svg.found .uncertain").wait_for(state="detached")
+        slider.focus()
+        slider.press("Home")
+        page.locator("svg.found[data-step='0']").wait_for()
+        assert dots.get_attribute("d") != found
+        page.get_by_role("button", name="Draw a face").click()
+        page.locator("svg.found[data-step='0']").wait_for(state="detached")
+
+
+@pytest.mark.slow
+def test_nobody_else_is_served(port):
+    status, headers = get(port, "localhost")
+    assert status == 200
+    assert headers["Content-Security-Policy"].startswith("default-src 'self'")
+    assert get(port, "elsewhere.example")[0] == 400
