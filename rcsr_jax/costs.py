@@ -4,12 +4,14 @@ Multiply-adds are those that the equations need, whatever form they are computed
 measured time divided into them tells how much of a machine's rate is used.
 """
 
+import itertools
 from typing import NamedTuple
 
 import jax
 
 from rcsr_jax.config import ModelConfig
-from rcsr_jax.model import params_like
+from rcsr_jax.model import DENSE_UNITS, params_like
+from rcsr_jax.patch_nets import KERNEL, PATCH_NETS, patch_layers
 from rcsr_jax.planes import Plane, srcnn_layers
 
 
@@ -42,8 +44,7 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
     """
     num_steps = config.num_steps if num_steps is None else num_steps
     leaves = jax.tree.leaves(params_like(config)["network"])
-    channels = sum(plane.channels for plane in config.planes)
-    maps = config.num_points * channels
+    maps = config.num_points * config.map_channels
     area = config.map_size**2
     if config.cell == "conv_gru":
         memory = area * config.hidden_size
@@ -58,13 +59,10 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
         )
         sampling = 4 * area * maps
     else:
-        sizes = [plane.patch_size(config.map_size) for plane in config.planes]
-        features = config.num_points * sum(
-            _srcnn(plane, size, padded=False)
-            for plane, size in zip(config.planes, sizes, strict=True)
-        )
-        sampling = 4 * config.num_points * sum(size**2 for size in sizes)
-    step = sampling + cell + memory * config.num_points * 2
+        features = config.num_points * _patch(config)
+        sampling = 4 * config.num_points * sum(size**2 for size in config.patch_sizes)
+    widths = [memory, *[DENSE_UNITS] * (config.dense_layers - 1), config.num_points * 2]
+    step = sampling + cell + sum(a * b for a, b in itertools.pairwise(widths))
     looks = 1 if config.sampling == "planes" else num_steps
     return Costs(
         parameters=sum(leaf.size for leaf in leaves),
@@ -73,6 +71,28 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
         step=step,
         total=looks * features + num_steps * step,
         memory_bytes=4 * memory,
+    )
+
+
+def _patch(config: ModelConfig) -> int:
+    """Multiply-adds of the features of one landmark's patch."""
+    (size, *_), filters = config.patch_sizes, config.patch_filters
+    if config.features == "srcnn":
+        return sum(
+            _srcnn(plane, size, padded=False)
+            for plane, size in zip(config.planes, config.patch_sizes, strict=True)
+        )
+    if (
+        config.features == "hog"
+    ):  # every pixel's share in the cells of its row, then theirs
+        cells = config.map_size
+        return 18 * cells * size * (size + cells)
+    made = patch_layers(config.features, filters)
+    sides = PATCH_NETS[config.features].layer_sizes(size)
+    seen = (1, *made)
+    return sum(
+        side**2 * KERNEL**2 * seen * made
+        for side, seen, made in zip(sides, seen, made, strict=False)
     )
 
 

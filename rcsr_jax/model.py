@@ -17,12 +17,18 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from rcsr_jax.config import ModelConfig
+from rcsr_jax.features.fauc import FAUC
+from rcsr_jax.features.hog import hog
+from rcsr_jax.features.lenet import LeNet
 from rcsr_jax.features.srcnn import SRCNN
+from rcsr_jax.patch_nets import HOG_CELL, patch_layers
 from rcsr_jax.patches import slice_patches
 from rcsr_jax.recurrent import ConvGRUCell, GRUCell
 from rcsr_jax.refine import Estimate, increment_size, settle, unroll
 
 Params = dict[str, Any]
+
+DENSE_UNITS = 256  # of the dense layers below the last one; the paper does not tell
 
 
 class Prediction(NamedTuple):
@@ -52,15 +58,12 @@ class RCSR(nn.Module):
 
     def setup(self):
         config = self.config
-        nets = [
-            SRCNN(plane.filters, plane.extra_layers, plane.pooling, plane.stride)
-            for plane in config.planes
-        ]
-        self.features, *coarse = nets
+        self.features, *coarse = _make_nets(config)
         if coarse:
             self.coarse_features = coarse[0]
         cell = ConvGRUCell if config.cell == "conv_gru" else GRUCell
         self.cell = cell(config.hidden_size)
+        self.dense = [nn.Dense(DENSE_UNITS) for _ in range(config.dense_layers - 1)]
         self.output = nn.Dense(
             config.num_points * 2, kernel_init=nn.initializers.zeros, name="output"
         )
@@ -84,7 +87,7 @@ class RCSR(nn.Module):
         maps = jnp.moveaxis(maps, 1, 3)  # landmarks beside their channels
         return maps.reshape(*maps.shape[:3], -1)
 
-    def _nets(self) -> list[SRCNN]:
+    def _nets(self) -> list[Callable]:
         coarse = [self.coarse_features] if self.config.coarse_filters else []
         return [self.features, *coarse]
 
@@ -97,8 +100,7 @@ class RCSR(nn.Module):
 
     def _of_patches(self, scene: tuple[Array, ...], points: Array) -> list[Array]:
         maps = []
-        for features, grid in zip(self._nets(), self.config.planes, strict=True):
-            size = grid.patch_size(self.config.map_size)
+        for features, size in zip(self._nets(), self.config.patch_sizes, strict=True):
             patches = slice_patches(scene[0], points, size=size)
             found = features(patches.reshape(-1, *patches.shape[2:]))
             maps.append(found.reshape(*patches.shape[:2], *found.shape[1:]))
@@ -107,6 +109,8 @@ class RCSR(nn.Module):
     def move(self, hidden: Array) -> Array:
         """The shape increment that the memory stands for: [batch, num_points, 2]."""
         flat = hidden.reshape(len(hidden), -1).astype(jnp.float32)
+        for dense in self.dense:
+            flat = nn.relu(dense(flat))
         # The layer starts at zero; every one of its thousands of inputs then pulls the
         # same way, and this scale keeps Adam's first update to about a pixel.
         increment = self.output(flat) * (1e4 / max(flat.shape[-1], 1e4))
@@ -124,6 +128,19 @@ class RCSR(nn.Module):
     def __call__(self, crops: Array, estimate: Estimate) -> Estimate:
         """A first step from crops: what creates the parameters."""
         return self.step(self.scene(crops), estimate.points, estimate)
+
+
+def _make_nets(config: ModelConfig) -> list[Callable]:
+    """What makes feature maps of images or patches: the fine net and any coarse one."""
+    if config.features == "srcnn":
+        return [
+            SRCNN(plane.filters, plane.extra_layers, plane.pooling, plane.stride)
+            for plane in config.planes
+        ]
+    if config.features == "hog":
+        return [lambda patches: hog(patches[..., 0], cell_size=HOG_CELL)]
+    net = {"lenet": LeNet, "fauc": FAUC}[config.features]
+    return [net(patch_layers(config.features, config.patch_filters))]
 
 
 def init_params(key: Array, *, config: ModelConfig, mean_shape: ArrayLike) -> Params:
@@ -200,7 +217,9 @@ def make_step(
     network = RCSR(config)
     variables = {
         "params": {
-            name: part if name == "output" else _cast(part, config.compute_dtype)
+            name: part
+            if name.startswith(("output", "dense"))
+            else _cast(part, config.compute_dtype)
             for name, part in params["network"].items()
         }
     }

@@ -123,6 +123,8 @@ def batch_loss(params: Params, crops: Array, points: Array, *, config: RunConfig
         float scalar.
     """
     step, start = make_step(params, crops, config=config.model)
+    if config.train.remat:
+        step = jax.checkpoint(step)
     trajectory = unroll(step, start, num_steps=config.model.num_steps)
     markup = config.model.markup
     mean_shape = lax.stop_gradient(params["mean_shape"])
