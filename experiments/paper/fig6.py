@@ -67,13 +67,11 @@ def make(study: Study) -> None:
                     (
                         name,
                         len(groups[name]),
-                        min(
-                            curves["nme_interocular"], key=curves["nme_interocular"].get
-                        ),
-                        min(curves["nme_interocular"].values()),
+                        min(curve, key=curve.__getitem__),
+                        min(curve.values()),
                         float(100 * adaptive[groups[name]].mean()),
                     )
-                    for name, curves in by_group.items()
+                    for name, curve in errors_by_group.items()
                 ],
             )
         ],
