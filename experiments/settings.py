@@ -69,11 +69,12 @@ def replace_given(part: Any, holders: dict[str, flags.FlagHolder]) -> Any:
     return dataclasses.replace(part, **_given(holders))
 
 
-def run(main: Callable[[list[str]], None]) -> None:
+def run(main: Callable[[list[str]], None], *, shared: Sequence[str] = ()) -> None:
     """Runs a program: a user's mistake ends it with one line and exit code 1.
 
     Args:
         main: takes what is left of the command line behind the flags.
+        shared: names of modules whose flags are the program's as well.
     """
 
     def guarded(arguments: list[str]) -> None:
@@ -94,7 +95,7 @@ def run(main: Callable[[list[str]], None]) -> None:
             # absl looks for the flags of the installed script, which defines none
             module = main.__module__
             print(sys.modules[module].__doc__)
-            for owner in (module, process.__name__):
+            for owner in (module, *shared, process.__name__):
                 name = sys.argv[0] if owner == "__main__" else owner
                 print(flags.FLAGS.module_help(name))
             sys.exit(0)
@@ -127,7 +128,7 @@ def without_nan(value: Any) -> Any:
     """
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -4,6 +4,7 @@ Multiply-adds are those that the equations need, whatever form they are computed
 measured time divided into them tells how much of a machine's rate is used.
 """
 
+import itertools
 from typing import NamedTuple
 
 import jax
@@ -11,6 +12,8 @@ import jax
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.features.pyramid import STRIDE
 from rcsr_jax.model import params_like
+from rcsr_jax.network import DENSE_UNITS
+from rcsr_jax.patch_nets import KERNEL, PATCH_NETS, patch_layers
 from rcsr_jax.planes import Plane, srcnn_layers
 
 
@@ -59,10 +62,10 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
             row = side * config.map_size * (side + config.map_size)
             sampling += row * config.num_points * config.context_channels
     else:
-        size = plane.patch_size(config.map_size)
-        features = config.num_points * _srcnn(plane, size)
-        sampling = 4 * config.num_points * size**2
-    step = sampling + cell + memory * config.num_points * 2
+        features = config.num_points * _patch(config)
+        sampling = 4 * config.num_points * config.cut_size**2
+    widths = [memory, *[DENSE_UNITS] * (config.dense_layers - 1), config.num_points * 2]
+    step = sampling + cell + sum(a * b for a, b in itertools.pairwise(widths))
     looks = 1 if config.sampling == "planes" else num_steps
     return Costs(
         parameters=sum(leaf.size for leaf in leaves),
@@ -71,6 +74,22 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
         step=step,
         total=looks * features + num_steps * step,
         memory_bytes=4 * memory,
+    )
+
+
+def _patch(config: ModelConfig) -> int:
+    """Multiply-adds of the features of one landmark's patch."""
+    size = config.cut_size
+    if config.features == "srcnn":
+        return _srcnn(config.plane, size)
+    if config.features == "hog":
+        # every pixel's share in the cells of its row, then theirs in those of its column
+        return 18 * config.map_size * size * (size + config.map_size)
+    made = patch_layers(config.features, config.patch_filters)
+    sides = PATCH_NETS[config.features].layer_sizes(size)
+    return sum(
+        side**2 * KERNEL**2 * inputs * outputs
+        for side, inputs, outputs in zip(sides, (1, *made), made, strict=False)
     )
 
 

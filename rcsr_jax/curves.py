@@ -64,6 +64,7 @@ def save_convergence(
     curves: Mapping[str, Mapping[int, float]],
     *,
     label: str = "NME, inter-ocular (%)",
+    level: tuple[str, float] | None = None,
 ) -> None:
     """Saves the error by the number of refinement steps.
 
@@ -71,12 +72,15 @@ def save_convergence(
         path: where to; the ending (.png, .svg, .pdf) says the format.
         curves: the name of each method with its error after each number of steps.
         label: what the error is.
+        level: name and height of a dashed line across, such as a threshold.
 
     Raises:
         ValueError: there are no curves, or one is empty.
     """
     _check_curves(curves)
     figure, axes = _axes()
+    if level is not None:
+        axes.axhline(level[1], color="0.4", linestyle="--", label=level[0])
     for colour, (name, curve) in zip(_colours(curves), curves.items(), strict=True):
         steps = sorted(curve)
         axes.plot(
@@ -90,6 +94,37 @@ def save_convergence(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="steps", ylabel=label)
     axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    figure.savefig(path)
+
+
+def save_trade_off(
+    path: str | Path,
+    series: Mapping[str, Mapping[str, tuple[float, float]]],
+    *,
+    label: str = "NME, inter-ocular (%)",
+) -> None:
+    """Saves errors against times, a dot for each model, with a logarithmic time axis.
+
+    Args:
+        path: where to; the ending (.png, .svg, .pdf) says the format.
+        series: the name of each series -> what is written beside a dot -> milliseconds
+            per face, and error.
+        label: what the error is.
+
+    Raises:
+        ValueError: there are no series, or one is empty.
+    """
+    _check_curves(series)
+    figure, axes = _axes()
+    for colour, (name, models) in zip(_colours(series), series.items(), strict=True):
+        times, errors = zip(*models.values(), strict=True)
+        axes.plot(times, errors, "o", color=colour, label=name)
+        for model, place in models.items():
+            axes.annotate(
+                model, place, xytext=(4, 4), textcoords="offset points", color=colour
+            )
+    axes.set(xscale="log", xlabel="milliseconds per face", ylabel=label)
     axes.legend(frameon=False)
     figure.savefig(path)
 

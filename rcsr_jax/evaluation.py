@@ -9,11 +9,31 @@ import numpy as np
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.faces import Refusal
 from rcsr_jax.data.sources import use_each
-from rcsr_jax.geometry import join_frames, to_photo
+from rcsr_jax.geometry import Frame, join_frames, to_photo
 from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.metrics import by_landmark, by_region, summarise, summarise_subsets
 from rcsr_jax.published import sets_within
 from rcsr_jax.trust import summarise_trust
+
+
+class CutFaces(NamedTuple):
+    """Annotated faces as a predictor sees them.
+
+    Attributes:
+        names: of the faces.
+        truth: float32 [faces, num_points, 2], px of the photos.
+        boxes: float32 [faces, 4].
+        crops: uint8 [faces, crop_size, crop_size].
+        frames: where each crop lies in its photo.
+        refused: faces that could not be used, and why.
+    """
+
+    names: tuple[str, ...]
+    truth: np.ndarray
+    boxes: np.ndarray
+    crops: np.ndarray
+    frames: Frame
+    refused: tuple[Refusal, ...]
 
 
 class Evaluation(NamedTuple):
@@ -40,6 +60,39 @@ class Evaluation(NamedTuple):
     refused: tuple[Refusal, ...]
 
 
+def cut_faces(
+    predictor: Predictor,
+    sources: Sequence[Source],
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> CutFaces:
+    """The crops of annotated faces.
+
+    Args:
+        predictor: that is to see them.
+        sources: the faces; those that cannot be loaded are left out and named.
+        on_progress: called with (faces done, faces).
+
+    Raises:
+        ValueError: no face can be used.
+    """
+
+    def cut(source: Source) -> tuple:
+        image, points, box = source.load()
+        return source.name, points, box, *predictor.crops(image, box)
+
+    cuts, refused = use_each(sources, cut, purpose="evaluated", on_progress=on_progress)
+    names, truths, boxes, crops, frames = zip(*cuts, strict=True)
+    return CutFaces(
+        names=names,
+        truth=np.array(truths, np.float32),
+        boxes=np.array(boxes, np.float32),
+        crops=np.concatenate(crops),
+        frames=join_frames(frames),
+        refused=refused,
+    )
+
+
 def evaluate(
     predictor: Predictor,
     sources: Sequence[Source],
@@ -48,40 +101,27 @@ def evaluate(
 ) -> Evaluation:
     """Predictions for annotated faces.
 
-    Args:
-        predictor: to be judged.
-        sources: the faces; those that cannot be loaded are left out and named.
-        on_progress: called with (faces done, faces) while crops are cut.
-
-    Raises:
-        ValueError: no face can be used.
+    Args, raises: those of `cut_faces`.
     """
     config = predictor.config
-
-    def cut(source: Source) -> tuple:
-        image, points, box = source.load()
-        return source.name, points, box, *predictor.crops(image, box)
-
-    cuts, refused = use_each(sources, cut, purpose="evaluated", on_progress=on_progress)
-    names, truths, boxes, crops, frames = zip(*cuts, strict=True)
-    where = join_frames(frames)
-    seen = np.concatenate(crops)
+    cut = cut_faces(predictor, sources, on_progress=on_progress)
+    seen, where = cut.crops, cut.frames
     predictor.from_crops(seen, where)  # compiles every batch size that is timed
     started = time.perf_counter()
     adaptive = predictor.from_crops(seen, where)
     seconds = time.perf_counter() - started
     steps = max(config.max_steps, config.num_steps)
     return Evaluation(
-        names=names,
-        truth=np.array(truths, np.float32),
+        names=cut.names,
+        truth=cut.truth,
         mean_shape=to_photo(np.asarray(predictor.params["mean_shape"]), where).astype(
             np.float32
         ),
         adaptive=adaptive,
         fixed=predictor.from_crops(seen, where, num_steps=steps).trajectory,
-        boxes=np.array(boxes, np.float32),
+        boxes=cut.boxes,
         milliseconds_per_face=1e3 * seconds / len(seen),
-        refused=refused,
+        refused=cut.refused,
     )
 
 

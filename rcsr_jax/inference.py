@@ -238,7 +238,9 @@ class Predictor:
         mean_shape = np.asarray(self.params["mean_shape"])
         return self._in_photo(found, frames, first=mean_shape)
 
-    def _in_photo(self, found: Prediction, frames: Frame, *, first: np.ndarray) -> Faces:
+    def _in_photo(
+        self, found: Prediction, frames: Frame, *, first: np.ndarray
+    ) -> Faces:
         """A prediction that began with these points, in pixels of the photos."""
         trajectory = to_photo(found.trajectory, frames).astype(np.float32)
         start = to_photo(first, frames)[None]

@@ -7,30 +7,20 @@ shape is measured, not learned.
 """
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
 from rcsr_jax.config import ModelConfig
-from rcsr_jax.features.pyramid import STRIDE, Pyramid
-from rcsr_jax.features.srcnn import SRCNN
 from rcsr_jax.metrics import interocular_distance
-from rcsr_jax.patches import own_patches, slice_patches
-from rcsr_jax.recurrent import ConvGRUCell, GRUCell
+from rcsr_jax.network import RCSR, Scene, is_exact
 from rcsr_jax.refine import Estimate, increment_size, settle, unroll
 
 Params = dict[str, Any]
-Scene = tuple[Array, ...]
-
-_FIRST_DOUBT = 0.1  # error in eye distances that fresh parameters expect
-_DOUBTS = (math.log(1e-3), math.log(2.0))  # logarithms of what may be expected
-_EXACT = ("output", "doubt")  # layers that stay float32
 
 
 class Prediction(NamedTuple):
@@ -53,105 +43,6 @@ class Prediction(NamedTuple):
     trajectory: Array
     expected_error: Array
     hidden: Array
-
-
-class RCSR(nn.Module):
-    """The network of one step.
-
-    Attributes:
-        config: the model's settings.
-    """
-
-    config: ModelConfig
-
-    def setup(self):
-        config = self.config
-        plane = config.plane
-        self.features = SRCNN(
-            plane.filters, plane.extra_layers, plane.pooling, plane.stride
-        )
-        if config.context_widths:
-            self.context = Pyramid(
-                config.context_widths,
-                config.context_blocks,
-                config.num_points * config.context_channels,
-            )
-        cell = ConvGRUCell if config.cell == "conv_gru" else GRUCell
-        self.cell = cell(config.hidden_size)
-        self.output = nn.Dense(
-            config.num_points * 2, kernel_init=nn.initializers.zeros, name="output"
-        )
-        self.doubt = nn.Dense(
-            config.num_points,
-            kernel_init=nn.initializers.zeros,
-            bias_init=nn.initializers.constant(math.log(_FIRST_DOUBT)),
-            name="doubt",
-        )
-
-    def scene(self, crops: Array) -> Scene:
-        """What every step samples: the feature planes of each crop, or the crop itself."""
-        if self.config.sampling == "patches":
-            return (crops,)
-        planes = [self.features(crops)]
-        if self.config.context_widths:
-            own = self.context(crops)
-            own = own.reshape(*own.shape[:3], self.config.num_points, -1)
-            planes.append(jnp.moveaxis(own, 3, 1))
-        return tuple(planes)
-
-    def look(self, scene: Scene, points: Array) -> Array:
-        """The feature maps around the landmarks, stacked: [batch, map, map, points * c]."""
-        config = self.config
-        if not config.position_gradient:
-            points = lax.stop_gradient(points)
-        cut = self._of_planes if config.sampling == "planes" else self._of_patches
-        maps = jnp.concatenate(cut(scene, points), axis=-1)
-        maps = jnp.moveaxis(maps, 1, 3)  # landmarks beside their channels
-        return maps.reshape(*maps.shape[:3], -1)
-
-    def _of_planes(self, scene: Scene, points: Array) -> list[Array]:
-        size, grid = self.config.map_size, self.config.plane
-        places = (points - grid.first_pixel) / grid.pixel
-        maps = [slice_patches(scene[0], places, size=size)]
-        if self.config.context_widths:
-            maps.append(own_patches(scene[1], points / STRIDE, size=size))
-        return maps
-
-    def _of_patches(self, scene: Scene, points: Array) -> list[Array]:
-        size = self.config.plane.patch_size(self.config.map_size)
-        patches = slice_patches(scene[0], points, size=size)
-        found = self.features(patches.reshape(-1, *patches.shape[2:]))
-        return [found.reshape(*patches.shape[:2], *found.shape[1:])]
-
-    def move(self, hidden: Array) -> Array:
-        """The shape increment that the memory stands for: [batch, num_points, 2]."""
-        flat = hidden.reshape(hidden.shape[0], -1).astype(jnp.float32)
-        # The layer starts at zero; every one of its thousands of inputs then pulls the
-        # same way, and this scale keeps Adam's first update to about a pixel.
-        increment = self.output(flat) * (1e4 / max(flat.shape[-1], 1e4))
-        return increment.reshape(hidden.shape[0], -1, 2)
-
-    def doubts(self, hidden: Array) -> Array:
-        """Logarithms of the errors to expect, in eye distances: [batch, num_points].
-
-        Read off the memory without a gradient to it: knowing the errors costs none of
-        the landmarks' exactness.
-        """
-        flat = lax.stop_gradient(hidden).reshape(hidden.shape[0], -1)
-        return jnp.clip(self.doubt(flat.astype(jnp.float32)), *_DOUBTS)
-
-    def step(self, scene: Scene, first: Array, estimate: Estimate) -> Estimate:
-        """One recurrence: look, remember, move."""
-        hidden = self.cell(estimate.hidden, self.look(scene, estimate.points))
-        whole = self.config.increment == "whole"
-        origin = first if whole else estimate.points
-        return Estimate(origin + self.move(hidden), hidden)
-
-    def __call__(self, crops: Array, estimate: Estimate) -> Estimate:
-        """A first step from crops: what creates the parameters."""
-        stepped = self.step(self.scene(crops), estimate.points, estimate)
-        self.doubts(stepped.hidden)
-        return stepped
 
 
 def init_params(key: Array, *, config: ModelConfig, mean_shape: ArrayLike) -> Params:
@@ -385,7 +276,7 @@ def _variables(params: Params, config: ModelConfig) -> dict[str, Any]:
     """Parameters as flax takes them, in the numbers that the model computes in."""
     return {
         "params": {
-            name: part if name in _EXACT else _cast(part, config.compute_dtype)
+            name: part if is_exact(name) else _cast(part, config.compute_dtype)
             for name, part in params["network"].items()
         }
     }

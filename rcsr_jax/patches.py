@@ -113,6 +113,8 @@ def own_patches(planes: Array, points: Array, *, size: int) -> Array:
     height, width = planes.shape[2:4]
     rows = jnp.einsum("bnsh,bnhwc->bnswc", blends(points[..., 1], height), planes)
     return jnp.einsum("bntw,bnswc->bnstc", blends(points[..., 0], width), rows)
+
+
 def _take_patches(images: Array, points: Array, size: int) -> Array:
     """The same by one index for each pixel: a gather that every converter knows."""
     height, width, channels = images.shape[1:]

@@ -1,4 +1,4 @@
-"""Gated recurrent cells: how the memory takes in new features (section 3.1)."""
+"""Recurrent cells: how the memory takes in new features (sections 3.1 and 3.3)."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -72,3 +72,34 @@ class GRUCell(nn.Module):
             nn.Dense(self.features, kernel_init=_init, name="candidate")(seen)
         )
         return (1 - update) * hidden + update * candidate
+
+
+class LinearCell(nn.Module):
+    """The traditional unit without gates, a linear regressor in place of its tanh layer.
+
+    Its memory is the shape itself, which makes it a step of supervised descent (eq. 14).
+    The descent direction R and the bias b of eq. 12 are the layer's, with their signs:
+    h + F(h) kernel + bias.
+
+    Attributes:
+        features: length of the memory: two numbers a landmark.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, hidden: Array, inputs: Array) -> Array:
+        """The next shape.
+
+        Args:
+            hidden: float [batch, features], the shape of the last step, flat.
+            inputs: float [batch, ...], features at that shape, flattened behind the batch.
+
+        Returns:
+            float [batch, features].
+        """
+        inputs = inputs.reshape(len(inputs), -1)
+        candidate = nn.Dense(
+            self.features, kernel_init=nn.initializers.zeros, name="candidate"
+        )(inputs)
+        return hidden + candidate

@@ -130,6 +130,8 @@ def batch_loss(
     model, train = config.model, config.train
     scene = make_scene(params, crops, config=model)
     step, start = make_step(params, crops, config=model, scene=scene)
+    if train.remat:
+        step = jax.checkpoint(step)
     trajectory, hidden = unroll(step, start, num_steps=model.num_steps, keep=tuple)
     mean_shape = lax.stop_gradient(params["mean_shape"])
     distance = interocular_distance(mean_shape, markup=model.markup)

@@ -58,7 +58,9 @@ class Video:
         name, form = str(source), None
         if isinstance(source, int):
             if sys.platform not in _CAMERAS:
-                raise ValueError(f"cameras are not read on {sys.platform}; give a file.")
+                raise ValueError(
+                    f"cameras are not read on {sys.platform}; give a file."
+                )
             form, pattern = _CAMERAS[sys.platform]
             name = pattern.format(source)
         try:
@@ -145,7 +147,9 @@ class VideoWriter:
         height, width = (side - side % 2 for side in frame.image.shape[:2])
         ticks = round(frame.seconds * _CLOCK)
         if ticks <= self._last:
-            raise ValueError(f"{self._path}: frame times must grow; got {frame.seconds}.")
+            raise ValueError(
+                f"{self._path}: frame times must grow; got {frame.seconds}."
+            )
         try:
             if self._stream is None:
                 self._container = av.open(str(self._path), "w")

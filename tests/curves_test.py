@@ -87,3 +87,29 @@ def test_the_scale_of_the_sweeps_ends_at_four_times_the_least_error(
         panels = {"shift": {"ours": {0.0: 4.0}}, "turn": {"ours": {0: 5.0, 45: lost}}}
         curves.save_sweeps(tmp_path / "sweeps.png", panels)
     np.testing.assert_allclose(seen, [[(0, 16)] * 2, [(0, 5.25)] * 2, [(0, 6.3)] * 2])
+
+
+def test_a_trade_off_has_a_dot_for_each_model_and_a_level_a_line(tmp_path, monkeypatch):
+    drawn = {}
+    save = Figure.savefig
+
+    def spy(figure, path):
+        (axes,) = figure.axes
+        drawn[path.name] = {line.get_label(): line for line in axes.lines}
+        drawn[path.name]["texts"] = [text.get_text() for text in axes.texts]
+        save(figure, path)
+
+    monkeypatch.setattr(Figure, "savefig", spy)
+    series = {"one layer": {"0": (0.5, 6.0), "5": (4.0, 5.5)}, "two": {"0": (0.6, 6.1)}}
+    curves.save_trade_off(tmp_path / "time.png", series)
+    dots = drawn["time.png"]["one layer"].get_xydata()
+    np.testing.assert_array_equal(dots, [[0.5, 6.0], [4.0, 5.5]])
+    assert drawn["time.png"]["texts"] == ["0", "5", "0"]
+    curves.save_convergence(
+        tmp_path / "moved.png", {"all": {1: 2.0, 2: 0.1}}, level=("threshold", 0.3)
+    )
+    np.testing.assert_array_equal(
+        drawn["moved.png"]["threshold"].get_ydata(), [0.3] * 2
+    )
+    with pytest.raises(ValueError, match="curves with values"):
+        curves.save_trade_off(tmp_path / "none.png", {})

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
 import rcsr_jax
 from rcsr_jax import checkpoint, updates
@@ -265,3 +266,19 @@ def test_it_learns(tmp_path):
     )
     result = train(run, workdir=tmp_path)
     assert result.nme < 0.85 * result.baseline_nme
+
+
+def test_steps_computed_again_give_the_same_gradient(generator):
+    config = tiny_run(cell="gru")
+    shape = tiny.mean_shape()
+    params = tiny.make_params(config.model)
+    crops = generator.uniform(0, 255, (2, 32, 32)).astype(np.float32)
+    points = np.stack([shape + 1, shape - 2])
+    gradient = jax.jit(jax.grad(updates.batch_loss), static_argnames="config")
+    kept, again = (
+        gradient(params, crops, points, config=replace_fields(config, {"remat": remat}))
+        for remat in (False, True)
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), kept, again)
+    largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(again["network"]))
+    assert largest > 1e-4

@@ -4,6 +4,7 @@ import dataclasses
 
 from rcsr_jax.config.fields import check_at_least, check_choices, setting
 from rcsr_jax.markup import FACE_68, Markup
+from rcsr_jax.patch_nets import HOG_CHANNELS, patch_layers, patch_map_size
 from rcsr_jax.planes import Plane
 
 
@@ -21,6 +22,17 @@ class ModelConfig:
         "Features once per crop and sampled around the landmarks (planes), or patches "
         "cut first and features of each one (patches, the paper's order).",
         choices=("planes", "patches"),
+    )
+    features: str = setting(
+        "srcnn",
+        "Net that makes the feature maps: srcnn (the paper's), or of its Table 4 lenet, "
+        "fauc or hog, which work on patches alone.",
+        choices=("srcnn", "lenet", "fauc", "hog"),
+    )
+    patch_filters: tuple[int, ...] = setting(
+        (),
+        "Filters of the layers of lenet or fauc; empty: as published, 20,50 and "
+        "64,128,256.",
     )
     patch_size: int = setting(24, "Side of a landmark's patch, in crop pixels.")
     filters: tuple[int, int, int] = setting(
@@ -47,6 +59,9 @@ class ModelConfig:
     context_channels: int = setting(2, "Channels of the pyramid for each landmark.")
     cell: str = setting("conv_gru", "Recurrent cell.", choices=("conv_gru", "gru"))
     hidden_size: int = setting(64, "Channels (conv_gru) or units (gru) of the memory.")
+    dense_layers: int = setting(
+        1, "Dense layers between the memory and the increment (Fig. 5)."
+    )
     increment: str = setting(
         "whole",
         "What the dense layer gives: the whole increment from the first shape, as in the "
@@ -83,9 +98,11 @@ class ModelConfig:
     def __post_init__(self):
         check_choices(self)
         check_at_least(self, 1, "crop_size", "hidden_size", "num_steps", "max_steps")
-        check_at_least(self, 1, "context_channels")
+        check_at_least(self, 1, "context_channels", "dense_layers")
         self._check_context()
-        if self.map_size < 1:
+        if self.features != "srcnn":
+            self._check_patch_net()
+        elif self.map_size < 1:
             raise ValueError(
                 f"patch_size must be at least {self.plane.patch_size(1)}, what the "
                 f"VALID convolutions take for one feature; got {self.patch_size}."
@@ -98,10 +115,18 @@ class ModelConfig:
         if not self.frame_scale > 0:
             raise ValueError(f"frame_scale must be positive; got {self.frame_scale}.")
 
-    @property
-    def num_points(self) -> int:
-        """Landmarks per face."""
-        return self.markup.num_points
+    def _check_patch_net(self) -> None:
+        if self.sampling != "patches":
+            raise ValueError(
+                f"features={self.features} works on patches alone, as it does not commute "
+                f"with cutting them: take sampling=patches; got {self.sampling}."
+            )
+        patch_layers(self.features, self.patch_filters)
+        if self.map_size < 1:
+            raise ValueError(
+                f"patch_size is too small for features={self.features}; got "
+                f"{self.patch_size}."
+            )
 
     def _check_context(self) -> None:
         levels = max(len(self.context_widths) - 1, 0)
@@ -125,8 +150,13 @@ class ModelConfig:
             )
 
     @property
+    def num_points(self) -> int:
+        """Landmarks per face."""
+        return self.markup.num_points
+
+    @property
     def plane(self) -> Plane:
-        """The net that makes the feature maps, and its grid."""
+        """The SRCNN that makes the feature maps, and its grid."""
         return Plane(
             filters=self.filters, extra_layers=self.extra_layers, pixel=self.pixel
         )
@@ -135,9 +165,21 @@ class ModelConfig:
     def channels(self) -> int:
         """Features of each landmark on each cell of its maps."""
         context = self.context_channels if self.context_widths else 0
-        return self.plane.channels + context
+        if self.features == "srcnn":
+            return self.plane.channels + context
+        layers = patch_layers(self.features, self.patch_filters)
+        return layers[-1] if layers else HOG_CHANNELS
+
+    @property
+    def cut_size(self) -> int:
+        """Side of the patch that is cut of a landmark, where patches are."""
+        if self.features != "srcnn":
+            return self.patch_size
+        return self.plane.patch_size(self.map_size)
 
     @property
     def map_size(self) -> int:
         """Side of the feature maps that a landmark's patch becomes."""
+        if self.features != "srcnn":
+            return patch_map_size(self.features, self.patch_size)
         return self.plane.map_size(self.patch_size)

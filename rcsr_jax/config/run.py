@@ -18,7 +18,9 @@ class DataConfig:
     boxes: str = setting(
         "", "CSV of face boxes (image,x0,y0,x1,y1); none: boxes from the annotation."
     )
-    split: str = setting("train", "Part of the data set: train, test, all or a folder.")
+    split: str = setting(
+        "train", "Part of the data set: train, test, all or folders, with commas."
+    )
     validation_faces: int = setting(
         200, "Faces held out of training, by whole photos, from the first data set."
     )
@@ -95,6 +97,11 @@ class TrainConfig:
         "progressive",
         "Weights of the steps: 10^(t/T) of section 3.1.1, or 10^linspace(-2, 2) of 4.4.",
         choices=("progressive", "log_range"),
+    )
+    remat: bool = setting(
+        False,
+        "Compute each step again in the backward pass instead of keeping what it made: "
+        "less memory, more time.",
     )
     calibrate: bool = setting(
         True,

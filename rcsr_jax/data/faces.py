@@ -89,8 +89,8 @@ def read_faces(
             `train_keypoints.csv` in `train` beside it or relative to it.
         markup: how many landmarks a face must have.
         split: "all"; "train", what lies in no folder called testset, test, ibug or val
-            within `data`; "test", what lies in one called testset, test or ibug; or a
-            folder relative to `data`, such as "lfpw/testset".
+            within `data`; "test", what lies in one called testset, test or ibug; or
+            folders relative to `data`, such as "lfpw/testset", with commas.
         boxes: CSV of face boxes; an image is looked up by its path relative to `data`,
             then by that relative to the CSV. Of several boxes of an image the one that
             overlaps the landmarks most is the face's. None takes the boxes of `data`
@@ -306,8 +306,12 @@ def _names_of_split(names: Sequence[str], *, split: str, data: Path) -> set[str]
         }
         wanted = inside if split == "test" else set(names) - inside
     else:
-        folder = PurePosixPath(split)
-        wanted = {name for name, p in parents.items() if folder in (p, *p.parents)}
+        chosen = {PurePosixPath(folder) for folder in split.split(",")}
+        wanted = {
+            name
+            for name, p in parents.items()
+            if not chosen.isdisjoint((p, *p.parents))
+        }
     if not wanted:
         folders = {f.as_posix() for p in parents.values() for f in (p, *p.parents)} - {
             "."

@@ -1,0 +1,69 @@
+"""Fig. 8: a sheet of test faces with their landmarks, evenly spread from best to worst.
+
+python -m experiments.paper.fig8 --budget=small --data=300W --boxes=BOXES.csv --out=DIR
+    # about 12 minutes on two free cores; none with --checkpoint=DIR
+"""
+
+import numpy as np
+from PIL import Image
+
+from rcsr_jax.plots import contact_sheet
+
+from . import results
+from .study import (
+    Study,
+    face_errors,
+    face_picture,
+    finish,
+    judge,
+    rcsr_model,
+    run,
+    score_adaptive,
+)
+
+_FACES, _COLUMNS = 32, 8
+
+
+def make(study: Study) -> None:
+    """Writes the sheet and the faces on it."""
+    predictor = rcsr_model(study)
+    found = judge(study, predictor)
+    errors = face_errors(found.adaptive.points, found)
+    count = min(_FACES, len(errors))
+    ranks = np.linspace(0, len(errors) - 1, count).round().astype(int)
+    faces = np.argsort(errors)[ranks]
+    sources = {source.name: source for source in study.tests}
+    pictures = [
+        face_picture(sources[found.names[face]], found.adaptive.points[face])
+        for face in faces
+    ]
+    sheet = contact_sheet(pictures, columns=_COLUMNS)
+    Image.fromarray(sheet).save(study.out / "fig8.png")
+    finish(
+        study,
+        "fig8",
+        title="Fig. 8: test faces from best to worst",
+        rows=[score_adaptive(study, "RCSR adaptive", predictor, found)],
+        tables=[
+            results.table(
+                ("Face", "inter-ocular", "steps"),
+                [
+                    (
+                        found.names[face],
+                        float(100 * errors[face]),
+                        int(found.adaptive.num_steps[face]),
+                    )
+                    for face in faces
+                ],
+            )
+        ],
+        pictures=["fig8.png"],
+        notes=[
+            f"{count} of {len(errors)} faces at even ranks of their error, row by row: not "
+            "picked by hand"
+        ],
+    )
+
+
+if __name__ == "__main__":
+    run(make)

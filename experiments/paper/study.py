@@ -1,0 +1,363 @@
+"""What every table and figure shares: the faces, a trained model, its scores, the files.
+
+A runner is a function of a `Study`; `run` makes the study from the command line.
+"""
+
+import dataclasses
+import functools
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+
+from rcsr_jax.checkpoint import load_params
+from rcsr_jax.config import RunConfig, replace_fields
+from rcsr_jax.costs import static_costs
+from rcsr_jax.data.crops import Source
+from rcsr_jax.data.cutting import cut_crop
+from rcsr_jax.data.sources import DRAWN, read_sources
+from rcsr_jax.data.splits import (
+    TEST_SETS,
+    TRAINING,
+    describe_parts,
+    find_parts,
+    folders_of,
+    names_of_test_sets,
+    size_of,
+)
+from rcsr_jax.evaluation import CutFaces, Evaluation, evaluate
+from rcsr_jax.geometry import frame_of_box, to_crop
+from rcsr_jax.inference import Predictor
+from rcsr_jax.markup import FACE_68
+from rcsr_jax.metrics import (
+    interocular_distance,
+    nme,
+    summarise,
+    summarise_subsets,
+)
+from rcsr_jax.plots import draw_overlay
+from rcsr_jax.training import Progress, train
+
+from .. import process, settings
+from . import results
+from .budgets import BUDGETS, RCSR, Budget
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+    """The faces, the budget and the folder of one table or figure.
+
+    Attributes:
+        budget: how much it may spend.
+        run: the run of the paper's own system, on these faces.
+        tests: the faces to judge on.
+        test_sets: names of the faces of each test set that is there.
+        notes: what a reader of the numbers must know.
+        out: folder for all files.
+        checkpoint: a model to take instead of training one; empty: none.
+        started: when, by `time.monotonic`.
+    """
+
+    budget: Budget
+    run: RunConfig
+    tests: Sequence[Source]
+    test_sets: Mapping[str, Sequence[str]]
+    notes: tuple[str, ...]
+    out: Path
+    checkpoint: str = ""
+    started: float = dataclasses.field(default_factory=time.monotonic)
+
+
+def open_study(
+    *,
+    data: str,
+    out: str | Path,
+    boxes: str = "",
+    budget: str = "small",
+    seed: int = 0,
+    checkpoint: str = "",
+    parts: Sequence[str] = TEST_SETS["full"],
+) -> Study:
+    """The study of a folder of 300-W, or of drawn faces.
+
+    Args:
+        data: the folder, or "drawn".
+        out: folder for all files.
+        boxes: CSV of face boxes; empty: boxes from the annotations.
+        budget: one of `BUDGETS`.
+        seed: of everything random.
+        checkpoint: a model to take instead of training one.
+        parts: of 300-W, to judge on.
+
+    Raises:
+        ValueError: there is nothing to train or to judge on.
+    """
+    spent = BUDGETS[budget]()
+    common = {"data": data, "boxes": boxes, "seed": seed}
+    run = replace_fields(spent.run, common)
+    told = [f"budget {budget}"]
+    if data == DRAWN:
+        test = dataclasses.replace(
+            run.data, split="test", drawn_faces=spent.drawn_tests
+        )
+        tests, refused = read_sources(data, run.model, test)
+        test_sets = {DRAWN: [source.name for source in tests]}
+        told.append("drawn faces, not 300-W")
+    else:
+        found = find_parts(data, boxes=boxes or None)
+        if not (split := folders_of(found, parts)):
+            lines = "; ".join(describe_parts(found, parts))
+            raise ValueError(f"{data} has no face to judge on: {lines}.")
+        training = folders_of(found, TRAINING)
+        if not training and not checkpoint:
+            raise ValueError(f"{data} has no face to train on: {', '.join(TRAINING)}.")
+        told += describe_parts(found, [*([] if checkpoint else TRAINING), *parts])
+        test = dataclasses.replace(run.data, split=split)
+        tests, refused = read_sources(data, run.model, test)
+        run = replace_fields(run, {"split": training})
+        kept = {source.name for source in tests}
+        test_sets = {
+            name: here
+            for name, faces in names_of_test_sets(found).items()
+            if (here := [face for face in faces if face in kept])
+        }
+    settings.tell_refused(refused)
+    Path(out).mkdir(parents=True, exist_ok=True)
+    return Study(
+        budget=spent,
+        run=run,
+        tests=tests,
+        test_sets=test_sets,
+        notes=tuple(told),
+        out=Path(out),
+        checkpoint=checkpoint,
+    )
+
+
+def train_model(study: Study, name: str, changes: Mapping[str, Any]) -> Predictor:
+    """A model of the study's run with other settings, trained in `out/models/name`.
+
+    A run that was interrupted goes on; one that is finished is taken as it is.
+
+    Args:
+        study: gives the run and the faces.
+        name: of the folder.
+        changes: settings in place of those of the run.
+    """
+    run = replace_fields(study.run, changes)
+    if "num_updates" in changes:
+        every = min(run.train.eval_every, run.train.num_updates)
+        run = replace_fields(run, {"eval_every": every})
+    workdir = study.out / "models" / name
+
+    def tell(progress: Progress) -> None:
+        if progress.checkpoint:
+            print(
+                f"{name}: update {progress.done} of {progress.total}, validation "
+                f"{progress.nme:.2f} %, {progress.faces_per_second:.0f} faces/s",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    train(run, workdir=workdir, on_progress=tell)
+    params, trained = load_params(workdir)
+    return Predictor(params, trained.model)
+
+
+def rcsr_model(study: Study, changes: Mapping[str, Any] | None = None) -> Predictor:
+    """The paper's own system: the checkpoint that was named, or trained now."""
+    if study.checkpoint:
+        params, trained = load_params(study.checkpoint)
+        if trained.model.markup != FACE_68:
+            raise ValueError(
+                f"{study.checkpoint} finds the landmarks of markup "
+                f"{trained.model.markup.name}; 300-W has {FACE_68.num_points}."
+            )
+        return Predictor(params, trained.model)
+    return train_model(study, "rcsr", changes or {})
+
+
+def with_steps(predictor: Predictor, steps: int) -> Predictor:
+    """The predictor, with at least so many recurrences before it gives up."""
+    most = max(steps, predictor.config.max_steps)
+    return Predictor(
+        predictor.params, dataclasses.replace(predictor.config, max_steps=most)
+    )
+
+
+def judge(study: Study, predictor: Predictor) -> Evaluation:
+    """Its predictions for the test faces."""
+    found = evaluate(predictor, study.tests)
+    settings.tell_refused(found.refused)
+    return found
+
+
+def score(
+    study: Study,
+    method: str,
+    points: np.ndarray,
+    found: Evaluation | CutFaces,
+    **more: Any,
+) -> dict[str, Any]:
+    """A row of results: the errors on all test faces and on each test set.
+
+    Args:
+        study: names the test sets.
+        method: what the row is called.
+        points: float [faces, num_points, 2], px of the photos.
+        found: gives the truth.
+        more: further entries.
+    """
+    place = {name: index for index, name in enumerate(found.names)}
+
+    def errors(faces: Sequence[int] | slice) -> dict[str, Any]:
+        both = points[faces], found.truth[faces]
+        return {
+            **summarise(*both, markup=FACE_68),
+            "subsets": summarise_subsets(*both, markup=FACE_68),
+        }
+
+    sets = {
+        name: errors([place[face] for face in faces if face in place])
+        for name, faces in study.test_sets.items()
+    }
+    return {"method": method, **errors(slice(None)), "sets": sets, **more}
+
+
+def score_adaptive(
+    study: Study, method: str, predictor: Predictor, found: Evaluation
+) -> dict[str, Any]:
+    """The row of a model that stops by itself, with its costs."""
+    return score(
+        study,
+        method,
+        found.adaptive.points,
+        found,
+        num_steps_mean=float(found.adaptive.num_steps.mean()),
+        milliseconds_per_face=found.milliseconds_per_face,
+        parameters=static_costs(predictor.config).parameters,
+    )
+
+
+def face_errors(points: np.ndarray, found: Evaluation | CutFaces) -> np.ndarray:
+    """The inter-ocular error of each face, as a share; infinite without eye corners."""
+    distance = interocular_distance(found.truth, markup=FACE_68)
+    errors = np.asarray(nme(points, found.truth, distance=distance))
+    return np.where(np.isnan(errors), np.inf, errors)
+
+
+def face_picture(source: Source, points: np.ndarray, *, side: int = 192) -> np.ndarray:
+    """A test face in grey with landmarks over it.
+
+    Args:
+        source: the face.
+        points: float [num_points, 2], px of its photo.
+        side: px of the picture.
+
+    Returns:
+        uint8 [side, side, 3].
+    """
+    image, _, box = source.load()
+    frame = frame_of_box(box, frame_scale=1.6, size=side)
+    grey = cut_crop(image, frame, size=side)
+    return draw_overlay(grey, to_crop(points, frame), markup=FACE_68, min_side=side)
+
+
+def finish(
+    study: Study,
+    name: str,
+    *,
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    tables: Sequence[str] = (),
+    pictures: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> None:
+    """Writes results.json and the page of a table or figure, and prints its tables.
+
+    Args:
+        study: where to, and on what.
+        name: of the runner, as "table4".
+        title: of the table or figure.
+        rows: in the paper's order.
+        tables: in Markdown.
+        pictures: their file names in `study.out`.
+        notes: further ones.
+    """
+    training = study.run.data
+    told = {
+        "name": name,
+        "title": title,
+        "notes": [*study.notes, *notes],
+        "trained_on": study.checkpoint or f"{training.data} {training.split}",
+        "test_sets": {
+            test_set: {
+                "num_faces": len(faces),
+                "expected": size_of(test_set) if test_set in TEST_SETS else len(faces),
+            }
+            for test_set, faces in study.test_sets.items()
+        },
+        "command": shlex.join(
+            ["python", "-m", f"experiments.paper.{name}", *sys.argv[1:]]
+        ),
+        "device": f"{jax.devices()[0].device_kind}, {process.num_cores()} cores",
+        "seconds": round(time.monotonic() - study.started, 1),
+        "pictures": list(pictures),
+        "rows": rows,
+    }
+    (study.out / "results.json").write_text(
+        json.dumps(settings.without_nan(told), indent=1, allow_nan=False) + "\n",
+        encoding="utf-8",
+    )
+    page = results.page(told, tables)
+    (study.out / f"{name}.md").write_text(page, encoding="utf-8")
+    print(page)
+
+
+def run(
+    make: Callable[[Study], None], *, parts: Sequence[str] = TEST_SETS["full"]
+) -> None:
+    """The program of a runner: its study comes from the command line.
+
+    Args:
+        make: the runner.
+        parts: of 300-W, to judge on.
+    """
+    # not at import: the programs of this package share names of flags with others
+    data = flags.DEFINE_string(
+        "data", None, "Folder of 300-W, or 'drawn'.", required=True
+    )
+    out = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+    boxes = flags.DEFINE_string("boxes", "", "CSV of face boxes.")
+    budget = flags.DEFINE_enum(
+        "budget", "small", list(BUDGETS), "Two CPU cores, a GPU, or a mere trial."
+    )
+    seed = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
+    checkpoint = flags.DEFINE_string(
+        "checkpoint", "", f"A trained {RCSR} to take instead of training one."
+    )
+
+    @functools.wraps(make)  # its module's docstring is the help
+    def main(arguments: list[str]) -> None:
+        settings.no_arguments(arguments)
+        process.split_cpu(BUDGETS[budget.value]().run.train.batch_size)
+        make(
+            open_study(
+                data=data.value,
+                out=out.value,
+                boxes=boxes.value,
+                budget=budget.value,
+                seed=seed.value,
+                checkpoint=checkpoint.value,
+                parts=parts,
+            )
+        )
+
+    settings.run(main, shared=(__name__,))

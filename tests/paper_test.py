@@ -1,0 +1,277 @@
+"""Every table and figure of the paper, run on a few drawn faces with tiny models."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+from rcsr_jax.experiments.paper import (
+    budgets,
+    fig4,
+    fig5,
+    fig6,
+    fig7,
+    fig8,
+    fig10,
+    fig11,
+    page,
+    results,
+    study,
+    table1,
+    table2,
+    table3,
+    table4,
+)
+
+from rcsr_jax.checkpoint import export_params
+from rcsr_jax.config import RunConfig, preset, replace_fields
+from rcsr_jax.data.annotations import write_pts
+from rcsr_jax.inference import Predictor
+
+RUNNERS = (table1, table2, table3, fig4, fig6, fig8, fig10, fig11)
+
+
+def name_of(runner):
+    return runner.__name__.rpartition(".")[2]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with one model, which all runners that show a single one share."""
+    place = tmp_path_factory.mktemp("paper")
+    model = dataclasses.replace(tiny.CONFIG, max_steps=20)
+    params = tiny.make_params(model, output=0.05)
+    export_params(place / "model", params=params, config=RunConfig(model=model))
+    return place
+
+
+def open_study(place, name, **more):
+    more = {"checkpoint": str(place / "model"), **more}
+    return study.open_study(
+        data="drawn", budget="tiny", out=place / "out" / name, **more
+    )
+
+
+def read(place, name):
+    folder = place / "out" / name
+    told = json.loads((folder / "results.json").read_text())
+    text = (folder / f"{name}.md").read_text()
+    for picture in told["pictures"]:
+        with Image.open(folder / picture) as image:
+            assert min(image.size) > 8
+        assert f"]({picture})" in text
+    return told, text
+
+
+def untrained(monkeypatch, runner):
+    """Random parameters in place of training, which has a test of its own."""
+    made = {}
+
+    def train_model(here, name, changes):
+        model = replace_fields(here.run, changes).model
+        made[name] = model
+        return Predictor(tiny.make_params(model, output=0.05), model)
+
+    monkeypatch.setattr(runner, "train_model", train_model)
+    return made
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=name_of)
+def test_runners_of_one_model(runner, place, capsys):
+    name = name_of(runner)
+    runner.make(open_study(place, name))
+    told, text = read(place, name)
+    ours = told["rows"][-1]
+    assert told["name"] == name
+    assert ours["num_faces"] == 8 and ours["sets"]["drawn"]["num_faces"] == 8
+    assert ours["nme_interpupil"] > ours["nme_interocular"] > 0
+    assert ours["subsets"]["49"]["nme_interocular"] > 0
+    assert "drawn faces, not 300-W" in text and "budget tiny" in text
+    assert capsys.readouterr().out.strip() == text.strip()
+
+
+def test_tables_have_the_paper_s_rows_then_ours(place):
+    for name, methods, last in (
+        ("table1", 18, {"common": 4.01, "challenging": 8.58, "full": 4.90}),
+        ("table2", 10, {"68": 4.16, "49": 3.13}),
+        ("table3", 10, {"68": 3.93, "49": 3.57}),
+    ):
+        told, text = read(place, name)
+        published = [row for row in told["rows"] if row.get("source") == "paper"]
+        assert told["rows"][:methods] == published
+        assert published[-1]["published"] == last
+        assert [row["method"] for row in told["rows"][methods:]] == [
+            "RCSR 5 recurrences (ours)",
+            "RCSR 10 recurrences (ours)",
+            "RCSR adaptive (ours)",
+        ]
+        assert f"{told['rows'][-1]['nme_interpupil']:.2f}" in text
+
+
+def test_figures_tell_what_they_show(place):
+    (row,) = read(place, "fig6")[0]["rows"]
+    assert list(row["by_step"]) == list(row["increment_by_step"])
+    assert len(row["by_step"]["hard"]) == 20
+    assert row["tolerance"] == tiny.CONFIG.tolerance
+    (row,) = read(place, "fig10")[0]["rows"]
+    assert sorted(row["filters"]) == [0, 1, 2, 3]
+    assert row["variances"] == sorted(row["variances"], reverse=True)
+
+
+def test_table_4_has_the_six_systems_in_order(place, monkeypatch):
+    made = untrained(monkeypatch, table4)
+    table4.make(open_study(place, "table4", checkpoint=""))
+    told, text = read(place, "table4")
+    assert [row["method"] for row in told["rows"]] == list(table4.PUBLISHED)
+    assert [(m.cell, m.features) for m in made.values()] == [
+        ("gru", "hog"),
+        ("gru", "srcnn"),
+        ("conv_gru", "lenet"),
+        ("conv_gru", "fauc"),
+        ("conv_gru", "srcnn"),
+    ]
+    descent = told["rows"][0]
+    assert descent["published"]["full"] == 7.68 and descent["num_steps_mean"] == 2
+    assert 0 < descent["nme_interocular"] < 100
+    assert "| Convolutional GRU + FAUC |" in text
+
+
+def test_figure_5_and_7_compare_models(place, monkeypatch):
+    made = untrained(monkeypatch, fig5)
+    monkeypatch.setattr(fig5, "DEPTHS", (0, 1))
+    monkeypatch.setattr(fig5, "DENSE_LAYERS", (2,))
+    fig5.make(open_study(place, "fig5", checkpoint=""))
+    rows = read(place, "fig5")[0]["rows"]
+    assert [row["method"] for row in rows] == ["depth-0-fc-2", "depth-1-fc-2"]
+    assert all(row["num_steps_mean"] == 2 for row in rows)
+    deep, shallow = made["depth-1-fc-2"], made["depth-0-fc-2"]
+    assert deep.map_size == shallow.map_size
+    # the crop grows at the same scale, and with it the patch
+    assert deep.crop_size == shallow.crop_size + 2
+    scales = [model.frame_scale / model.crop_size for model in (deep, shallow)]
+    assert scales[0] == pytest.approx(scales[1])
+
+    made = untrained(monkeypatch, fig7)
+    monkeypatch.setattr(fig7, "TRAINED_STEPS", (1, 3))
+    fig7.make(open_study(place, "fig7", checkpoint=""))
+    rows = read(place, "fig7")[0]["rows"]
+    assert [row["method"] for row in rows] == ["RCSR1", "RCSR3"]
+    assert [len(row["by_step"]) for row in rows] == [3, 3]
+    for row in rows:
+        steps = row["method"].removeprefix("RCSR")
+        assert row["nme_interocular"] == row["by_step"][steps]
+
+
+def test_the_page_holds_what_there_is_in_the_paper_s_order(place):
+    names = page.make(place / "out", place / "page" / "results.md")
+    assert names == list(results.ORDER)
+    text = (place / "page" / "results.md").read_text()
+    assert "](../out/fig10/fig10.png)" in text
+    assert text.index("## Table 4") < text.index("## Fig. 4") < text.index("## Fig. 10")
+    names = page.make(place / "out" / "fig8", place / "page" / "one.md")
+    assert names == ["fig8"]
+    assert "Not there: table1, " in (place / "page" / "one.md").read_text()
+    with pytest.raises(ValueError, match="holds no results.json"):
+        page.make(place / "model", place / "page" / "none.md")
+
+
+def test_a_model_is_trained_once(place):
+    here = open_study(place, "trained", checkpoint="")
+    changes = {"cell": "gru", "num_updates": 1, "calibrate": False}
+    first = study.train_model(here, "gru", changes)
+    assert first.config.cell == "gru"
+    again = study.train_model(here, "gru", changes)
+    np.testing.assert_array_equal(
+        first.params["network"]["output"]["kernel"],
+        again.params["network"]["output"]["kernel"],
+    )
+
+
+def photos(folder, count):
+    folder.mkdir(parents=True)
+    points = tiny.mean_shape()
+    for number in range(count):
+        Image.fromarray(np.full((40, 40), 9 * number, np.uint8)).save(
+            folder / f"image_{number} _1.png"
+        )
+        write_pts(folder / f"image_{number} _1.pts", points)
+
+
+def test_a_part_of_300_w_is_used_and_what_lacks_is_told(place, tmp_path):
+    photos(tmp_path / "LFPW/testset", 2)
+    photos(tmp_path / "lfpw_not/testset", 1)
+    common = {"data": str(tmp_path), "budget": "tiny", "out": tmp_path / "out"}
+    here = study.open_study(**common, checkpoint="some")
+    assert {name: len(faces) for name, faces in here.test_sets.items()} == {
+        "common": 2,
+        "full": 2,
+    }
+    told = " ".join(here.notes)
+    assert "lfpw/testset: 2 of 224 faces; 222 have neither" in told
+    assert "ibug: 0 of 135 faces; there is no such folder" in told
+    with pytest.raises(ValueError, match="has no face to train on"):
+        study.open_study(**common)
+    with pytest.raises(
+        ValueError, match="no face to judge on: helen/testset: 0 of 330"
+    ):
+        study.open_study(**common, checkpoint="some", parts=("helen/testset",))
+    rows = [
+        {
+            "method": "ours",
+            "sets": {"common": {"num_faces": 2, "nme_interocular": 5.0}},
+        },
+        {"method": "theirs", "published": {"full": 7.68}},
+    ]
+    assert results.set_table(rows).splitlines() == [
+        "| Method (68 points) | common, 2 of 554: inter-ocular | common, 2 of 554: "
+        "inter-pupil | full, 0 of 689: inter-ocular | full, 0 of 689: inter-pupil | full: "
+        "published |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| ours | 5.00 | — | — | — | — |",
+        "| theirs | — | — | — | — | 7.68 |",
+    ]
+
+
+def test_the_paper_budget_is_the_published_model():
+    run = budgets.BUDGETS["paper"]().run
+    assert run.model == preset("paper").model
+    assert run.train.num_updates == preset("paper").train.num_updates
+    for name, structure in budgets.SYSTEMS.items():
+        for budget in budgets.BUDGETS.values():
+            made = budget()
+            replace_fields(made.run, structure | made.systems.get(name, {}))
+
+
+def test_figure_11_needs_maps(place):
+    model = dataclasses.replace(tiny.CONFIG, cell="gru")
+    export_params(
+        place / "gru", params=tiny.make_params(model), config=RunConfig(model=model)
+    )
+    here = open_study(place, "fig11_gru", checkpoint=str(place / "gru"))
+    with pytest.raises(ValueError, match="shows the maps of a conv_gru"):
+        fig11.make(here)
+
+
+@pytest.mark.slow
+def test_a_runner_is_a_program_and_fails_in_one_line(place):
+    module = "rcsr_jax.experiments.paper.fig10"
+
+    def run(*words):
+        command = [sys.executable, "-m", module, *map(str, words)]
+        return subprocess.run(
+            command, cwd=place, capture_output=True, text=True, timeout=300
+        )
+
+    words = ["--budget=tiny", "--data=drawn", "--checkpoint=model", "--out=program"]
+    done = run(*words)
+    assert done.returncode == 0, done.stderr
+    assert (place / "program/fig10.png").is_file()
+    assert "--budget=tiny" in (place / "program/fig10.md").read_text()
+    failed = run("--data=nowhere", "--out=program")
+    assert failed.returncode == 1
+    assert "error: nowhere: no part of 300-W lies here" in failed.stderr
+    assert "--budget" in run("--help").stdout
