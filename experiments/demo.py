@@ -98,6 +98,11 @@ def make_app(predictor: Predictor) -> Any:
             primary_hue="sky",
             font=["system-ui", "sans-serif"],
             font_mono=["ui-monospace", "monospace"],
+        ).set(  # white on the theme's own blue is hard to read
+            button_primary_background_fill="*primary_700",
+            button_primary_background_fill_hover="*primary_800",
+            button_primary_background_fill_dark="*primary_700",
+            button_primary_background_fill_hover_dark="*primary_800",
         ),
         css=resources.files("rcsr_jax")
         .joinpath("pages", "demo.css")
