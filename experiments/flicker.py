@@ -86,9 +86,7 @@ def main(arguments: list[str]) -> None:
 def _methods(predictor: Predictor) -> dict[str, Method]:
     return {
         "frame by frame": frame_by_frame(predictor),
-        "tracked": tracked(
-            lambda detect: Tracker(predictor=predictor, detect=detect)
-        ),
+        "tracked": tracked(lambda detect: Tracker(predictor=predictor, detect=detect)),
         "tracked, 1 euro": tracked(
             lambda detect: Tracker(
                 predictor=predictor, detect=detect, smoothing=OneEuro()
@@ -109,7 +107,9 @@ def _clips(predictor: Predictor) -> dict[str, list[Clip]]:
         kinds["panned astronaut"] = [pan(astronaut, points, seed=n) for n in count]
     if _PHOTOS.value:
         markup = predictor.config.markup
-        found = read_faces(_PHOTOS.value, markup=markup, split="train", boxes=_BOXES.value)
+        found = read_faces(
+            _PHOTOS.value, markup=markup, split="train", boxes=_BOXES.value
+        )
         _, held = hold_out(found.faces, count=DataConfig().validation_faces)
         every = held[:: max(1, len(held) // _NUM_CLIPS.value)][: _NUM_CLIPS.value]
         kinds["panned photos"] = [

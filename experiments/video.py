@@ -87,8 +87,11 @@ def track_video(
     result.parent.mkdir(parents=True, exist_ok=True)
     table_path = result.with_name(result.name + ".csv")
     video_path = result.with_name(result.name + ".mp4")
-    if isinstance(source, Path) and video_path.absolute() == source.absolute():
-        raise ValueError(f"{source}: the result would overwrite it; give another --out.")
+    itself = isinstance(source, Path) and video_path.absolute() == source.absolute()
+    if overlay and itself:
+        raise ValueError(
+            f"{source}: the result would overwrite it; give another --out."
+        )
     count, names = 0, set[int]()
     with (
         Video(source) as video,
@@ -135,7 +138,9 @@ def annotated(frame: VideoFrame, faces: TrackedFaces, markup: Markup) -> np.ndar
     for name, box in zip(faces.ids.tolist(), faces.boxes.tolist(), strict=True):
         size = max(12, (box[3] - box[1]) / 8)
         where = (box[0], box[1] - 1.2 * size)
-        pen.text(where, str(name), "white", font_size=size, stroke_width=1, stroke_fill=0)
+        pen.text(
+            where, str(name), "white", font_size=size, stroke_width=1, stroke_fill=0
+        )
     return np.asarray(picture)
 
 

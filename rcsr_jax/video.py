@@ -58,7 +58,9 @@ class Video:
         name, form = str(source), None
         if isinstance(source, int):
             if sys.platform not in _CAMERAS:
-                raise ValueError(f"cameras are not read on {sys.platform}; give a file.")
+                raise ValueError(
+                    f"cameras are not read on {sys.platform}; give a file."
+                )
             form, pattern = _CAMERAS[sys.platform]
             name = pattern.format(source)
         try:
@@ -145,7 +147,9 @@ class VideoWriter:
         height, width = (side - side % 2 for side in frame.image.shape[:2])
         ticks = round(frame.seconds * _CLOCK)
         if ticks <= self._last:
-            raise ValueError(f"{self._path}: frame times must grow; got {frame.seconds}.")
+            raise ValueError(
+                f"{self._path}: frame times must grow; got {frame.seconds}."
+            )
         try:
             if self._stream is None:
                 self._container = av.open(str(self._path), "w")
@@ -177,11 +181,21 @@ class VideoWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Writes what the encoder still holds and closes the file."""
-        if self._stream is not None:
-            self._container.mux(self._stream.encode(None))
-        if self._container is not None:
-            self._container.close()
+        """Writes what the encoder still holds and closes the file.
+
+        Raises:
+            ValueError: it cannot be written.
+        """
+        av = _pyav()
+        try:
+            if self._stream is not None:
+                self._container.mux(self._stream.encode(None))
+            if self._container is not None:
+                self._container.close()
+        except (av.FFmpegError, OSError) as failure:
+            if error is None:  # or the first error is the one to tell
+                message = f"{self._path}: cannot be written: {failure}"
+                raise ValueError(message) from failure
 
 
 def _what(source: str | Path | int) -> str:
