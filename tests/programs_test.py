@@ -314,7 +314,7 @@ def test_a_video_gives_a_video_and_a_table(place):
 def test_flicker_is_measured(place):
     name = "rcsr_jax.experiments.flicker"
     options = ["--checkpoint=run", "--num_clips=1", "--num_frames=3", "--out=flicker"]
-    options += ["--photos=photos", "--boxes=photos/boxes.csv"]
+    options += ["--photos=photos", "--boxes=photos/boxes.csv", "--validation_faces=4"]
     words = [sys.executable, "-m", name, *options]
     done = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
