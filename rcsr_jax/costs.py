@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jax
 
 from rcsr_jax.config import ModelConfig
+from rcsr_jax.features.pyramid import STRIDE
 from rcsr_jax.model import params_like
 from rcsr_jax.planes import Plane, srcnn_layers
 
@@ -42,8 +43,7 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
     """
     num_steps = config.num_steps if num_steps is None else num_steps
     leaves = jax.tree.leaves(params_like(config)["network"])
-    channels = sum(plane.channels for plane in config.planes)
-    maps = config.num_points * channels
+    plane, maps = config.plane, config.num_points * config.channels
     area = config.map_size**2
     if config.cell == "conv_gru":
         memory = area * config.hidden_size
@@ -52,18 +52,16 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
         memory = config.hidden_size
         cell = (area * maps + config.hidden_size) * 3 * config.hidden_size
     if config.sampling == "planes":
-        features = sum(
-            _srcnn(plane, config.crop_size, padded=plane.padded)
-            for plane in config.planes
-        )
-        sampling = 4 * area * maps
+        features = _srcnn(plane, config.crop_size) + _pyramid(config)
+        sampling = 4 * area * config.num_points * plane.channels
+        if config.context_widths:
+            side = -(-config.crop_size // STRIDE)
+            row = side * config.map_size * (side + config.map_size)
+            sampling += row * config.num_points * config.context_channels
     else:
-        sizes = [plane.patch_size(config.map_size) for plane in config.planes]
-        features = config.num_points * sum(
-            _srcnn(plane, size, padded=False)
-            for plane, size in zip(config.planes, sizes, strict=True)
-        )
-        sampling = 4 * config.num_points * sum(size**2 for size in sizes)
+        size = plane.patch_size(config.map_size)
+        features = config.num_points * _srcnn(plane, size)
+        sampling = 4 * config.num_points * size**2
     step = sampling + cell + memory * config.num_points * 2
     looks = 1 if config.sampling == "planes" else num_steps
     return Costs(
@@ -76,12 +74,31 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
     )
 
 
-def _srcnn(plane: Plane, size: int, *, padded: bool) -> int:
+def _srcnn(plane: Plane, size: int) -> int:
     """Multiply-adds of eq. 9 on a square of `size` pixels."""
     layers = srcnn_layers(plane.filters, plane.extra_layers)
-    sides = plane.layer_sizes(size, padded=padded)
     total, seen = 0, 1  # a crop is grey
-    for side, (kernel, made) in zip(sides, layers, strict=True):
+    for side, (kernel, made) in zip(plane.layer_sizes(size), layers, strict=True):
         total += side**2 * kernel**2 * seen * made
         seen = made
     return total
+
+
+def _pyramid(config: ModelConfig) -> int:
+    """Multiply-adds of the context pyramid; 0 without one."""
+    if not config.context_widths:
+        return 0
+    first, *widths = config.context_widths
+    side = -(-config.crop_size // 2)
+    total, seen, sides = side**2 * 81 * first, first, []
+    for width, blocks in zip(widths, config.context_blocks, strict=True):
+        side = -(-side // 2)
+        sides.append(side)
+        total += side**2 * 9 * (seen * width + 2 * blocks * width**2)
+        seen = width
+    for level in range(len(widths) - 2, -1, -1):
+        width = widths[level]
+        total += sides[level + 1] ** 2 * widths[level + 1] * width  # lifted
+        total += sides[level] ** 2 * 9 * 2 * width**2  # a residual block
+    outputs = config.num_points * config.context_channels
+    return total + sides[0] ** 2 * widths[0] * outputs

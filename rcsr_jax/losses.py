@@ -1,8 +1,9 @@
 """The progressive loss of eq. 8: every step counts, the later ones more."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from rcsr_jax.markup import Markup
 from rcsr_jax.metrics import interocular_distance
@@ -63,18 +64,95 @@ def progressive_loss(
     Raises:
         ValueError: there is no such kind or scheme.
     """
-    annotated = jnp.isfinite(truth).all(-1)  # [batch, num_points]
-    unit = interocular_distance(truth, markup=markup)
-    unit = jnp.where(jnp.isfinite(unit), unit, mean_eye_distance)
-    unit = jnp.maximum(unit, mean_eye_distance / 2)
-    # masked before the norm: its gradient at NaN would be NaN even behind a mask
-    offsets = jnp.where(annotated[None, ..., None], trajectory - truth[None], 0.0)
-    squared = jnp.square(offsets / unit[None, :, None, None]).sum(-1)
+    squared, annotated = _squared_errors(trajectory, truth, markup, mean_eye_distance)
     errors = _error(squared, kind) * annotated[None]
     by_step = (
         errors.sum(-1) / jnp.maximum(annotated.sum(-1), 1)[None]
     )  # [num_steps, batch]
     return jnp.asarray(step_weights(len(trajectory), scheme=scheme)) @ by_step
+
+
+def _squared_errors(
+    trajectory: Array, truth: Array, markup: Markup, mean_eye_distance: Array
+) -> tuple[Array, Array]:
+    """Squared distances in units of the eye distance, and which landmarks are annotated.
+
+    Returns:
+        float [num_steps, batch, num_points], 0 where not annotated; bool [batch,
+        num_points].
+    """
+    annotated = jnp.isfinite(truth).all(-1)
+    unit = interocular_distance(truth, markup=markup)
+    unit = jnp.where(jnp.isfinite(unit), unit, mean_eye_distance)
+    unit = jnp.maximum(unit, mean_eye_distance / 2)
+    # masked before the norm: its gradient at NaN would be NaN even behind a mask
+    offsets = jnp.where(annotated[None, ..., None], trajectory - truth[None], 0.0)
+    return jnp.square(offsets / unit[None, :, None, None]).sum(-1), annotated
+
+
+def doubt_loss(
+    log_doubts: Array,
+    trajectory: Array,
+    truth: Array,
+    *,
+    markup: Markup,
+    mean_eye_distance: Array,
+) -> Array:
+    """How badly expected errors fit the true ones: s + e exp(-s), least at exp(s) = E[e].
+
+    That is the likelihood of an exponential distribution. No gradient reaches the shapes.
+
+    Args:
+        log_doubts: float [num_steps, batch, num_points], logarithms of expected errors in
+            eye distances.
+        trajectory: float [num_steps, batch, num_points, 2], the shapes they are about.
+        truth, markup, mean_eye_distance: as in `progressive_loss`.
+
+    Returns:
+        float [batch], mean over steps and annotated landmarks.
+    """
+    squared, annotated = _squared_errors(
+        lax.stop_gradient(trajectory), truth, markup, mean_eye_distance
+    )
+    fit = (log_doubts + jnp.sqrt(squared) * jnp.exp(-log_doubts)) * annotated[None]
+    return fit.sum(-1).mean(0) / jnp.maximum(annotated.sum(-1), 1)
+
+
+def heatmap_loss(scores: Array, truth: Array, *, stride: float) -> Array:
+    """How far the scores of each landmark's plane are from marking its place.
+
+    Cross-entropy of the softmax over a plane with the true place, shared out between the
+    four cells around it.
+
+    Args:
+        scores: float [batch, num_points, height, width], the middle of cell (0, 0) at
+            the origin.
+        truth: float [batch, num_points, 2], px, NaN where not annotated.
+        stride: px from one cell to the next.
+
+    Returns:
+        float [batch], mean over the landmarks that are annotated and on the plane; 0 for
+        a face without any.
+    """
+    height, width = scores.shape[2:]
+    places = truth / stride
+    limit = jnp.array([width - 1, height - 1]).reshape(1, 1, 2)
+    seen = ((places >= 0) & (places <= limit)).all(-1)  # [batch, num_points]; NaN: not
+    places = jnp.where(seen[..., None], places, 0.0)
+
+    def shares(place, length):  # [batch, num_points] -> [batch, num_points, length]
+        cells = jnp.arange(length).reshape(1, 1, -1)
+        return jnp.maximum(1 - jnp.abs(place[..., None] - cells), 0)
+
+    flat = scores.astype(jnp.float32).reshape(*scores.shape[:2], -1)
+    logs = jax.nn.log_softmax(flat).reshape(scores.shape)
+    at_truth = jnp.einsum(
+        "bnh,bnhw,bnw->bn",
+        shares(places[..., 1], height),
+        logs,
+        shares(places[..., 0], width),
+    )
+    return -(at_truth * seen).sum(-1) / jnp.maximum(seen.sum(-1), 1)
 
 
 def _error(squared: Array, kind: str) -> Array:

@@ -7,6 +7,7 @@ shape is measured, not learned.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -17,12 +18,19 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from rcsr_jax.config import ModelConfig
+from rcsr_jax.features.pyramid import STRIDE, Pyramid
 from rcsr_jax.features.srcnn import SRCNN
-from rcsr_jax.patches import slice_patches
+from rcsr_jax.metrics import interocular_distance
+from rcsr_jax.patches import own_patches, slice_patches
 from rcsr_jax.recurrent import ConvGRUCell, GRUCell
 from rcsr_jax.refine import Estimate, increment_size, settle, unroll
 
 Params = dict[str, Any]
+Scene = tuple[Array, ...]
+
+_FIRST_DOUBT = 0.1  # error in eye distances that fresh parameters expect
+_DOUBTS = (math.log(1e-3), math.log(2.0))  # logarithms of what may be expected
+_EXACT = ("output", "doubt")  # layers that stay float32
 
 
 class Prediction(NamedTuple):
@@ -33,6 +41,8 @@ class Prediction(NamedTuple):
         num_steps: int32 [batch], steps taken.
         settled: bool [batch], whether the last increment was below the tolerance.
         trajectory: float [steps, batch, num_points, 2], the shape after each step.
+        expected_error: float [batch, num_points], how far from its landmark the model
+            expects each point to lie, in crop pixels.
         hidden: float [batch, ...], the memory behind the last shape: with it and the
             points a further prediction can go on from this one.
     """
@@ -41,6 +51,7 @@ class Prediction(NamedTuple):
     num_steps: Array
     settled: Array
     trajectory: Array
+    expected_error: Array
     hidden: Array
 
 
@@ -55,29 +66,40 @@ class RCSR(nn.Module):
 
     def setup(self):
         config = self.config
-        nets = [
-            SRCNN(plane.filters, plane.extra_layers, plane.pooling, plane.stride)
-            for plane in config.planes
-        ]
-        self.features, *coarse = nets
-        if coarse:
-            self.coarse_features = coarse[0]
+        plane = config.plane
+        self.features = SRCNN(
+            plane.filters, plane.extra_layers, plane.pooling, plane.stride
+        )
+        if config.context_widths:
+            self.context = Pyramid(
+                config.context_widths,
+                config.context_blocks,
+                config.num_points * config.context_channels,
+            )
         cell = ConvGRUCell if config.cell == "conv_gru" else GRUCell
         self.cell = cell(config.hidden_size)
         self.output = nn.Dense(
             config.num_points * 2, kernel_init=nn.initializers.zeros, name="output"
         )
+        self.doubt = nn.Dense(
+            config.num_points,
+            kernel_init=nn.initializers.zeros,
+            bias_init=nn.initializers.constant(math.log(_FIRST_DOUBT)),
+            name="doubt",
+        )
 
-    def scene(self, crops: Array) -> tuple[Array, ...]:
+    def scene(self, crops: Array) -> Scene:
         """What every step samples: the feature planes of each crop, or the crop itself."""
         if self.config.sampling == "patches":
             return (crops,)
-        return tuple(
-            features(crops, padded=grid.padded)
-            for features, grid in zip(self._nets(), self.config.planes, strict=True)
-        )
+        planes = [self.features(crops)]
+        if self.config.context_widths:
+            own = self.context(crops)
+            own = own.reshape(*own.shape[:3], self.config.num_points, -1)
+            planes.append(jnp.moveaxis(own, 3, 1))
+        return tuple(planes)
 
-    def look(self, scene: tuple[Array, ...], points: Array) -> Array:
+    def look(self, scene: Scene, points: Array) -> Array:
         """The feature maps around the landmarks, stacked: [batch, map, map, points * c]."""
         config = self.config
         if not config.position_gradient:
@@ -87,25 +109,19 @@ class RCSR(nn.Module):
         maps = jnp.moveaxis(maps, 1, 3)  # landmarks beside their channels
         return maps.reshape(*maps.shape[:3], -1)
 
-    def _nets(self) -> list[SRCNN]:
-        coarse = [self.coarse_features] if self.config.coarse_filters else []
-        return [self.features, *coarse]
-
-    def _of_planes(self, scene: tuple[Array, ...], points: Array) -> list[Array]:
-        size = self.config.map_size
-        return [
-            slice_patches(plane, (points - grid.first_pixel) / grid.pixel, size=size)
-            for plane, grid in zip(scene, self.config.planes, strict=True)
-        ]
-
-    def _of_patches(self, scene: tuple[Array, ...], points: Array) -> list[Array]:
-        maps = []
-        for features, grid in zip(self._nets(), self.config.planes, strict=True):
-            size = grid.patch_size(self.config.map_size)
-            patches = slice_patches(scene[0], points, size=size)
-            found = features(patches.reshape(-1, *patches.shape[2:]))
-            maps.append(found.reshape(*patches.shape[:2], *found.shape[1:]))
+    def _of_planes(self, scene: Scene, points: Array) -> list[Array]:
+        size, grid = self.config.map_size, self.config.plane
+        places = (points - grid.first_pixel) / grid.pixel
+        maps = [slice_patches(scene[0], places, size=size)]
+        if self.config.context_widths:
+            maps.append(own_patches(scene[1], points / STRIDE, size=size))
         return maps
+
+    def _of_patches(self, scene: Scene, points: Array) -> list[Array]:
+        size = self.config.plane.patch_size(self.config.map_size)
+        patches = slice_patches(scene[0], points, size=size)
+        found = self.features(patches.reshape(-1, *patches.shape[2:]))
+        return [found.reshape(*patches.shape[:2], *found.shape[1:])]
 
     def move(self, hidden: Array) -> Array:
         """The shape increment that the memory stands for: [batch, num_points, 2]."""
@@ -115,9 +131,16 @@ class RCSR(nn.Module):
         increment = self.output(flat) * (1e4 / max(flat.shape[-1], 1e4))
         return increment.reshape(len(hidden), -1, 2)
 
-    def step(
-        self, scene: tuple[Array, ...], first: Array, estimate: Estimate
-    ) -> Estimate:
+    def doubts(self, hidden: Array) -> Array:
+        """Logarithms of the errors to expect, in eye distances: [batch, num_points].
+
+        Read off the memory without a gradient to it: knowing the errors costs none of
+        the landmarks' exactness.
+        """
+        flat = lax.stop_gradient(hidden).reshape(len(hidden), -1)
+        return jnp.clip(self.doubt(flat.astype(jnp.float32)), *_DOUBTS)
+
+    def step(self, scene: Scene, first: Array, estimate: Estimate) -> Estimate:
         """One recurrence: look, remember, move."""
         hidden = self.cell(estimate.hidden, self.look(scene, estimate.points))
         whole = self.config.increment == "whole"
@@ -126,7 +149,9 @@ class RCSR(nn.Module):
 
     def __call__(self, crops: Array, estimate: Estimate) -> Estimate:
         """A first step from crops: what creates the parameters."""
-        return self.step(self.scene(crops), estimate.points, estimate)
+        stepped = self.step(self.scene(crops), estimate.points, estimate)
+        self.doubts(stepped.hidden)
+        return stepped
 
 
 def init_params(key: Array, *, config: ModelConfig, mean_shape: ArrayLike) -> Params:
@@ -190,8 +215,21 @@ def normalise(crops: Array) -> Array:
     return centred * lax.rsqrt(variance + 1e-6)
 
 
+def make_scene(params: Params, crops: Array, *, config: ModelConfig) -> Scene:
+    """What every step over a batch of crops samples.
+
+    Args:
+        params: from `init_params` or a checkpoint.
+        crops: uint8 or float [batch, crop_size, crop_size], grey.
+        config: the settings the parameters were made with.
+    """
+    images = normalise(crops).astype(config.compute_dtype)
+    scene = RCSR(config).apply(_variables(params, config), images, method="scene")
+    return cast(Scene, scene)
+
+
 def make_step(
-    params: Params, crops: Array, *, config: ModelConfig
+    params: Params, crops: Array, *, config: ModelConfig, scene: Scene | None = None
 ) -> tuple[Callable[[Estimate], Estimate], Estimate]:
     """One refinement step over a batch of crops, and the estimate it starts from.
 
@@ -199,16 +237,11 @@ def make_step(
         params: from `init_params` or a checkpoint.
         crops: uint8 or float [batch, crop_size, crop_size], grey.
         config: the settings the parameters were made with.
+        scene: from `make_scene`, where the caller has it already.
     """
-    network = RCSR(config)
-    variables = {
-        "params": {
-            name: part if name == "output" else _cast(part, config.compute_dtype)
-            for name, part in params["network"].items()
-        }
-    }
-    images = normalise(crops).astype(config.compute_dtype)
-    scene = network.apply(variables, images, method="scene")
+    network, variables = RCSR(config), _variables(params, config)
+    if scene is None:
+        scene = make_scene(params, crops, config=config)
     first = first_estimate(
         lax.stop_gradient(params["mean_shape"]), batch=len(crops), config=config
     )
@@ -248,14 +281,16 @@ def predict(
     num_steps = config.num_steps if num_steps is None else num_steps
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1; got {num_steps}.")
-    last, trajectory = unroll(step, start, num_steps=num_steps)
+    trajectory, hidden = unroll(step, start, num_steps=num_steps, keep=tuple)
     before = trajectory[-2] if num_steps > 1 else start.points
-    increment = _increment_size(config)(last.points, before)
+    increment = _increment_size(config)(trajectory[-1], before)
+    last = Estimate(trajectory[-1], hidden[-1])
     return Prediction(
         points=last.points,
         num_steps=jnp.full(len(crops), num_steps, jnp.int32),
         settled=increment < config.tolerance,
         trajectory=trajectory,
+        expected_error=expected_error(params, last, config=config),
         hidden=last.hidden,
     )
 
@@ -292,9 +327,58 @@ def predict_adaptive(
         tolerance=config.tolerance,
         moved=_increment_size(config),
     )
+    last = Estimate(end.points, end.hidden)
     return Prediction(
-        end.points, end.num_steps, end.settled, end.trajectory, end.hidden
+        points=end.points,
+        num_steps=end.num_steps,
+        settled=end.settled,
+        trajectory=end.trajectory,
+        expected_error=expected_error(params, last, config=config),
+        hidden=end.hidden,
     )
+
+
+def log_doubts(params: Params, hidden: Array, *, config: ModelConfig) -> Array:
+    """Logarithms of the errors to expect with this memory, in eye distances.
+
+    Args:
+        params: from `init_params` or a checkpoint.
+        hidden: float [batch, ...], the memory after a step.
+        config: the settings the parameters were made with.
+
+    Returns:
+        float32 [batch, num_points], as they were learned: not calibrated.
+    """
+    variables = _variables(params, config)
+    return cast(Array, RCSR(config).apply(variables, hidden, method="doubts"))
+
+
+def expected_error(params: Params, estimate: Estimate, *, config: ModelConfig) -> Array:
+    """How far each point is expected to lie from its landmark, calibrated.
+
+    Args:
+        params: from `init_params` or a checkpoint.
+        estimate: after a step.
+        config: the settings the parameters were made with.
+
+    Returns:
+        float32 [batch, num_points], crop px.
+    """
+    doubts = config.error_scale * jnp.exp(
+        log_doubts(params, estimate.hidden, config=config)
+    )
+    distance = interocular_distance(estimate.points, markup=config.markup)
+    return doubts * distance[:, None]
+
+
+def _variables(params: Params, config: ModelConfig) -> dict[str, Any]:
+    """Parameters as flax takes them, in the numbers that the model computes in."""
+    return {
+        "params": {
+            name: part if name in _EXACT else _cast(part, config.compute_dtype)
+            for name, part in params["network"].items()
+        }
+    }
 
 
 def _cast(tree: Any, dtype: str) -> Any:
@@ -313,6 +397,7 @@ def _first_face(batched: Prediction) -> Prediction:
         num_steps=batched.num_steps[0],
         settled=batched.settled[0],
         trajectory=batched.trajectory[:, 0],
+        expected_error=batched.expected_error[0],
         hidden=batched.hidden[0],
     )
 

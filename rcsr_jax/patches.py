@@ -72,6 +72,45 @@ def slice_patches(images: Array, points: Array, *, size: int) -> Array:
     return jax.vmap(jax.vmap(cut, (None, 0)))(padded, points)
 
 
+def own_patches(planes: Array, points: Array, *, size: int) -> Array:
+    """Patches where each point has a plane of its own, as `extract_patches` cuts them.
+
+    A row of samples is a blend of the rows of the plane, and a column likewise, so a patch
+    is two small matrix products. For as many planes as points that is faster, gradients
+    above all, than slicing each of them.
+
+    Args:
+        planes: float [batch, num_points, height, width, channels].
+        points: float [batch, num_points, 2], (x, y) in pixels.
+        size: samples along a side of a patch.
+
+    Returns:
+        float [batch, num_points, size, size, channels].
+
+    Raises:
+        ValueError: the shapes do not fit or the size is not positive.
+    """
+    if planes.ndim != 5 or points.shape != (*planes.shape[:2], 2):
+        raise ValueError(
+            "planes must be [batch, num_points, height, width, channels] with a point "
+            f"(x, y) each; got {planes.shape} and {points.shape}."
+        )
+    if size < 1:
+        raise ValueError(f"size must be positive; got {size}.")
+
+    def blends(
+        middle, length
+    ):  # [batch, num_points] -> [batch, num_points, size, length]
+        offsets = jnp.arange(size) - (size - 1) / 2
+        places = jnp.clip(middle[..., None] + offsets[None, None], 0, length - 1)
+        distance = jnp.abs(places[..., None] - jnp.arange(length).reshape(1, 1, 1, -1))
+        return jnp.maximum(1 - distance, 0).astype(planes.dtype)
+
+    height, width = planes.shape[2:4]
+    rows = jnp.einsum("bnsh,bnhwc->bnswc", blends(points[..., 1], height), planes)
+    return jnp.einsum("bntw,bnswc->bnstc", blends(points[..., 0], width), rows)
+
+
 def _check(images: Array, points: Array, size: int) -> None:
     if images.ndim != 4:
         raise ValueError(

@@ -91,6 +91,7 @@ def finish_pieces(pieces: list[Prediction], *, num_faces: int) -> Prediction:
         trajectory=_joined([piece.trajectory for piece in found], axis=1)[
             :, :num_faces
         ],
+        expected_error=_joined([piece.expected_error for piece in found])[:num_faces],
         hidden=_joined([piece.hidden for piece in found])[:num_faces],
     )
 

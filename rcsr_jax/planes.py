@@ -31,14 +31,11 @@ class Plane:
         filters: outputs of its 9x9 and 3x3, its 1x1 and its 5x5 layers.
         extra_layers: 3x3 layers behind the first one.
         pixel: crop pixels from one feature to the next, one of `PIXELS`.
-        padded: zeros around the crop and each layer's inputs, so that the plane covers the
-            crop to its edges instead of the part that whole windows cover.
     """
 
     filters: tuple[int, ...]
     extra_layers: int = 0
     pixel: int = 1
-    padded: bool = False
 
     def __post_init__(self):
         if len(self.filters) != 3 or min(self.filters) < 1:
@@ -82,22 +79,18 @@ class Plane:
         windows = map_size + self.trimmed
         return ((windows - 1) * self.stride + _FIRST) * self.pooling
 
-    def layer_sizes(self, size: int, *, padded: bool) -> tuple[int, ...]:
+    def layer_sizes(self, size: int) -> tuple[int, ...]:
         """Sides of the outputs of the layers (9x9, each 3x3, 1x1, 5x5) on a square input.
 
         Args:
             size: side of the input, crop pixels.
-            padded: whether the layers pad their inputs.
         """
-        pooled = size // self.pooling
-        border = _FIRST - 1 if padded else 0
-        first = (pooled + border - _FIRST) // self.stride + 1
-        lost = 0 if padded else 1
-        sizes = [first - lost * (_EXTRA - 1) * n for n in range(self.extra_layers + 1)]
-        return (*sizes, sizes[-1], sizes[-1] - lost * (_LAST - 1))
+        first = (size // self.pooling - _FIRST) // self.stride + 1
+        sizes = [first - (_EXTRA - 1) * n for n in range(self.extra_layers + 1)]
+        return (*sizes, sizes[-1], sizes[-1] - (_LAST - 1))
 
     @property
     def first_pixel(self) -> float:
         """Crop coordinate, x or y alike, of the middle of the plane's first pixel."""
         before = self.trimmed / 2 * self.stride + (_FIRST - 1) / 2
-        return (0 if self.padded else before) * self.pooling + (self.pooling - 1) / 2
+        return before * self.pooling + (self.pooling - 1) / 2

@@ -6,7 +6,7 @@ drift apart.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ class Settled(NamedTuple):
         settled: bool [batch], whether it stood still before the steps ran out.
         trajectory: float [max_steps, batch, num_points, 2], the shape after each step;
             a settled face keeps its last one.
-        hidden: float [batch, ...], the memory behind the last shape.
+        hidden: float [batch, ...], the memory after the last step of each face.
     """
 
     points: Array
@@ -75,10 +75,20 @@ def increment_size(
     return size / interocular_distance(new, markup=markup)
 
 
+def points_of(estimate: Estimate) -> Array:
+    """The shape alone: what `unroll` keeps of each step unless told otherwise."""
+    return estimate.points
+
+
 def unroll(
-    step: Step, start: Estimate, *, num_steps: int, flatten: bool | None = None
-) -> tuple[Estimate, Array]:
-    """The last estimate and the shapes after each step, by `lax.scan`; differentiable.
+    step: Step,
+    start: Estimate,
+    *,
+    num_steps: int,
+    flatten: bool | None = None,
+    keep: Callable[[Estimate], Any] = points_of,
+) -> Any:
+    """What is kept of each of `num_steps` steps, by `lax.scan`; differentiable.
 
     Args:
         step: takes an estimate to the next one.
@@ -86,18 +96,22 @@ def unroll(
         num_steps: how many.
         flatten: write the loop out; by default on a CPU, where the gradient of a
             convolution inside a loop falls to a single thread.
+        keep: what of an estimate is returned; by default the shape.
 
     Returns:
-        The estimate after the last step, and float [num_steps, batch, num_points, 2].
+        float [num_steps, batch, num_points, 2], the shape after each step; or the arrays
+        that `keep` gives, with the steps as their first axis.
     """
     if flatten is None:
         flatten = jax.default_backend() == "cpu"
 
     def body(estimate, _):
         estimate = step(estimate)
-        return estimate, estimate.points
+        return estimate, keep(estimate)
 
-    return lax.scan(body, start, length=num_steps, unroll=num_steps if flatten else 1)
+    return lax.scan(body, start, length=num_steps, unroll=num_steps if flatten else 1)[
+        1
+    ]
 
 
 def settle(

@@ -154,8 +154,10 @@ def train(
             losses = []
             speed = (step - marked_step) / max(time.monotonic() - marked, 1e-9)
             if evaluate:
-                error = judge.nme(state.average)
-                _save(manager, state, faces, config, error)
+                found = judge.predict(state.average)
+                error = judge.error(found.points)
+                measured = judge.error_calibration(found)
+                _save(manager, state, faces, replace_fields(config, measured), error)
                 rows.add(step, loss, error, speed * config.train.batch_size)
             on_progress(
                 Progress(
@@ -186,6 +188,8 @@ _FREE = {
     "max_steps",
     "tolerance",
     "increment_norm",
+    "error_scale",
+    "error_spread",
     "compute_dtype",
     "sampling",
     "position_gradient",

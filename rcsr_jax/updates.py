@@ -19,12 +19,15 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from rcsr_jax.config import RunConfig, TrainConfig
 from rcsr_jax.data.augment import augment
 from rcsr_jax.data.batches import faces_of_step, keys_of_step
-from rcsr_jax.losses import progressive_loss
+from rcsr_jax.features.pyramid import STRIDE
+from rcsr_jax.losses import doubt_loss, heatmap_loss, progressive_loss
 from rcsr_jax.metrics import interocular_distance
-from rcsr_jax.model import Params, make_step
+from rcsr_jax.model import Params, log_doubts, make_scene, make_step
 from rcsr_jax.refine import unroll
 
 AXIS = "data"
+
+_DOUBT_WEIGHT = 0.1  # Adam does not mind; clipping the gradient would
 
 
 class Faces(NamedTuple):
@@ -111,7 +114,7 @@ def _decayed_leaves(params: Params) -> Any:
 
 
 def batch_loss(params: Params, crops: Array, points: Array, *, config: RunConfig):
-    """The mean loss of a batch of examples (eq. 8).
+    """The mean loss of a batch of examples: eq. 8 and what helps it.
 
     Args:
         params: the parameters to differentiate by.
@@ -120,20 +123,31 @@ def batch_loss(params: Params, crops: Array, points: Array, *, config: RunConfig
         config: the run.
 
     Returns:
-        float scalar.
+        float scalar, what is to be lowered, and float scalar, eq. 8 alone.
     """
-    step, start = make_step(params, crops, config=config.model)
-    _, trajectory = unroll(step, start, num_steps=config.model.num_steps)
-    markup = config.model.markup
+    model, train = config.model, config.train
+    scene = make_scene(params, crops, config=model)
+    step, start = make_step(params, crops, config=model, scene=scene)
+    trajectory, hidden = unroll(step, start, num_steps=model.num_steps, keep=tuple)
     mean_shape = lax.stop_gradient(params["mean_shape"])
-    return progressive_loss(
+    distance = interocular_distance(mean_shape, markup=model.markup)
+    loss = progressive_loss(
         trajectory,
         points,
-        markup=markup,
-        mean_eye_distance=interocular_distance(mean_shape, markup=markup),
-        kind=config.train.loss,
-        scheme=config.train.step_weights,
+        markup=model.markup,
+        mean_eye_distance=distance,
+        kind=train.loss,
+        scheme=train.step_weights,
     ).mean()
+    doubts = jax.vmap(lambda memory: log_doubts(params, memory, config=model))(hidden)
+    misfit = doubt_loss(
+        doubts, trajectory, points, markup=model.markup, mean_eye_distance=distance
+    )
+    total = loss + _DOUBT_WEIGHT * misfit.mean()
+    if model.context_widths and train.heatmap_weight:
+        marks = heatmap_loss(scene[-1][..., 0], points, stride=STRIDE).mean()
+        total = total + train.heatmap_weight * marks
+    return total, loss
 
 
 def update(
@@ -156,7 +170,7 @@ def update(
         axis_name: of the devices to average over.
     """
     crops, points = examples(state.step, places, faces, config=config)
-    loss, gradients = jax.value_and_grad(batch_loss)(
+    (_, loss), gradients = jax.value_and_grad(batch_loss, has_aux=True)(
         state.params, crops, points, config=config
     )
     if axis_name is not None:  # after differentiation: inside it would change gradients

@@ -3,16 +3,20 @@
 Validation looks at cached crops through straight views, as prediction would see them.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rcsr_jax import updates
+from rcsr_jax.confidence import calibrate_errors
 from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
 from rcsr_jax.data.augment import STRAIGHT, cut_view
 from rcsr_jax.data.crops import CropCache
 from rcsr_jax.metrics import interocular_distance, nme
-from rcsr_jax.model import Params, predict
+from rcsr_jax.model import Params, Prediction, predict
+from rcsr_jax.pieces import finish_pieces
 from rcsr_jax.stopping import calibrate_tolerance
 
 _BATCH = 64
@@ -40,18 +44,36 @@ class Judge:
         if not (self._distance > 0).any():
             raise ValueError("no validation face has both eye corners annotated.")
 
-    def nme(self, params: Params) -> float:
-        """Inter-ocular error after the trained number of steps, percent."""
+    def predict(self, params: Params) -> Prediction:
+        """The landmarks after the trained number of steps, errors as they are learned.
+
+        Returns:
+            NumPy arrays, a row for each face.
+        """
         params = jax.device_get(params)
+        plain = dataclasses.replace(self._model, error_scale=1.0)
         found = []
         for (crops,) in _chunks(self._crops):
             missing = _BATCH - len(crops)  # one shape, one compilation
             padded = np.pad(crops, ((0, missing), (0, 0), (0, 0)), mode="edge")
-            points = predict(params, padded, config=self._model).points
-            found.append(np.asarray(points)[: len(crops)])
-        return self.error(np.concatenate(found))
+            found.append(predict(params, padded, config=plain))
+        return finish_pieces(found, num_faces=len(self._crops))
 
-    def error(self, points: np.ndarray) -> float:
+    def nme(self, params: Params) -> float:
+        """Inter-ocular error after the trained number of steps, percent."""
+        return self.error(self.predict(params).points)
+
+    def error_calibration(self, found: Prediction) -> dict[str, float]:
+        """The settings of the model that make these predictions' expected errors true."""
+        distance = np.where(self._distance > 0, self._distance, np.nan)[:, None]
+        seen = interocular_distance(found.points, markup=self._model.markup)
+        scale, spread = calibrate_errors(
+            found.expected_error / np.asarray(seen)[:, None],
+            np.linalg.norm(found.points - self.points, axis=-1) / distance,
+        )
+        return {"error_scale": scale, "error_spread": spread}
+
+    def error(self, points: np.ndarray | jax.Array) -> float:
         """Inter-ocular error of estimated shapes, percent; infinite where one diverged.
 
         Args:

@@ -44,12 +44,11 @@ def test_presets_differ_and_lie_on_one_curve():
 
 
 def test_the_defaults_are_the_net_of_the_paper_on_one_plane():
-    (plane,) = RunConfig().model.planes
-    assert plane == Plane(filters=(64, 32, 1))
-    assert plane == preset("paper").model.planes[0]
-    fine, coarse = preset("base").model.planes
-    assert (fine.pixel, fine.padded) == (2, False)
-    assert (coarse.pixel, coarse.padded) == (4, True)
+    model = RunConfig().model
+    assert model.plane == Plane(filters=(64, 32, 1))
+    assert model.plane == preset("paper").model.plane
+    assert (model.context_widths, model.channels) == ((), 1)
+    assert preset("base").model.channels == 2 + 2
 
 
 def test_paper_preset_is_what_was_published():

@@ -37,25 +37,30 @@ def test_planes_pay_for_features_once():
     assert five.total == five.features + 5 * five.step
 
 
-def test_two_planes_counted_by_hand():
+def test_a_pyramid_counted_by_hand():
     model = dataclasses.replace(
         preset("paper").model,
         sampling="planes",
-        crop_size=96,
+        crop_size=90,
         pixel=2,
         patch_size=27,
         filters=(8, 4, 1),
         extra_layers=1,
-        coarse_filters=(6, 5, 2),
-        coarse_pixel=4,
+        context_widths=(6, 5, 4),
+        context_blocks=(1, 0),
+        context_channels=3,
     )
-    # 44 windows of 9, 42 of the 3x3 layer; 27 -> 10 -> 8 -> 4
-    fine = 44**2 * 81 * 8 + 42**2 * (72 * 8 + 8 * 4) + 38**2 * 25 * 4
-    coarse = 24**2 * (81 * 6 + 6 * 5 + 25 * 5 * 2)
+    # 41 windows of 9, 39 of the 3x3 layer; 27 -> 10 -> 8 -> 4
+    srcnn = 41**2 * 81 * 8 + 39**2 * (72 * 8 + 8 * 4) + 35**2 * 25 * 4
+    # 90 -> 45 -> 23 -> 12
+    down = 45**2 * 81 * 6 + 23**2 * 9 * (6 * 5 + 2 * 25) + 12**2 * 9 * 5 * 4
+    up = 12**2 * 4 * 5 + 23**2 * (9 * 2 * 25 + 5 * 68 * 3)
     costs = static_costs(model)
-    assert costs.features == fine + coarse
-    cell = 16 * 9 * (68 * 3 + 68) * 3 * 68
-    assert costs.step == 4 * 16 * 68 * 3 + cell + 16 * 68 * 136
+    assert costs.features == srcnn + down + up
+    cell = 16 * 9 * (68 * 4 + 68) * 3 * 68
+    # rows of a map from 23 rows of 23 cells, then its columns
+    own = 68 * 3 * (4 * 23 * 23 + 4 * 23 * 4)
+    assert costs.step == 4 * 16 * 68 + own + cell + 16 * 68 * 136
 
 
 @pytest.mark.parametrize("cell", ["conv_gru", "gru"])

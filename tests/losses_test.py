@@ -7,7 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rcsr_jax.losses import progressive_loss, step_weights
+from rcsr_jax.losses import (
+    doubt_loss,
+    heatmap_loss,
+    progressive_loss,
+    step_weights,
+)
 from rcsr_jax.markup import Markup
 
 NAN = float("nan")
@@ -186,3 +191,64 @@ def test_unknown_names_are_refused():
         step_weights(3, scheme="flat")
     with pytest.raises(ValueError, match="l2, l1 or wing; got 'huber'"):
         one_error("huber", 1)
+
+
+def test_a_doubt_is_cheapest_where_it_is_the_mean_error():
+    truth = jnp.asarray(FACE)[None]
+    shape = FACE + np.float32([[3, 0], [0, 3], [3, 0], [0, -3]])
+    # the eye corners move as well: the unit is the true distance, 10 px
+    unit = {"markup": FOUR, "mean_eye_distance": 10.0}
+
+    def cost(expected):
+        logs = jnp.full((1, 1, 4), np.log(expected), jnp.float32)
+        return float(doubt_loss(logs, jnp.asarray(shape)[None, None], truth, **unit)[0])
+
+    assert cost(0.3) == pytest.approx(np.log(0.3) + 1, rel=1e-5)
+    assert cost(0.3) < min(cost(0.28), cost(0.32))
+    assert cost(0.6) == pytest.approx(np.log(0.6) + 0.5, rel=1e-5)
+
+
+def test_doubts_do_not_pull_at_the_shapes_nor_at_missing_landmarks(generator):
+    trajectory, truth = random_faces(generator)
+    logs = jnp.float32(generator.normal(-2, 0.3, trajectory.shape[:-1]))
+
+    def total(logs, trajectory):
+        loss = doubt_loss(
+            logs, trajectory, truth, markup=FOUR, mean_eye_distance=jnp.float32(10)
+        )
+        return loss.sum()
+
+    of_logs, of_shapes = jax.grad(total, (0, 1))(logs, trajectory)
+    known = np.isfinite(truth).all(-1)
+    assert np.isfinite(of_logs).all()
+    assert (of_logs[:, ~known] == 0).all()
+    assert (np.abs(of_logs[:, known]) > 0).all()
+    np.testing.assert_array_equal(of_shapes, 0)
+
+
+def test_a_heatmap_by_hand():
+    # two landmarks on 3 x 4 cells of 4 px; equal scores: log 12 wherever the truth lies
+    truth = jnp.float32([[[6, 5], [0, 8]]])
+    flat = jnp.zeros((1, 2, 3, 4))
+    assert heatmap_loss(flat, truth, stride=4)[0] == pytest.approx(np.log(12), rel=1e-6)
+    # x = 6 lies half way between cells 1 and 2, y = 5 a quarter from row 1 to row 2
+    marked = np.zeros((1, 2, 3, 4), np.float32)
+    marked[0, 0, 1, 1] = 2
+    first = np.log(11 + np.e**2) - 0.5 * 0.75 * 2
+    expected = (first + np.log(12)) / 2
+    assert heatmap_loss(marked, truth, stride=4)[0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_heatmaps_leave_out_what_is_not_annotated_or_outside():
+    truth = jnp.float32([[[6, 5], [NAN, NAN]], [[-1, 5], [6, 9]]])
+    scores = jnp.zeros((2, 2, 3, 4)).at[0, 1].set(100.0)
+    losses = heatmap_loss(scores, truth, stride=4)
+    np.testing.assert_allclose(losses, [np.log(12), 0], rtol=1e-6)
+    gradient = jax.grad(lambda s: heatmap_loss(s, truth, stride=4).sum())(scores)
+    assert np.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient[1], 0)
+
+
+def test_a_sharp_heatmap_costs_nothing():
+    scores = jnp.zeros((1, 1, 5, 5)).at[0, 0, 3, 2].set(50.0)
+    assert heatmap_loss(scores, jnp.float32([[[8, 12]]]), stride=4)[0] < 1e-6

@@ -15,6 +15,7 @@ from rcsr_jax.model import (
     RCSR,
     first_estimate,
     init_params,
+    log_doubts,
     make_step,
     normalise,
     predict,
@@ -38,6 +39,9 @@ CONFIG = ModelConfig(
     tolerance=0.0,
 )
 PATCHES = dataclasses.replace(CONFIG, sampling="patches")
+CONTEXT = dataclasses.replace(
+    CONFIG, context_widths=(3, 4, 6), context_blocks=(0, 1), context_channels=2
+)
 SETTLING = dataclasses.replace(CONFIG, tolerance=0.93)
 HIDDEN = 4 * 4 * 5
 
@@ -47,10 +51,14 @@ def random_params(config=CONFIG, *, seed=0):
     generator = np.random.default_rng(seed)
     start = functools.partial(init_params, config=config, mean_shape=MEAN)
     network = jax.eval_shape(start, jax.random.key(0))["network"]
-    network = jax.tree.map(
-        lambda leaf: jnp.float32(generator.normal(0, 0.3, leaf.shape)), network
-    )
-    return {"network": network, "mean_shape": jnp.asarray(MEAN)}
+    drawn = {
+        name: jax.tree.map(
+            lambda leaf: jnp.float32(generator.normal(0, 0.3, leaf.shape)),
+            network[name],
+        )
+        for name in sorted(network, key=lambda name: (name == "doubt", name))
+    }
+    return {"network": drawn, "mean_shape": jnp.asarray(MEAN)}
 
 
 def with_output(params, *, kernel, bias):
@@ -119,52 +127,74 @@ def test_planes_are_patches_at_whole_pixels(params, crops):
     np.testing.assert_allclose(first[0].points, first[1].points, atol=1e-3)
 
 
-def test_a_coarse_plane_lies_behind_the_fine_one(crops):
-    config = dataclasses.replace(
-        CONFIG, pixel=2, patch_size=23, coarse_filters=(3, 2, 2), coarse_pixel=4
-    )
-    params = random_params(config)
-    network, variables = RCSR(config), {"params": params["network"]}
-    images = normalise(crops)
-    fine, coarse = network.apply(variables, images, method="scene")
-    # windows of 9 every 2 pixels, less 4; 16 blocks of 2 every 2, padded
-    assert fine.shape == (3, 8, 8, 1)
-    assert coarse.shape == (3, 8, 8, 2)
-    # a map of 4 has its middle between features 1 and 2, at 8 + 2 * 1.5 and 0.5 + 4 * 1.5
-    points = jnp.broadcast_to(jnp.float32([[8 + 3, 8 + 5]]), (3, 5, 2))
-    maps = network.apply(variables, (fine, coarse), points, method="look")
+def test_each_landmark_looks_at_its_own_channels_of_the_pyramid(crops):
+    params = random_params(CONTEXT)
+    network, variables = RCSR(CONTEXT), {"params": params["network"]}
+    fine, own = network.apply(variables, normalise(crops), method="scene")
+    assert fine.shape == (3, 20, 20, 1)
+    assert own.shape == (3, 5, 8, 8, 2)
+    # a map of 4 has its middle between two features: x = 10 is 2.5 cells of 4 pixels
+    points = jnp.broadcast_to(jnp.float32([[10, 14]]), (3, 5, 2))
+    maps = network.apply(variables, (fine, own), points, method="look")
     assert maps.shape == (3, 4, 4, 5 * 3)
     maps = maps.reshape(3, 4, 4, 5, 3)
-    np.testing.assert_allclose(maps[..., 2, 0], fine[:, 1:5, 0:4, 0], atol=1e-5)
-    # x = 11 is 2.625 coarse pixels, so the map begins at 1.125; y = 13 begins at 1.625
-    rows = coarse[:, 1:5] * 0.375 + coarse[:, 2:6] * 0.625
-    both = rows[:, :, 1:5] * 0.875 + rows[:, :, 2:6] * 0.125
-    np.testing.assert_allclose(maps[..., 4, 1:], both, atol=1e-5)
+    for landmark in range(5):
+        expected = own[:, landmark, 2:6, 1:5]
+        np.testing.assert_allclose(maps[..., landmark, 1:], expected, atol=1e-5)
 
 
-def test_both_orders_agree_on_both_grids(crops):
-    config = dataclasses.replace(
-        CONFIG,
-        crop_size=64,
-        pixel=2,
-        patch_size=19,  # a map of 2: the middle lies between two features
-        coarse_filters=(3, 2, 2),
-        coarse_pixel=2,
-    )
-    params = random_params(config)
-    images = normalise(np.tile(crops, (1, 2, 2)))
-    grid = config.planes[0].first_pixel + 1  # between two features
-    points = grid + 2 * np.random.default_rng(1).integers(5, 20, (3, 5, 2))
-    points = np.float32(points)
+def test_a_pyramid_sees_beyond_the_patch(crops):
+    params = random_params(CONTEXT)
+    network, variables = RCSR(CONTEXT), {"params": params["network"]}
+    images = normalise(crops)
+    points = jnp.broadcast_to(jnp.float32([[8, 8]]), (3, 5, 2))
 
-    def look(sampling):
-        network = RCSR(dataclasses.replace(config, sampling=sampling))
-        variables = {"params": params["network"]}
+    def look(images):
         scene = network.apply(variables, images, method="scene")
         return network.apply(variables, scene, points, method="look")
 
-    assert look("planes").shape == (3, 2, 2, 15)
-    np.testing.assert_allclose(look("planes"), look("patches"), atol=1e-4)
+    changed = look(images.at[:, 28:].add(1.0)) - look(images)
+    changed = np.abs(changed.reshape(3, 4, 4, 5, 3)).max((0, 1, 2, 3))
+    assert changed[0] == 0
+    assert changed[1:].min() > 0
+
+
+def test_expected_errors_are_read_off_the_memory_and_scaled(params, crops):
+    found = predict(params, crops, config=CONFIG)
+    assert found.expected_error.shape == (3, 5)
+    assert found.expected_error.min() > 0
+    doubled = dataclasses.replace(CONFIG, error_scale=2.0)
+    twice = predict(params, crops, config=doubled).expected_error
+    np.testing.assert_allclose(twice, 2 * found.expected_error, rtol=1e-5)
+    # an adaptive prediction that goes on to the end ends with the same memory
+    adaptive = predict_adaptive(params, crops, config=CONFIG)
+    np.testing.assert_allclose(adaptive.expected_error, found.expected_error, rtol=1e-4)
+    # by hand: the exponential of a dense layer's output, in eye distances
+    step, estimate = make_step(params, crops, config=CONFIG)
+    for _ in range(3):
+        estimate = step(estimate)
+    layer = params["network"]["doubt"]
+    hidden = np.asarray(estimate.hidden).reshape(3, -1)
+    logs = hidden @ np.asarray(layer["kernel"]) + np.asarray(layer["bias"])
+    eyes = np.linalg.norm(estimate.points[:, 0] - estimate.points[:, 1], axis=-1)
+    expected = np.exp(np.clip(logs, np.log(1e-3), np.log(2))) * eyes[:, None]
+    np.testing.assert_allclose(found.expected_error, expected, rtol=1e-3)
+
+
+def test_expected_errors_leave_the_memory_alone(params, crops):
+    def logs(params):
+        step, start = make_step(params, crops, config=CONFIG)
+        return log_doubts(params, step(start).hidden, config=CONFIG).sum()
+
+    gradient = jax.grad(logs)(params)["network"]
+    assert np.abs(gradient["doubt"]["kernel"]).max() > 0
+    rest = [
+        leaf
+        for name, part in gradient.items()
+        if name != "doubt"
+        for leaf in jax.tree.leaves(part)
+    ]
+    assert max(np.abs(leaf).max() for leaf in rest) == 0
 
 
 def test_bfloat16_keeps_positions_and_parameters(params, crops):
@@ -332,13 +362,14 @@ def test_gradients_equal_finite_differences(params, config):
     @jax.jit
     @functools.partial(jax.value_and_grad, argnums=(0, 1))
     def total(network, images):
-        whole = {**params, "network": network}
+        whole = {**params, "network": {**params["network"], **network}}
         points = predict(whole, images, config=config, num_steps=2).points
         return ((points - MEAN[None]) * weights).sum()
 
     y, x = np.mgrid[:32, :32]  # a smooth crop: noise has a kink at every pixel
     crop = np.float32(128 + 60 * np.sin(x / 5) * np.cos(y / 6) + x)
-    start = params["network"], crop[None]
+    moving = {name: part for name, part in params["network"].items() if name != "doubt"}
+    start = moving, crop[None]
     ways = jax.tree.map(
         lambda leaf: np.float32(generator.normal(size=leaf.shape)), start
     )
@@ -428,7 +459,7 @@ def symmetric(params):
         for name, leaf in network["features"].items()
     }
     cell = {name: layer(old) for name, old in network["cell"].items()}
-    network = {"features": features, "cell": cell, "output": output}
+    network = {**network, "features": features, "cell": cell, "output": output}
     return {**params, "network": network}
 
 

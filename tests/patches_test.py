@@ -7,7 +7,7 @@ import pytest
 from jax.test_util import check_grads
 from scipy import ndimage
 
-from rcsr_jax.patches import extract_patches, slice_patches
+from rcsr_jax.patches import extract_patches, own_patches, slice_patches
 
 EAGER = {"extract": extract_patches, "slice": slice_patches}
 FORMS = {n: jax.jit(form, static_argnames="size") for n, form in EAGER.items()}
@@ -82,6 +82,46 @@ def test_patches_move_with_the_picture(generator, form):
     shifted = np.roll(images, (2, 1), (1, 2))
     moved = form(shifted, points + np.float32([1, 2]), size=3)
     np.testing.assert_allclose(moved, form(images, points, size=3), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_planes_of_their_own_are_cut_alike(generator, size):
+    points = _both_faces(PLACES)
+    planes = generator.uniform(0, 1, (2, len(PLACES), 13, 11, 2)).astype(np.float32)
+    found = jax.jit(own_patches, static_argnames="size")(planes, points, size=size)
+    for landmark in range(len(PLACES)):
+        here = slice(landmark, landmark + 1)
+        expected = extract_patches(planes[:, landmark], points[:, here], size=size)
+        np.testing.assert_allclose(found[:, here], expected, atol=2e-5)
+
+
+def test_planes_of_their_own_have_the_same_gradients(generator):
+    points = generator.uniform(1.1, 9.4, (2, 3, 2)).astype(np.float32)
+    planes = generator.uniform(0, 1, (2, 3, 13, 11, 2)).astype(np.float32)
+    weights = generator.normal(size=(2, 3, 4, 4, 2)).astype(np.float32)
+
+    def each_alone(planes, points):
+        cut = [
+            extract_patches(planes[:, n], points[:, n : n + 1], size=4)
+            for n in range(3)
+        ]
+        return (jnp.concatenate(cut, 1) * weights).sum()
+
+    def together(planes, points):
+        return (own_patches(planes, points, size=4) * weights).sum()
+
+    expected = jax.grad(each_alone, (0, 1))(planes, points)
+    found = jax.grad(together, (0, 1))(planes, points)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_planes_and_points_must_belong_together():
+    planes = jnp.zeros((2, 3, 9, 9, 1))
+    with pytest.raises(ValueError, match=r"got \(2, 3, 9, 9, 1\) and \(2, 4, 2\)"):
+        own_patches(planes, jnp.zeros((2, 4, 2)), size=3)
+    with pytest.raises(ValueError, match="size must be positive; got 0"):
+        own_patches(planes, jnp.zeros((2, 3, 2)), size=0)
 
 
 @pytest.mark.parametrize("size", [3, 4])

@@ -1,8 +1,5 @@
 """The grid of a plane against the layers that make it, counted by hand and by shape."""
 
-import dataclasses
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,9 +38,7 @@ def test_the_paper_takes_twelve_pixels_off():
     assert PAPER.patch_size(18) == 30
     assert PAPER.map_size(12) == 0
     assert PAPER.first_pixel == 6
-    assert dataclasses.replace(PAPER, padded=True).first_pixel == 0
-    assert PAPER.layer_sizes(30, padded=False) == (22, 22, 18)
-    assert PAPER.layer_sizes(30, padded=True) == (30, 30, 30)
+    assert PAPER.layer_sizes(30) == (22, 22, 18)
 
 
 def test_a_coarse_grid_by_hand():
@@ -51,37 +46,32 @@ def test_a_coarse_grid_by_hand():
     plane = Plane(filters=(8, 4, 2), extra_layers=1, pixel=4)
     assert (plane.pooling, plane.stride, plane.channels) == (2, 2, 2)
     assert plane.patch_size(1) == 2 * ((7 - 1) * 2 + 9)
-    assert plane.layer_sizes(96, padded=True) == (24, 24, 24, 24)
     # 48 blocks hold 20 windows
-    assert plane.layer_sizes(96, padded=False) == (20, 18, 18, 14)
+    assert plane.layer_sizes(96) == (20, 18, 18, 14)
     # the first window's middle is block 4; the layers behind take 3 windows off
     assert plane.first_pixel == 2 * (4 + 3 * 2) + 0.5
-    assert dataclasses.replace(plane, padded=True).first_pixel == 0.5
 
 
 @pytest.mark.parametrize("plane", GRIDS, ids=ids)
 def test_sizes_are_those_of_the_net(plane):
     for size in (plane.patch_size(1), plane.patch_size(4), plane.patch_size(2) + 1):
         images = jnp.zeros((1, size, size, 1))
-        for padded in (False, True):
-            apply = functools.partial(net(plane).apply, padded=padded)
-            made = jax.eval_shape(apply, random_params(plane), images)
-            assert made.shape[1] == plane.layer_sizes(size, padded=padded)[-1]
-        assert plane.map_size(size) == plane.layer_sizes(size, padded=False)[-1]
+        made = jax.eval_shape(net(plane).apply, random_params(plane), images)
+        assert made.shape[1] == plane.layer_sizes(size)[-1]
+        assert plane.map_size(size) == plane.layer_sizes(size)[-1]
     assert plane.map_size(plane.patch_size(5)) == 5
     assert plane.map_size(plane.patch_size(5) - 1) == 4
 
 
-@pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("plane", GRIDS, ids=ids)
-def test_patches_on_the_grid_have_the_features_of_the_plane(generator, plane, padded):
+def test_patches_on_the_grid_have_the_features_of_the_plane(generator, plane):
     map_size, size = 3, plane.patch_size(3)
     side = (size // plane.pixel + 4) * plane.pixel
     images = np.float32(generator.normal(size=(1, side, side, 1)))
     params = random_params(plane)
-    of_plane = net(plane).apply(params, images, padded=padded)
+    of_plane = net(plane).apply(params, images)
     # the middle feature of the map lies on a feature of the plane, away from the edges
-    first = dataclasses.replace(plane, padded=padded).first_pixel
+    first = plane.first_pixel
     start = np.ceil((size / 2 - first) / plane.pixel)
     places = first + plane.pixel * (start + np.array([[[0, 0], [1, 0], [2, 1]]]))
     places = np.float32(places)

@@ -42,7 +42,9 @@ class Oracle:
             if len(shares) and shares.max() > 0.1:
                 points[crop] = self.world[shares.argmax()]
                 steps[crop] = 2 if start is None else 1
-        faces = Faces(points, steps, steps < NOBODY, points[None], points[..., 0])
+        faces = Faces(
+            points, steps, steps < NOBODY, points[None], *[points[..., 0]] * 3
+        )
         return faces, Estimate(points, np.zeros((len(crops), 1), np.float32))
 
 
@@ -209,7 +211,7 @@ def test_plausibility_is_a_half_at_one_step_more_than_in_training():
     steps = np.array([training, training + 1, training + 9], np.int32)
     points = np.zeros((4, 68, 2), np.float32)
     points[3] = np.nan
-    faces = Faces(points, np.append(steps, 1), None, None, None)
+    faces = Faces(points, np.append(steps, 1), *[None] * 5)
     scores = plausibility(faces, config=tiny.CONFIG)
     expected = [1 / (1 + np.exp(-1)), 0.5, 1 / (1 + np.exp(8)), 0]
     np.testing.assert_allclose(scores, expected, rtol=1e-6)

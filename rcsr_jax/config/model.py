@@ -35,15 +35,16 @@ class ModelConfig:
         "Crop pixels per pixel of a feature map: 1, 2, 4 or 8. Above 1 the 9x9 windows "
         "lie 2 apart, over averaged blocks of pixels.",
     )
-    coarse_filters: tuple[int, ...] = setting(
+    context_widths: tuple[int, ...] = setting(
         (),
-        "Filters of a second net on a coarser grid, whose maps show more of the face; "
-        "empty: none.",
+        "Channels of a residual pyramid over the whole crop, on grids of every 2nd, 4th, "
+        "8th, ... pixel: it tells every landmark what part of the face lies where. Empty: "
+        "none.",
     )
-    coarse_extra_layers: int = setting(0, "3x3 layers of the coarse net.")
-    coarse_pixel: int = setting(
-        4, "Crop pixels per pixel of a coarse feature map: 1, 2, 4 or 8."
+    context_blocks: tuple[int, ...] = setting(
+        (), "Residual blocks on each of its grids from the 4th pixel on."
     )
+    context_channels: int = setting(2, "Channels of the pyramid for each landmark.")
     cell: str = setting("conv_gru", "Recurrent cell.", choices=("conv_gru", "gru"))
     hidden_size: int = setting(64, "Channels (conv_gru) or units (gru) of the memory.")
     increment: str = setting(
@@ -66,6 +67,13 @@ class ModelConfig:
     tolerance: float = setting(
         0.01, "Adaptive prediction stops below this shape increment, in eye distances."
     )
+    error_scale: float = setting(
+        1.0, "What the learned expectation of errors is multiplied by: calibration."
+    )
+    error_spread: float = setting(
+        0.3,
+        "Standard deviation of the logarithm of a face's error over the expected one.",
+    )
     increment_norm: str = setting(
         "shape",
         "Size of a shape increment: l2 norm of the whole vector, or mean over landmarks.",
@@ -75,9 +83,11 @@ class ModelConfig:
     def __post_init__(self):
         check_choices(self)
         check_at_least(self, 1, "crop_size", "hidden_size", "num_steps", "max_steps")
+        check_at_least(self, 1, "context_channels")
+        self._check_context()
         if self.map_size < 1:
             raise ValueError(
-                f"patch_size must be at least {self.planes[0].patch_size(1)}, what the "
+                f"patch_size must be at least {self.plane.patch_size(1)}, what the "
                 f"VALID convolutions take for one feature; got {self.patch_size}."
             )
         if self.crop_size < self.patch_size:
@@ -93,25 +103,41 @@ class ModelConfig:
         """Landmarks per face."""
         return self.markup.num_points
 
+    def _check_context(self) -> None:
+        levels = max(len(self.context_widths) - 1, 0)
+        if len(self.context_widths) == 1 or len(self.context_blocks) != levels:
+            raise ValueError(
+                "context_widths needs two grids or more and context_blocks one number "
+                f"less; got {self.context_widths} and {self.context_blocks}."
+            )
+        if (
+            min(self.context_widths, default=1) < 1
+            or min(self.context_blocks, default=0) < 0
+        ):
+            raise ValueError(
+                "context_widths must be positive and context_blocks 0 or more; got "
+                f"{self.context_widths} and {self.context_blocks}."
+            )
+        if self.context_widths and self.sampling == "patches":
+            raise ValueError(
+                'a context pyramid looks at the whole crop: take sampling="planes", or '
+                f"leave context_widths empty; got {self.context_widths}."
+            )
+
     @property
-    def planes(self) -> tuple[Plane, ...]:
-        """The nets that make the feature maps: the fine one and, if any, the coarse one."""
-        fine = Plane(
-            filters=self.filters,
-            extra_layers=self.extra_layers,
-            pixel=self.pixel,
+    def plane(self) -> Plane:
+        """The net that makes the feature maps, and its grid."""
+        return Plane(
+            filters=self.filters, extra_layers=self.extra_layers, pixel=self.pixel
         )
-        if not self.coarse_filters:
-            return (fine,)
-        coarse = Plane(
-            filters=self.coarse_filters,
-            extra_layers=self.coarse_extra_layers,
-            pixel=self.coarse_pixel,
-            padded=True,  # its windows are as large as half of a face
-        )
-        return fine, coarse
+
+    @property
+    def channels(self) -> int:
+        """Features of each landmark on each cell of its maps."""
+        context = self.context_channels if self.context_widths else 0
+        return self.plane.channels + context
 
     @property
     def map_size(self) -> int:
         """Side of the feature maps that a landmark's patch becomes."""
-        return self.planes[0].map_size(self.patch_size)
+        return self.plane.map_size(self.patch_size)

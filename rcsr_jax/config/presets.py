@@ -5,42 +5,44 @@ from typing import Any
 from rcsr_jax.config.conversion import replace_fields
 from rcsr_jax.config.run import RunConfig
 
-# One speed/accuracy curve: fast < base < large. The fine maps tell where an edge lies, the
-# coarse ones what part of the face it belongs to: without them a landmark that lies far
-# from the mean shape is not seen at first.
-_TWO_PLANES = {
+# One speed/accuracy curve: fast < base < large. The fine maps of the SRCNN tell where an
+# edge lies, the pyramid what part of the face it belongs to: without it a landmark that
+# lies far from the mean shape is not seen at first.
+_WITH_CONTEXT = {
+    "frame_scale": 1.4,
+    "cache_margin": 1.6,
     "pixel": 2,
     "patch_size": 25,
-    "coarse_pixel": 4,
     "rotation": 15.0,
+    "heatmap_weight": 0.05,
 }
 # Fields that differ from the defaults, which are the paper's net on one plane.
 _PRESETS: dict[str, dict[str, Any]] = {
     "base": {
-        **_TWO_PLANES,
-        "filters": (64, 32, 2),
-        "coarse_filters": (64, 32, 4),
-        "coarse_extra_layers": 4,
-        "hidden_size": 48,
-        "num_updates": 7500,
+        **_WITH_CONTEXT,
+        "filters": (32, 16, 2),
+        "context_widths": (32, 48, 128, 160),
+        "context_blocks": (1, 2, 2),
+        "num_updates": 8000,
     },
     "fast": {
-        **_TWO_PLANES,
+        **_WITH_CONTEXT,
         "crop_size": 80,
-        "filters": (32, 16, 1),
-        "coarse_filters": (32, 16, 3),
-        "coarse_extra_layers": 2,
+        "filters": (16, 8, 1),
+        "context_widths": (16, 32, 64, 96),
+        "context_blocks": (0, 1, 1),
+        "context_channels": 1,
         "hidden_size": 32,
         "num_steps": 4,
-        "num_updates": 7500,
+        "num_updates": 10000,
     },
     "large": {
-        **_TWO_PLANES,
+        **_WITH_CONTEXT,
         "crop_size": 128,
-        "patch_size": 27,
-        "filters": (64, 32, 4),
-        "coarse_filters": (96, 48, 8),
-        "coarse_extra_layers": 5,
+        "filters": (64, 32, 2),
+        "context_widths": (48, 96, 192, 256, 256),
+        "context_blocks": (1, 2, 2, 2),
+        "context_channels": 3,
         "hidden_size": 96,
         "num_updates": 20000,
     },

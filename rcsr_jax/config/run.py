@@ -86,6 +86,11 @@ class TrainConfig:
         "Error of a landmark: squared (the paper), distance, or wing.",
         choices=("l2", "l1", "wing"),
     )
+    heatmap_weight: float = setting(
+        0.0,
+        "Weight of a loss that has the first channel of the context pyramid mark each "
+        "landmark's place; 0: none.",
+    )
     step_weights: str = setting(
         "progressive",
         "Weights of the steps: 10^(t/T) of section 3.1.1, or 10^linspace(-2, 2) of 4.4.",
@@ -105,6 +110,7 @@ class TrainConfig:
         check_choices(self)
         check_at_least(self, 1, "num_updates", "batch_size", "eval_every")
         check_at_least(self, 0, "warmup_updates", "clip_norm", "max_seconds", "seed")
+        check_at_least(self, 0, "heatmap_weight")
         if not self.learning_rate > 0 or not 0 <= self.ema_decay < 1:
             raise ValueError(
                 "learning_rate must be positive and ema_decay in [0, 1); got "

@@ -30,17 +30,15 @@ class SRCNN(nn.Module):
     stride: int = 1
 
     @nn.compact
-    def __call__(self, images: Array, *, padded: bool = False) -> Array:
+    def __call__(self, images: Array) -> Array:
         """Features of images.
 
         Args:
             images: float [batch, height, width, channels].
-            padded: zeros around the images of each layer, so that the features cover the
-                image to its edges instead of the part that whole windows cover.
 
         Returns:
-            float [batch, rows, columns, filters[-1]]; without pooling, stride, extra
-            layers and padding that is [batch, height - 12, width - 12, filters[-1]].
+            float [batch, rows, columns, filters[-1]]; without pooling, stride and
+            extra layers that is [batch, height - 12, width - 12, filters[-1]].
         """
         layers = srcnn_layers(self.filters, self.extra_layers)
         features = _averaged(images, self.pooling)
@@ -49,12 +47,8 @@ class SRCNN(nn.Module):
             # uniform: compiling truncated normal draws takes seconds for every shape
             kernel = self.param(f"w{number}", nn.initializers.he_uniform(), shape)
             bias = self.param(f"b{number}", nn.initializers.zeros, (filters,))
-            features = convolve(
-                features,
-                kernel,
-                stride=self.stride if number == 1 else 1,
-                border=size // 2 if padded else 0,
-            )
+            stride = self.stride if number == 1 else 1
+            features = convolve(features, kernel, stride=stride)
             features = features + bias.reshape(1, 1, 1, -1)
             if number < len(layers):
                 features = jax.nn.relu(features)

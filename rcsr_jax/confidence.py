@@ -1,0 +1,57 @@
+"""How far to trust an answer: expected errors that are calibrated, and a score of a face.
+
+The network learns the error that it expects at each landmark (`losses.doubt_loss`). On
+faces that it has not seen errors are a little larger, and a face's error scatters around
+the expected one: both are measured on held-out faces and stored with the model.
+"""
+
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+ACCEPTED_NME = 0.08  # eye distances; beyond it 300-W counts a failure
+_LEAST_SPREAD = 0.05
+
+
+def calibrate_errors(expected: ArrayLike, errors: ArrayLike) -> tuple[float, float]:
+    """What makes expected errors right on average, and how the faces scatter around them.
+
+    Args:
+        expected: float [faces, num_points], as the network expects them, eye distances.
+        errors: float [faces, num_points], the true ones, NaN where not annotated.
+
+    Returns:
+        The factor for the expected errors; and the standard deviation of the logarithm of
+        a face's mean error over the mean error expected.
+
+    Raises:
+        ValueError: there is no annotated landmark.
+    """
+    errors = np.asarray(errors, np.float64)
+    known = np.isfinite(errors)
+    if not known.any():
+        raise ValueError("no landmark is annotated: there is nothing to calibrate on.")
+    expected = np.where(known, np.asarray(expected, np.float64), np.nan)
+    scale = float(np.nanmean(errors) / np.nanmean(expected))
+    faces = known.any(-1)
+    ratios = np.nanmean(errors[faces], -1) / (scale * np.nanmean(expected[faces], -1))
+    spread = float(np.std(np.log(np.maximum(ratios, 1e-6))))
+    return float(f"{scale:.4g}"), float(f"{max(spread, _LEAST_SPREAD):.4g}")
+
+
+def score_of(expected: ArrayLike, *, spread: float) -> np.ndarray:
+    """The probability that a face's mean error is below `ACCEPTED_NME`.
+
+    Args:
+        expected: float [faces], calibrated mean error of each face, eye distances.
+        spread: standard deviation of the logarithm of the true error over this.
+
+    Returns:
+        float32 [faces], 0 to 1; NaN where the expected error is.
+    """
+    # of a lognormal distribution whose mean is the expected error
+    middle = np.log(np.maximum(np.asarray(expected, np.float64), 1e-9)) - spread**2 / 2
+    heights = (np.log(ACCEPTED_NME) - middle) / spread
+    normal = NormalDist()
+    return np.array([normal.cdf(height) for height in heights.tolist()], np.float32)

@@ -1,0 +1,47 @@
+"""Expected errors made true on average, and the score of a face, against SciPy."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rcsr_jax.confidence import ACCEPTED_NME, calibrate_errors, score_of
+
+
+def test_errors_are_right_on_average_after_calibration(generator):
+    expected = generator.uniform(0.01, 0.1, (400, 7))
+    of_faces = np.exp(generator.normal(0, 0.4, (400, 1)))
+    errors = 1.3 * expected * of_faces
+    scale, spread = calibrate_errors(expected, errors)
+    assert scale == pytest.approx(errors.mean() / expected.mean(), rel=1e-3)
+    assert spread == pytest.approx(0.4, rel=0.08)
+    # twice the expectation, half the factor
+    half, same = calibrate_errors(2 * expected, errors)
+    assert half == pytest.approx(scale / 2, rel=1e-3)
+    assert same == spread
+
+
+def test_what_is_not_annotated_does_not_count():
+    expected = np.array([[0.1, 0.3], [0.2, 0.9], [0.5, 0.5]])
+    errors = np.array([[0.2, 0.6], [0.4, np.nan], [np.nan, np.nan]])
+    scale, spread = calibrate_errors(expected, errors)
+    assert scale == 2
+    assert spread == 0.05  # no face scatters, but nobody is that sure
+    with pytest.raises(ValueError, match="no landmark is annotated"):
+        calibrate_errors(expected, np.full((3, 2), np.nan))
+
+
+def test_scores_are_a_lognormal_distribution():
+    expected = np.array([0.01, 0.04, 0.08, 0.3])
+    found = score_of(expected, spread=0.5)
+    # scipy's shape is the deviation of the logarithm; its scale the median
+    median = expected * np.exp(-(0.5**2) / 2)
+    truth = stats.lognorm(0.5, scale=median).cdf(ACCEPTED_NME)
+    np.testing.assert_allclose(found, truth, rtol=1e-5)
+    np.testing.assert_allclose(stats.lognorm(0.5, scale=median).mean(), expected)
+    assert (np.diff(found) < 0).all()
+    assert found.dtype == np.float32
+
+
+def test_scores_of_no_faces_and_of_unknown_errors():
+    assert score_of(np.zeros(0), spread=0.3).shape == (0,)
+    assert np.isnan(score_of([np.nan], spread=0.3)[0])
