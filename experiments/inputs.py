@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rcsr_jax.data.images import IMAGE_SUFFIXES
 
+OVERLAY = "_overlay.png"  # what the picture of results ends in
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 
 
@@ -15,7 +16,8 @@ class Input(NamedTuple):
     """A photo or a video.
 
     Attributes:
-        name: its path relative to the folder that was named, or its name.
+        name: its path relative to the folder that was named, or its name; its whole path
+            where another input has that name.
         path: the file; it need not exist.
         result: name of its results, without suffix; no other input has it.
     """
@@ -39,31 +41,31 @@ class Inputs(NamedTuple):
     empty: dict[str, str]
 
 
-def find_inputs(arguments: Iterable[str], *, leave_out: Path) -> Inputs:
+def find_inputs(arguments: Iterable[str]) -> Inputs:
     """The photos and videos that arguments name.
 
     Args:
         arguments: files; folders, which are searched for pictures and videos at any
-            depth, hidden ones apart; patterns with *, ?, [] and **.
-        leave_out: a folder of results: what lies in it is no input.
+            depth, hidden ones apart; patterns with *, ?, [] and **. Folders and patterns
+            leave out what is called NAME_overlay.png, for that is a result.
     """
-    results = leave_out.absolute()
-    found: dict[Path, str] = {}
+    found: dict[Path, Input] = {}
     empty: dict[str, str] = {}
+    names, results = set[str](), set[str]()
     for argument in arguments:
         files = list(_files_of(argument))
         if not files:
             what = "no picture" if Path(argument).is_dir() else "no such file"
             empty[argument] = f"{what} here"
-        for name, path in files:
+        for short, path in files:
             absolute = Path(os.path.normpath(path.absolute()))
-            if not absolute.is_relative_to(results) or name == path.name == argument:
-                found.setdefault(absolute, name)
-    taken: set[str] = set()
-    inputs = [Input(n, path, _free_name(n, taken)) for path, n in found.items()]
+            if absolute not in found:
+                name = path.as_posix() if short in names else short
+                found[absolute] = Input(name, absolute, _free_name(short, results))
+                names.add(name)
     return Inputs(
-        photos=tuple(item for item in inputs if not _is_video(item.path)),
-        videos=tuple(item for item in inputs if _is_video(item.path)),
+        photos=tuple(item for item in found.values() if not _is_video(item.path)),
+        videos=tuple(item for item in found.values() if _is_video(item.path)),
         empty=empty,
     )
 
@@ -75,7 +77,7 @@ def _files_of(argument: str) -> Iterator[tuple[str, Path]]:
     elif glob.has_magic(argument) and not path.exists():
         root = _fixed_folder(path)
         for match in sorted(glob.glob(argument, recursive=True)):  # noqa: PTH207
-            if Path(match).is_file():
+            if Path(match).is_file() and not match.endswith(OVERLAY):
                 yield Path(match).relative_to(root).as_posix(), Path(match)
     else:
         yield path.name, path
@@ -86,7 +88,8 @@ def _pictures_below(root: Path) -> Iterator[Path]:
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(files):
             suffix = Path(name).suffix.lower()
-            if suffix in IMAGE_SUFFIXES + VIDEO_SUFFIXES and not name.startswith("."):
+            chosen = suffix in IMAGE_SUFFIXES + VIDEO_SUFFIXES
+            if chosen and not name.startswith(".") and not name.endswith(OVERLAY):
                 yield Path(folder) / name
 
 

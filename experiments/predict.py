@@ -24,7 +24,7 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,12 @@ from absl import flags
 from tqdm import tqdm
 
 from rcsr_jax.config import to_dict
-from rcsr_jax.data.annotations import read_boxes
 from rcsr_jax.data.images import load_image
-from rcsr_jax.detection import detect_faces
 from rcsr_jax.inference import Faces, Predictor, load_predictor
 from rcsr_jax.stream import map_ahead
 
 from . import settings
+from .finding import Boxes, FindBoxes, box_finder
 from .inputs import Input, find_inputs
 from .process import num_cores
 from .results import Found, Results
@@ -90,12 +89,7 @@ _JOBS = flags.DEFINE_integer(
     "jobs", 0, "Threads that load and write photos; 0: one per core.", lower_bound=0
 )
 
-# Of the shorter side of a photo that its one face fills, in the middle.
-_FILLED_SHARE = 0.7
 _BATCH = 4  # faces; a few times as many photos are held until they are written
-
-_Boxes = tuple[np.ndarray, np.ndarray | None]  # float [faces, 4]; scores of a detector
-_FindBoxes = Callable[[Input, np.ndarray], _Boxes]
 
 
 def main(arguments: list[str]) -> None:
@@ -103,10 +97,15 @@ def main(arguments: list[str]) -> None:
     if not arguments[1:] and _VIDEO["video"].value is None:
         raise ValueError("no images: name photos or folders behind the flags.")
     out = Path(_OUT.value)
-    inputs = find_inputs(arguments[1:], leave_out=out)
-    failed = dict(inputs.empty)
+    inputs = find_inputs(arguments[1:])
+    failed = dict(inputs.empty)  # name -> reason
     predictor = load_predictor(_CHECKPOINT.value, preset=_PRESET.value)
-    find_boxes = _box_finder()
+    find_boxes = box_finder(
+        table=_BOXES.value,
+        filled=_FILLED.value,
+        threshold=_THRESHOLD.value,
+        min_face=_MIN_FACE.value,
+    )
     videos: list[tuple[Path | int, Input]] = [(v.path, v) for v in inputs.videos]
     if (camera := _VIDEO["video"].value) is not None:
         name = f"camera_{camera}"
@@ -125,7 +124,7 @@ def main(arguments: list[str]) -> None:
             failed[photo.name] = str(error)
     num_before, reached = len(done), set[Input]()
     answers = _predict(waiting, predictor, results, find_boxes)
-    with closing(answers), _bar(len(inputs.photos), first=num_before) as bar:
+    with closing(answers), _bar(len(done + waiting), first=num_before) as bar:
         try:
             # fewer answers than photos: what failed was the device, not a photo
             for photo, answer in zip(waiting, answers, strict=False):
@@ -148,7 +147,7 @@ def main(arguments: list[str]) -> None:
 def _predict_videos(
     videos: Sequence[tuple[Path | int, Input]],
     predictor: Predictor,
-    find_boxes: _FindBoxes,
+    find_boxes: FindBoxes,
     out: Path,
 ) -> dict[str, str]:
     """Predicts and writes videos; returns those that failed, and why."""
@@ -178,11 +177,11 @@ def _predict(
     photos: Sequence[Input],
     predictor: Predictor,
     results: Results,
-    find_boxes: _FindBoxes,
+    find_boxes: FindBoxes,
 ) -> Generator[Exception | None, None, None]:
     """Predicts and writes photos; for each None, or why it failed."""
     num_threads = _JOBS.value or num_cores()
-    loaded: dict[Input, tuple[np.ndarray, _Boxes]] = {}  # and not yet written
+    loaded: dict[Input, tuple[np.ndarray, Boxes]] = {}  # and not yet written
 
     def load(photo: Input) -> tuple[np.ndarray, np.ndarray]:
         image = load_image(photo.path)
@@ -222,7 +221,7 @@ def _predict(
 def _conclude(
     results: Results,
     done: Sequence[Input],
-    failed: dict[str, str],
+    failed: Mapping[str, str],
     *,
     num_before: int,
 ) -> Path:
@@ -235,49 +234,13 @@ def _conclude(
             "of_these_done_before": num_before,
             "faces": sum(counts),
             "without_a_face": blank,
-            "failed": failed,
+            "failed": dict(failed),
         }
     )
     before = f", {num_before} of them done before" if num_before else ""
     without = f", {len(blank)} without a face" if blank else ""
     print(f"{sum(counts)} faces in {len(done)} photos{before}{without}: {path.parent}")
     return path
-
-
-def _box_finder() -> _FindBoxes:
-    """What finds the boxes of a photo.
-
-    Raises:
-        ValueError: the boxes cannot be read, or dlib is not installed.
-    """
-    if _BOXES.value:
-        table = read_boxes(_BOXES.value)
-        return lambda photo, image: (_listed(photo, table), None)
-    if _FILLED.value:
-        return lambda photo, image: (_filling(image), None)
-    detect = functools.partial(
-        detect_faces, threshold=_THRESHOLD.value, min_face=_MIN_FACE.value
-    )
-    detect(np.zeros((96, 96), np.uint8))  # whether it can, before all photos fail
-    return lambda photo, image: (*detect(image),)
-
-
-def _listed(photo: Input, table: dict[str, np.ndarray]) -> np.ndarray:
-    folders = (Path.cwd(), Path(_BOXES.value or "").absolute().parent)
-    inside = [folder for folder in folders if photo.path.is_relative_to(folder)]
-    keys = [photo.path.relative_to(folder).as_posix() for folder in inside]
-    keys = list(dict.fromkeys([str(photo.path), *keys, photo.name, photo.path.name]))
-    for key in keys:
-        if key in table:
-            return table[key]
-    raise ValueError(f"no box in {_BOXES.value}; looked for {', '.join(keys)}")
-
-
-def _filling(image: np.ndarray) -> np.ndarray:
-    height, width = image.shape[:2]
-    half = _FILLED_SHARE * min(width, height) / 2
-    x, y = (width - 1) / 2, (height - 1) / 2
-    return np.array([[x - half, y - half, x + half, y + half]])
 
 
 def _made_with(predictor: Predictor) -> str:

@@ -21,7 +21,7 @@ from rcsr_jax.inference import Faces
 from rcsr_jax.markup import Markup
 from rcsr_jax.plots import draw_overlay
 
-from .inputs import Input
+from .inputs import OVERLAY, Input
 
 _OVERLAY_SIDE = 1600  # pixels at most; to look at, and quick to write
 
@@ -98,7 +98,7 @@ class Results:
             write_pts(path, face)
         if overlay and len(points):
             picture = _overlay(found, markup=markup, steps=steps)
-            save_image(self._out / f"{photo.result}_overlay.png", picture)
+            save_image(self._out / (photo.result + OVERLAY), picture)
         content = {
             "image": photo.name,
             "bytes": _num_bytes(photo.path),

@@ -1,7 +1,5 @@
 """What files, folders and patterns on a command line stand for."""
 
-from pathlib import Path
-
 import pytest
 from rcsr_jax.experiments.inputs import find_inputs
 
@@ -17,7 +15,7 @@ def place(tmp_path, monkeypatch):
 
 
 def found(*arguments):
-    return find_inputs(arguments, leave_out=Path("in/out"))
+    return find_inputs(arguments)
 
 
 def test_a_folder_gives_its_pictures_and_videos_but_not_the_results(place):
@@ -32,6 +30,12 @@ def test_a_folder_gives_its_pictures_and_videos_but_not_the_results(place):
     assert [item.name for item in inputs.videos] == ["clip.mp4"]
     assert inputs.photos[3].path == place / "in/sub/a.jpg"
     assert inputs.empty == {}
+
+
+def test_a_file_that_is_named_is_an_input_whatever_it_is_called(place):
+    inputs = found("in/out/a_overlay.png", "in/out")
+    assert [item.name for item in inputs.photos] == ["a_overlay.png"]
+    assert found("in/out/*.png").photos == ()
 
 
 def test_files_are_taken_as_they_are_once_and_in_order(place):
@@ -52,8 +56,11 @@ def test_a_pattern_names_files_from_its_fixed_folder(place):
 
 def test_results_never_share_a_name(place):
     (place / "in/a.PNG").touch()
-    inputs = found("in/a.jpg", "in/a.PNG", "in/sub/a.jpg", "in/sub")
-    assert [item.result for item in inputs.photos] == ["a", "a-2", "a-3"]
+    inputs = found("in/a.jpg", "in/a.PNG", "in/sub/a.jpg", "in/sub", str(place / "in"))
+    names = [item.name for item in inputs.photos]
+    assert names[:3] == ["a.jpg", "a.PNG", "in/sub/a.jpg"]
+    assert names[3:] == ["b.PNG", "odd [1].jpg"]
+    assert [item.result for item in inputs.photos][:3] == ["a", "a-2", "a-3"]
 
 
 def test_what_names_nothing_is_told(place):

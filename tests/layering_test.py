@@ -82,6 +82,7 @@ SHARED = (
     "settings",
     "process",
     "inputs",
+    "finding",
     "results",
     "video",
     "timing",

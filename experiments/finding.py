@@ -1,0 +1,68 @@
+"""Where the boxes of a photo's faces come from: a table, a detector or the photo's size."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from rcsr_jax.data.annotations import read_boxes
+from rcsr_jax.detection import detect_faces
+
+from .inputs import Input
+
+# Of the shorter side of a photo that its one face fills, in the middle.
+_FILLED_SHARE = 0.7
+
+Boxes = tuple[np.ndarray, np.ndarray | None]  # float [faces, 4]; scores of a detector
+FindBoxes = Callable[[Input, np.ndarray], Boxes]
+
+
+def box_finder(
+    *,
+    table: str | None = None,
+    filled: bool = False,
+    threshold: float = 0.0,
+    min_face: float | None = None,
+) -> FindBoxes:
+    """What finds the boxes in a photo; it may be called on threads.
+
+    Args:
+        table: CSV of boxes, in place of the detector. An image is looked up by its path,
+            as it is and relative to here and to the table, and by its name.
+        filled: without a table, each photo is one face that fills it.
+        threshold: of the detector's score.
+        min_face: smallest face to detect, in pixels; None: what suits the photo.
+
+    Raises:
+        ValueError: the table cannot be read, a number is out of range, or there is no
+            detector where one is needed.
+    """
+    if table is not None:
+        boxes = read_boxes(table)
+        folders = (Path.cwd(), Path(table).absolute().parent)
+        return lambda photo, image: (_listed(photo, boxes, table, folders), None)
+    if filled:
+        return lambda photo, image: (_filling(image), None)
+    detect = functools.partial(detect_faces, threshold=threshold, min_face=min_face)
+    detect(np.zeros((96, 96), np.uint8))  # whether it can, before all photos fail
+    return lambda photo, image: (*detect(image),)
+
+
+def _listed(
+    photo: Input, boxes: dict[str, np.ndarray], table: str, folders: tuple[Path, ...]
+) -> np.ndarray:
+    inside = [folder for folder in folders if photo.path.is_relative_to(folder)]
+    keys = [photo.path.relative_to(folder).as_posix() for folder in inside]
+    keys = list(dict.fromkeys([str(photo.path), *keys, photo.name, photo.path.name]))
+    for key in keys:
+        if key in boxes:
+            return boxes[key]
+    raise ValueError(f"no box in {table}; looked for {', '.join(keys)}")
+
+
+def _filling(image: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
+    half = _FILLED_SHARE * min(width, height) / 2
+    x, y = (width - 1) / 2, (height - 1) / 2
+    return np.array([[x - half, y - half, x + half, y + half]])
