@@ -38,6 +38,12 @@ _PRESET = flags.DEFINE_string(
 )
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of annotated photos to pan over.")
 _BOXES = flags.DEFINE_string("boxes", None, "CSV of their face boxes.")
+_HELD_OUT = flags.DEFINE_integer(
+    "validation_faces",
+    DataConfig().validation_faces,
+    "Of these photos, as many as were held out of training.",
+    lower_bound=1,
+)
 _NUM_CLIPS = flags.DEFINE_integer("num_clips", 8, "Of each kind.", lower_bound=1)
 _NUM_FRAMES = flags.DEFINE_integer("num_frames", 60, "Of a clip.", lower_bound=2)
 _PERIOD = flags.DEFINE_integer(
@@ -110,7 +116,7 @@ def _clips(predictor: Predictor) -> dict[str, list[Clip]]:
         found = read_faces(
             _PHOTOS.value, markup=markup, split="train", boxes=_BOXES.value
         )
-        _, held = hold_out(found.faces, count=DataConfig().validation_faces)
+        _, held = hold_out(found.faces, count=_HELD_OUT.value)
         every = held[:: max(1, len(held) // _NUM_CLIPS.value)][: _NUM_CLIPS.value]
         kinds["panned photos"] = [
             pan(load_image(face.path), face.points, seed=n)

@@ -5,12 +5,18 @@ rcsr-predict --out=DIR --show_steps photos/ 'more/**/*.jpg'
 rcsr-predict --checkpoint=DIR --boxes=BOXES.csv --out=DIR photo.jpg ...
 
 Photos are files, folders or patterns. Finding faces needs dlib, pip install
-"rcsr-jax[detect]". With --boxes none are searched: the CSV has the columns
+"rcsr-jax[detect]". Videos and cameras need PyAV, pip install "rcsr-jax[video]":
+
+rcsr-predict --out=DIR clip.mp4
+rcsr-predict --out=DIR --video=0                       # a camera, until Ctrl-C
+
+With --boxes none are searched: the CSV has the columns
 image,x0,y0,x1,y1, and an image is looked up by its path as given, by its path relative
 to the CSV, and by its name.
 
 For each photo DIR gets NAME.json, NAME.pts (NAME_1.pts, ... of several faces) and
-NAME_overlay.png; for all of them faces.csv and summary.json. The same command again goes
+NAME_overlay.png; for all of them faces.csv and summary.json. For each video it gets
+NAME.mp4 and NAME.csv. The same command again goes
 on where it stopped. The exit code is 1 where a photo failed.
 """
 
@@ -38,6 +44,7 @@ from .finding import Boxes, FindBoxes, box_finder
 from .inputs import Input, find_inputs
 from .process import num_cores
 from .results import Found, Results
+from .video import define_flags, track_video
 
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint",
@@ -77,6 +84,7 @@ _SHOW_STEPS = flags.DEFINE_boolean(
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Do photos again whose results are there."
 )
+_VIDEO = define_flags()
 _JOBS = flags.DEFINE_integer(
     "jobs", 0, "Threads that load and write photos; 0: one per core.", lower_bound=0
 )
@@ -86,12 +94,11 @@ _BATCH = 4  # faces; a few times as many photos are held until they are written
 
 def main(arguments: list[str]) -> None:
     """Predicts, and writes the results of each photo and of all."""
-    if not arguments[1:]:
+    if not arguments[1:] and _VIDEO["video"].value is None:
         raise ValueError("no images: name photos or folders behind the flags.")
     out = Path(_OUT.value)
     inputs = find_inputs(arguments[1:])
     failed = dict(inputs.empty)  # name -> reason
-    failed |= {video.name: "videos are not read yet" for video in inputs.videos}
     predictor = load_predictor(_CHECKPOINT.value, preset=_PRESET.value)
     find_boxes = box_finder(
         table=_BOXES.value,
@@ -99,6 +106,13 @@ def main(arguments: list[str]) -> None:
         threshold=_THRESHOLD.value,
         min_face=_MIN_FACE.value,
     )
+    videos: list[tuple[Path | int, Input]] = [(v.path, v) for v in inputs.videos]
+    if (camera := _VIDEO["video"].value) is not None:
+        name = f"camera_{camera}"
+        videos.append((camera, Input(name, Path(name), name)))
+    failed |= _predict_videos(videos, predictor, find_boxes, out)
+    if videos and not inputs.photos and not failed:
+        return
     results = Results(out, made_with=_made_with(predictor), overwrite=_OVERWRITE.value)
 
     done: list[Input] = []
@@ -128,6 +142,35 @@ def main(arguments: list[str]) -> None:
     if failed:
         first = "; ".join(f"{name}: {why}" for name, why in list(failed.items())[:3])
         raise ValueError(f"{len(failed)} failed (all of them: {path}): {first}")
+
+
+def _predict_videos(
+    videos: Sequence[tuple[Path | int, Input]],
+    predictor: Predictor,
+    find_boxes: FindBoxes,
+    out: Path,
+) -> dict[str, str]:
+    """Predicts and writes videos; returns those that failed, and why."""
+    failed = {}
+    for source, video in videos:
+
+        def detect(image: np.ndarray, video: Input = video) -> np.ndarray:
+            return find_boxes(video, image)[0]
+
+        try:
+            num_frames, num_faces = track_video(
+                source,
+                out / video.result,
+                predictor=predictor,
+                detect=detect,
+                given=_VIDEO,
+                overlay=_OVERLAY.value,
+            )
+        except (ValueError, OSError) as error:
+            failed[video.name] = _reason(error)
+        else:
+            print(f"{num_faces} faces in {num_frames} frames: {out / video.result}.csv")
+    return failed
 
 
 def _predict(

@@ -87,7 +87,8 @@ def track_video(
     result.parent.mkdir(parents=True, exist_ok=True)
     table_path = result.with_name(result.name + ".csv")
     video_path = result.with_name(result.name + ".mp4")
-    if isinstance(source, Path) and video_path.absolute() == source.absolute():
+    itself = isinstance(source, Path) and video_path.absolute() == source.absolute()
+    if overlay and itself:
         raise ValueError(
             f"{source}: the result would overwrite it; give another --out."
         )

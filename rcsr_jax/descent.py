@@ -103,7 +103,7 @@ def fit_descent(
         left = (truth - current).reshape(len(truth), -1)
         level = _regress(seen, [left[piece] for piece in pieces], ridge=config.ridge)
         for piece, features in zip(pieces, seen, strict=True):
-            here = current[piece]
+            here = jnp.asarray(current[piece])
             estimate = Estimate(here, here.reshape(len(here), -1))
             current[piece] = _move(level, estimate, features).points
         levels.append(level)

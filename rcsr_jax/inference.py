@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.confidence import score_of
@@ -227,7 +228,7 @@ class Predictor:
         )
         found = finish_pieces(pieces, num_faces=len(crops))
         first = self.params["mean_shape"] if start is None else start.points
-        faces = self._in_photo(found, frames, first=np.asarray(first))
+        faces = self._in_photo(found, frames, first=first)
         return faces, Estimate(found.points, found.hidden)
 
     def _start(self, crops: np.ndarray, num_steps: int | None) -> list[Prediction]:
@@ -235,15 +236,12 @@ class Predictor:
 
     def _finish(self, pieces: list[Prediction], frames: Frame) -> Faces:
         found = finish_pieces(pieces, num_faces=len(frames.scale))
-        mean_shape = np.asarray(self.params["mean_shape"])
-        return self._in_photo(found, frames, first=mean_shape)
+        return self._in_photo(found, frames, first=self.params["mean_shape"])
 
-    def _in_photo(
-        self, found: Prediction, frames: Frame, *, first: np.ndarray
-    ) -> Faces:
+    def _in_photo(self, found: Prediction, frames: Frame, *, first: ArrayLike) -> Faces:
         """A prediction that began with these points, in pixels of the photos."""
         trajectory = to_photo(found.trajectory, frames).astype(np.float32)
-        start = to_photo(first, frames)[None]
+        start = to_photo(np.asarray(first), frames)[None]
         shapes = np.concatenate([start, trajectory]).astype(np.float32)
         faces = np.arange(len(frames.scale))
         last = shapes[found.num_steps, faces]

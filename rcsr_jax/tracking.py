@@ -22,7 +22,6 @@ from rcsr_jax.data.faces import meets_image
 from rcsr_jax.geometry import Frame
 from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.metrics import interocular_distance
-from rcsr_jax.refine import Estimate
 from rcsr_jax.smoothing import OneEuro, at_rest, smooth
 from rcsr_jax.tracks import Tracks
 
@@ -186,6 +185,7 @@ class Tracker:
     def _detected(self, tracks: Tracks, image: np.ndarray, *, next_id: int) -> Tracks:
         """The tracks with lost faces found again and new ones added."""
         boxes = np.asarray(self.detect(image), np.float64).reshape(-1, 4)
+        boxes = rows.distinct(boxes)
         ours = rows.boxes_of(tracks.points)
         live, lost = np.flatnonzero(tracks.unseen == 0), np.flatnonzero(tracks.unseen)
         _, taken = rows.match(ours[live], boxes, min_overlap=self.min_overlap)
@@ -195,6 +195,7 @@ class Tracker:
         new = np.setdiff1d(np.flatnonzero(~near), again)
         fresh = self._fresh(image, boxes[free[np.concatenate([again, new])]])
         good = fresh.score >= self.min_score
+        good &= ~rows.on_same_face(fresh, rows.select(tracks, live))
         born = good[len(again) :]
         ids = [tracks.ids[lost[back]], next_id + np.cumsum(born) - 1]
         fresh = rows.select(fresh._replace(ids=np.concatenate(ids)), good)
@@ -237,7 +238,10 @@ class Tracker:
         return rows.replace_rows(tracks, going, old._replace(smoothed=new))
 
     def _scores(self, faces: Faces) -> np.ndarray:
-        return plausibility(faces, config=self.predictor.config)
+        # the network knows the errors of faces; of what is none it only goes on and on
+        return np.minimum(
+            faces.score, plausibility(faces, config=self.predictor.config)
+        )
 
     @functools.cached_property
     def _looser(self) -> Predictor:
@@ -247,7 +251,7 @@ class Tracker:
 
 
 def plausibility(faces: Faces, *, config: ModelConfig) -> np.ndarray:
-    """How much faces can be trusted, by the steps that they took; a stand-in.
+    """How much there is a face at all, by the steps that were taken.
 
     On a face the shape settles within about the steps of training; where there is none it
     wanders for twice as many.

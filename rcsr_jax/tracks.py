@@ -14,7 +14,7 @@ from rcsr_jax.geometry import box_of
 from rcsr_jax.refine import Estimate
 from rcsr_jax.smoothing import Smoothed
 
-_SAME_FACE = 0.6  # overlap of the boxes of two tracks that have come to one face
+_SAME_FACE = 0.6  # boxes that overlap by more are of one face
 _INERTIA = 0.7  # share of its velocity that a track keeps at each frame
 
 
@@ -124,6 +124,22 @@ def strays(before: Tracks, points: np.ndarray) -> np.ndarray:
         if not astray[[one, other]].any():
             astray[one if off[one] > off[other] else other] = True
     return astray
+
+
+def distinct(boxes: np.ndarray) -> np.ndarray:
+    """The boxes without those that repeat an earlier one.
+
+    Args:
+        boxes: float [n, 4].
+    """
+    repeats = np.triu(overlaps(boxes, boxes) > _SAME_FACE, 1).any(0)
+    return boxes[~repeats]
+
+
+def on_same_face(tracks: Tracks, others: Tracks) -> np.ndarray:
+    """bool [faces], which tracks lie on a face of others."""
+    shared = overlaps(boxes_of(tracks.points), boxes_of(others.points))
+    return np.asarray((shared > _SAME_FACE).any(1))
 
 
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -181,11 +181,21 @@ class VideoWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Writes what the encoder still holds and closes the file."""
-        if self._stream is not None:
-            self._container.mux(self._stream.encode(None))
-        if self._container is not None:
-            self._container.close()
+        """Writes what the encoder still holds and closes the file.
+
+        Raises:
+            ValueError: it cannot be written.
+        """
+        av = _pyav()
+        try:
+            if self._stream is not None:
+                self._container.mux(self._stream.encode(None))
+            if self._container is not None:
+                self._container.close()
+        except (av.FFmpegError, OSError) as failure:
+            if error is None:  # or the first error is the one to tell
+                message = f"{self._path}: cannot be written: {failure}"
+                raise ValueError(message) from failure
 
 
 def _what(source: str | Path | int) -> str:

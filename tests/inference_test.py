@@ -98,6 +98,21 @@ def test_no_box_gives_no_face(boxes, num_steps):
     assert faces.spread.shape == (0, 68)
 
 
+def test_a_prediction_is_resumed_in_pieces():
+    crops, frames = noise_crops(3), frames_of(3)
+    faces, estimate = moving().resume(crops, frames)
+    direct = moving().from_crops(crops, frames)
+    np.testing.assert_array_equal(faces.points, direct.points)
+    np.testing.assert_array_equal(faces.spread, direct.spread)
+    on, after = moving().resume(crops, frames, start=estimate)
+    pure = predict_adaptive(moving().params, crops, config=CONFIG, start=estimate)
+    np.testing.assert_allclose(after.points, pure.points, atol=1e-3)
+    np.testing.assert_allclose(after.hidden, pure.hidden, atol=1e-4)
+    once = on.num_steps == 1
+    moved = np.linalg.norm(on.points - faces.points, axis=-1)
+    np.testing.assert_allclose(on.spread[once], moved[once], atol=1e-3)
+
+
 def test_few_programs_are_compiled_for_any_number_of_faces():
     other = dataclasses.replace(CONFIG, tolerance=0.0123)  # programs of its own
     predictor = Predictor(moving().params, other)

@@ -21,6 +21,7 @@ from rcsr_jax.model import (
     predict,
     predict_adaptive,
 )
+from rcsr_jax.refine import Estimate
 
 # Eye corners, mouth corners and nose of a face that is its own mirror image.
 FIVE = Markup(
@@ -269,6 +270,19 @@ def test_adaptive_without_tolerance_is_fixed(params, crops):
     adaptive = predict_adaptive(params, crops, config=CONFIG)
     assert_same(adaptive, predict(params, crops, config=CONFIG, num_steps=3), atol=1e-3)
     assert np.abs(np.diff(adaptive.trajectory, axis=0)).max() > 0.2
+
+
+def test_prediction_goes_on_from_an_answer(params, crops):
+    half = predict(params, crops, config=CONFIG, num_steps=3)
+    start = Estimate(half.points, half.hidden)
+    rest = predict_adaptive(params, crops, config=CONFIG, start=start)
+    whole = predict(params, crops, config=CONFIG, num_steps=6)
+    np.testing.assert_allclose(rest.points, whole.points, atol=1e-4)
+    np.testing.assert_allclose(rest.hidden, whole.hidden, atol=1e-5)
+    np.testing.assert_allclose(rest.trajectory, whole.trajectory[3:], atol=1e-4)
+    one = jax.tree.map(lambda leaf: leaf[1], start)
+    alone = predict_adaptive(params, crops[1], config=CONFIG, start=one)
+    np.testing.assert_allclose(alone.hidden, rest.hidden[1], atol=1e-5)
 
 
 def test_predict_is_the_loop_over_make_step(params, crops):

@@ -1,5 +1,6 @@
 """The console commands, run as a user runs them: installed, from another folder."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -10,8 +11,10 @@ import pytest
 from jax import export
 
 from rcsr_jax.data.annotations import read_pts, write_landmarks_json
+from rcsr_jax.data.clips import draw_clip
 from rcsr_jax.data.images import load_image
 from rcsr_jax.markup import FACE_68, subset
+from rcsr_jax.video import Video, VideoFrame, VideoWriter
 
 pytestmark = pytest.mark.slow
 
@@ -305,3 +308,45 @@ def test_robustness_is_measured_for_models_side_by_side(place):
     done = subprocess.run(missing, cwd=place, capture_output=True, text=True)
     assert done.returncode == 1 and "error: " in done.stderr
     assert "gone does not exist" in done.stderr
+
+
+def test_a_video_gives_a_video_and_a_table(place):
+    clip = draw_clip(3, 0, num_frames=8, size=96)
+    with VideoWriter(place / "clip.mp4", rate=10) as writer:
+        for number, image in enumerate(clip.frames):
+            writer.write(VideoFrame(image, number / 10))
+    options = ["--checkpoint=run", "--filled", "--smooth", "--video_frames=6"]
+    said = succeed("rcsr-predict", *options, "--out=film", "clip.mp4", cwd=place)
+    assert said.startswith("1 faces in 6 frames")
+    with (place / "film/clip.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["frame"], row["face"]) for row in rows] == [
+        (str(n), "0") for n in range(6)
+    ]
+    assert float(rows[5]["seconds"]) == 0.5
+    assert 0 < float(rows[5]["x_67"]) < 96
+    with Video(place / "film/clip.mp4") as video:
+        shown = [frame.image for frame in video]
+    assert len(shown) == 6
+    assert (np.abs(shown[0].astype(int) - clip.frames[0]) > 60).any()  # the landmarks
+    fault = fail("rcsr-predict", *options, "--out=.", "clip.mp4", cwd=place)
+    assert "the result would overwrite it" in fault
+    fault = fail("rcsr-predict", *options, "--out=film", "--video=77", cwd=place)
+    assert "camera 77: cannot be opened" in fault
+
+
+def test_flicker_is_measured(place):
+    name = "rcsr_jax.experiments.flicker"
+    options = ["--checkpoint=run", "--num_clips=1", "--num_frames=3", "--out=flicker"]
+    options += ["--photos=photos", "--boxes=photos/boxes.csv", "--validation_faces=4"]
+    words = [sys.executable, "-m", name, *options]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((place / "flicker/flicker.json").read_text())
+    kinds = ["panned astronaut", "panned photos", "drawn faces"]
+    assert list(report["results"]) == kinds
+    for methods in report["results"].values():
+        assert list(methods) == ["frame by frame", "tracked", "tracked, 1 euro"]
+        assert methods["frame by frame"]["flicker"] > 0
+    table = (place / "flicker/flicker.md").read_text().splitlines()
+    assert len(table) == 2 + 3 * 3

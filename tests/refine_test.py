@@ -61,12 +61,12 @@ def test_unroll_is_the_hand_written_loop(flatten):
     for _ in range(6):
         estimate = turn_and_shrink(estimate)
         expected.append(estimate.points)
-    _, trajectory = unroll(turn_and_shrink, start, num_steps=6, flatten=flatten)
+    trajectory = unroll(turn_and_shrink, start, num_steps=6, flatten=flatten)
     np.testing.assert_allclose(trajectory, np.stack(expected), rtol=1e-6)
 
 
 def test_unroll_gives_every_shape_by_hand():
-    _, trajectory = unroll(halve_the_way, start_at(OFFSETS), num_steps=5)
+    trajectory = unroll(halve_the_way, start_at(OFFSETS), num_steps=5)
     assert trajectory.shape == (5, 4, 3, 2)
     for step in range(5):
         np.testing.assert_allclose(trajectory[step], points_after(step + 1, OFFSETS))
@@ -77,7 +77,7 @@ def test_the_gradient_through_unroll_is_the_share_that_is_left(flatten):
     def end(offset):
         points = start_at(OFFSETS).points + offset
         start = Estimate(points, jnp.zeros(4))
-        _, trajectory = unroll(halve_the_way, start, num_steps=5, flatten=flatten)
+        trajectory = unroll(halve_the_way, start, num_steps=5, flatten=flatten)
         return trajectory[-1].sum()
 
     # 24 coordinates, of each of which 1/32 is left
@@ -87,7 +87,7 @@ def test_the_gradient_through_unroll_is_the_share_that_is_left(flatten):
 def test_settle_without_tolerance_ends_where_unroll_does():
     start = start_at(OFFSETS, hidden=(1,))
     end = settle(turn_and_shrink, start, max_steps=6, tolerance=0.0, moved=moved)
-    _, trajectory = unroll(turn_and_shrink, start, num_steps=6)
+    trajectory = unroll(turn_and_shrink, start, num_steps=6)
     np.testing.assert_allclose(end.trajectory, trajectory, rtol=1e-6)
     np.testing.assert_allclose(end.points, trajectory[-1], rtol=1e-6)
     np.testing.assert_array_equal(end.num_steps, [6] * 4)

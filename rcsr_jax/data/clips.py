@@ -4,7 +4,7 @@ A drawn clip shows one person who moves, turns and changes expression; a panned 
 moves as a whole, so that what is known of its landmarks is known in every frame.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -114,17 +114,12 @@ def pan_photo(
 
 def _between(keys: list[FaceShape], *, steps: int) -> list[FaceShape]:
     """Shapes on a smooth path through others, `steps` from each to the next."""
-    sizes = [np.size(field) for field in keys[0]]
-    flat = np.array([np.concatenate([np.ravel(f) for f in key]) for key in keys])
-    shapes = []
-    for row in smooth_curve(flat, steps=steps):
-        parts = np.split(row, np.cumsum(sizes)[:-1])
-        fields = [
-            part.reshape(np.shape(field)) if np.ndim(field) else float(part[0])
-            for part, field in zip(parts, keys[0], strict=True)
-        ]
-        shapes.append(FaceShape(*fields))
-    return shapes
+    paths: list[Any] = []
+    for field in zip(*keys, strict=True):
+        values = np.array(field, np.float64)
+        path = smooth_curve(values.reshape(len(keys), -1), steps=steps)
+        paths.append(path.reshape(-1, *values.shape[1:]))
+    return [FaceShape(*fields) for fields in zip(*paths, strict=True)]
 
 
 def _with_noise(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:

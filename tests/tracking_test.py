@@ -1,0 +1,222 @@
+"""Identities and states of the tracker, on faces that are found for certain."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+import tiny
+from skimage import data
+
+from rcsr_jax.geometry import box_of, frame_of_box
+from rcsr_jax.inference import Faces, Predictor, load_predictor
+from rcsr_jax.refine import Estimate
+from rcsr_jax.smoothing import OneEuro
+from rcsr_jax.tracking import Tracker, plausibility
+from rcsr_jax.tracks import overlaps
+
+IMAGE = np.zeros((200, 400), np.uint8)
+FACE = 2.5 * (tiny.mean_shape() - 15.5)  # around (0, 0), about 40 px
+NOBODY = 13  # steps
+
+
+@dataclasses.dataclass(frozen=True)
+class Oracle:
+    """Finds the face of the world that a crop shows most of; fast if it goes on."""
+
+    world: list
+    config: object = tiny.CONFIG
+
+    def crops(self, image, boxes):
+        size = self.config.crop_size
+        frames = frame_of_box(np.reshape(boxes, (-1, 4)), frame_scale=1.0, size=size)
+        return np.zeros((len(frames.scale), size, size), np.uint8), frames
+
+    def resume(self, crops, frames, *, start=None):
+        ends = frames.corner + (frames.scale * crops.shape[-1])[:, None]
+        seen = overlaps(np.concatenate([frames.corner, ends], -1), boxes(self.world))
+        points = np.zeros((len(crops), 68, 2), np.float32)
+        steps = np.full(len(crops), NOBODY, np.int32)
+        for crop, shares in enumerate(seen):
+            points[crop] = frames.corner[crop] + FACE
+            if len(shares) and shares.max() > 0.1:
+                points[crop] = self.world[shares.argmax()]
+                steps[crop] = 2 if start is None else 1
+        faces = Faces(
+            points, steps, steps < NOBODY, points[None], *[points[..., 0]] * 3
+        )
+        return faces, Estimate(points, np.zeros((len(crops), 1), np.float32))
+
+
+def boxes(world):
+    return np.array([box_of(points) for points in world]).reshape(-1, 4)
+
+
+def at(x, y=100):
+    return (FACE + [x, y]).astype(np.float32)
+
+
+def follow(film, *, seen=None, **settings):
+    """The answers of a tracker for a film: the faces of each frame."""
+    oracle = Oracle([])
+    asked = []
+
+    def detect(image):
+        asked.append(len(answers))
+        return boxes(oracle.world)
+
+    tracker = Tracker(predictor=oracle, detect=detect, **settings)
+    state, answers = tracker.start(), []
+    for world in film:
+        oracle.world[:] = world
+        state, faces = tracker(state, IMAGE)
+        answers.append(faces)
+    return answers, asked
+
+
+def who(faces, x):
+    """The identity of the face whose middle is near x."""
+    middles = faces.points.mean((1, 2))
+    near = np.abs(faces.points[..., 0].mean(1) - (x + FACE[:, 0].mean())) < 3
+    assert near.sum() == 1, (x, middles)
+    return int(faces.ids[near][0])
+
+
+def test_a_face_is_found_and_keeps_its_identity():
+    answers, asked = follow([[at(60 + 3 * n)] for n in range(25)])
+    for number, faces in enumerate(answers):
+        np.testing.assert_array_equal(faces.ids, [0])
+        np.testing.assert_array_equal(faces.points[0], at(60 + 3 * number))
+    np.testing.assert_array_equal([f.num_steps[0] for f in answers], [2] + [1] * 24)
+    assert asked == [0, 10, 20]
+
+
+def test_identities_when_one_face_passes_before_another():
+    film = []
+    for number in range(40):
+        left, right = 60 + 6 * number, 340 - 6 * number
+        hidden = abs(left - right) < 30
+        film.append([at(left)] if hidden else [at(left), at(right)])
+    answers, _ = follow(film)
+    first, second = who(answers[0], 60), who(answers[0], 340)
+    assert {first, second} == {0, 1}
+    for number, (faces, world) in enumerate(zip(answers, film, strict=True)):
+        if len(world) == 1:
+            continue
+        assert who(faces, 60 + 6 * number) == first, number
+        if abs(2 * 6 * number - 280) > 60:  # some frames to be found again
+            assert who(faces, 340 - 6 * number) == second, number
+        assert set(faces.ids.tolist()) <= {0, 1}
+
+
+def test_a_face_that_leaves_is_given_up_and_a_newcomer_is_new():
+    film = [[at(200), at(330 + 6 * n)] for n in range(18)]
+    film += [[at(200)]] * 25 + [[at(200), at(330)]] * 12
+    answers, _ = follow(film, patience=5)
+    assert set(answers[0].ids.tolist()) == {0, 1}
+    stays = who(answers[0], 200)
+    assert all(who(faces, 200) == stays for faces in answers)
+    assert all(faces.ids.tolist() == [stays] for faces in answers[20:43])
+    assert answers[-1].ids.tolist() == [stays, 2]
+
+
+@pytest.mark.parametrize(("gap", "name"), [(5, 0), (20, 1)])
+def test_a_face_out_of_sight_is_waited_for(gap, name):
+    film = [[at(200)]] * 5 + [[]] * gap + [[at(202)]] * 5
+    answers, asked = follow(film, patience=10)
+    assert all(len(faces.ids) == 0 for faces in answers[5 : 5 + gap])
+    assert answers[-1].ids.tolist() == [name]
+    assert set(range(5, 6 + gap)) <= set(asked)  # looked for in every frame
+
+
+def test_a_second_box_on_a_face_is_no_second_face():
+    oracle = Oracle([at(200)])
+    tracker = Tracker(
+        predictor=oracle, detect=lambda image: np.repeat(boxes([at(200)]), 2, 0)
+    )
+    state = tracker.start()
+    for _ in range(12):
+        state, faces = tracker(state, IMAGE)
+    assert len(faces.ids) == 1
+
+
+def test_the_state_is_returned_anew():
+    oracle = Oracle([at(100), at(300)])
+    tracker = Tracker(
+        predictor=oracle,
+        detect=lambda image: boxes(oracle.world),
+        smoothing=OneEuro(),
+    )
+    before, _ = tracker(tracker.start(), IMAGE)
+    kept = jax.tree.map(np.copy, before)
+    oracle.world[:] = [at(104), at(290)]
+    after, faces = tracker(before, IMAGE)
+    for left, right in zip(jax.tree.leaves(before), jax.tree.leaves(kept), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert (after.tracks.points != before.tracks.points).any()
+    again, same = tracker(before, IMAGE)
+    for left, right in zip(jax.tree.leaves(after), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(left, right)
+    np.testing.assert_array_equal(same.points, faces.points)
+
+
+def test_smoothed_points_lag_and_the_tracks_do_not():
+    oracle = Oracle([at(100)])
+    tracker = Tracker(
+        predictor=oracle, detect=lambda image: boxes(oracle.world), smoothing=OneEuro()
+    )
+    state, faces = tracker(tracker.start(), IMAGE)
+    np.testing.assert_array_equal(faces.points[0], at(100))
+    oracle.world[:] = [at(104)]
+    state, faces = tracker(state, IMAGE)
+    lag = at(104) - faces.points[0]
+    assert (lag[:, 0] > 0.1).all() and (lag[:, 0] < 4).all()
+    np.testing.assert_array_equal(state.tracks.points[0], at(104))
+
+
+def test_tracking_is_the_predictor_on_the_boxes_of_the_last_shapes(generator):
+    predictor = Predictor(tiny.make_params(), tiny.CONFIG)
+    image = generator.integers(0, 256, (60, 80), np.uint8)
+    box = np.array([[15, 10, 55, 50]])
+    tracker = Tracker(predictor=predictor, detect=lambda image: box, min_score=0.0)
+    state, faces = tracker(tracker.start(), image)
+    expected = predictor(image, box)
+    np.testing.assert_array_equal(faces.points, expected.points)
+    np.testing.assert_array_equal(faces.num_steps, expected.num_steps)
+    afresh = state._replace(tracks=state.tracks._replace(afresh=np.array([True])))
+    _, second = tracker(afresh, image)
+    expected = predictor(image, faces.boxes)
+    np.testing.assert_allclose(second.points, expected.points, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_still_picture_keeps_its_landmarks():
+    predictor = load_predictor(preset="fast")
+    image, box = data.astronaut(), np.array([[179, 86, 271, 178]])
+    tracker = Tracker(predictor=predictor, detect=lambda image: box).compile()
+    state, first = tracker(tracker.start(), image)
+    np.testing.assert_array_equal(first.points, predictor(image, box).points)
+    eyes = np.linalg.norm(first.points[0, 36] - first.points[0, 45])
+    steps = []
+    for _ in range(8):
+        state, faces = tracker(state, image)
+        steps.append(int(faces.num_steps[0]))
+        away = np.linalg.norm(faces.points - first.points, axis=-1).mean()
+        assert away < 0.02 * eyes
+    assert np.mean(steps) < first.num_steps[0]
+
+
+def test_plausibility_is_a_half_at_one_step_more_than_in_training():
+    training = tiny.CONFIG.num_steps
+    steps = np.array([training, training + 1, training + 9], np.int32)
+    points = np.zeros((4, 68, 2), np.float32)
+    points[3] = np.nan
+    faces = Faces(points, np.append(steps, 1), *[None] * 5)
+    scores = plausibility(faces, config=tiny.CONFIG)
+    expected = [1 / (1 + np.exp(-1)), 0.5, 1 / (1 + np.exp(8)), 0]
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
+
+
+def test_settings_that_make_no_sense_are_told():
+    with pytest.raises(ValueError, match="detect_every must be at least 1"):
+        Tracker(predictor=Oracle([]), detect=boxes, detect_every=0)
