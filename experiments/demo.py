@@ -19,6 +19,7 @@ from absl import flags
 
 from rcsr_jax import figures
 from rcsr_jax.data.drawn import draw_face
+from rcsr_jax.detection import detect_faces
 from rcsr_jax.inference import Predictor, load_predictor
 
 from . import settings
@@ -117,10 +118,9 @@ def find_boxes(image: np.ndarray) -> tuple[np.ndarray, str]:
         float [faces, 4]; none where there is no detector or no face for it.
     """
     try:
-        detection = importlib.import_module("rcsr_jax.detection")
-        boxes = np.asarray(detection.detect_faces(image).boxes)
-    except (ImportError, ValueError):
-        return np.zeros((0, 4)), f"No face detector is installed. {_BY_HAND}"
+        boxes = np.asarray(detect_faces(image).boxes)
+    except ValueError as error:  # not installed, or a picture that it does not take
+        return np.zeros((0, 4)), f"{error} {_BY_HAND}"
     if not len(boxes):
         return boxes, f"No face was found. {_BY_HAND}"
     return boxes, f"{len(boxes)} face{'s' if len(boxes) > 1 else ''} found."
@@ -246,18 +246,12 @@ def _make_page(gradio: Any, predictor: Predictor) -> Any:
 
 def _describe(found: figures.Found) -> str:
     """A line for each face."""
-    score = getattr(found.faces, "score", None)
-    lines = []
-    for face, radii in enumerate(found.radii):
-        line = (
-            f"- Face {face + 1}: {found.faces.num_steps[face]} steps, "
-            f"{'settled' if found.faces.settled[face] else 'not settled'}; "
-            f"{found.meaning}: {radii.mean():.1f} px on average"
-        )
-        if score is not None:
-            line += f"; score {score[face]:.2f}"
-        lines.append(line)
-    return "\n".join(lines)
+    return "\n".join(
+        f"- Face {face + 1}: {found.faces.num_steps[face]} steps, "
+        f"{'settled' if found.faces.settled[face] else 'not settled'}; expected error "
+        f"{radii.mean():.1f} px on average; score {found.faces.score[face]:.2f}"
+        for face, radii in enumerate(found.radii)
+    )
 
 
 def run() -> None:

@@ -107,14 +107,13 @@ def _errors_of(found: Evaluation, predictor: Predictor) -> dict[str, np.ndarray]
 
 
 def _rows(found: Evaluation, errors: np.ndarray) -> list[dict[str, Any]]:
-    score = getattr(found.adaptive, "score", None)
     return [
         {
             "face": name,
             "nme_interocular": round(100 * float(errors[face]), 4),
             "num_steps": int(found.adaptive.num_steps[face]),
             "settled": bool(found.adaptive.settled[face]),
-            **({} if score is None else {"score": round(float(score[face]), 4)}),
+            "score": round(float(found.adaptive.score[face]), 4),
         }
         for face, name in enumerate(found.names)
     ]

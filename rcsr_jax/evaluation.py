@@ -164,12 +164,13 @@ def metrics_of(
         }
         for entry, faces in sets_within([f"{folder}/{n}" for n in evaluation.names])
     }
-    expected, score = (getattr(found, k, None) for k in ("expected_error", "score"))
-    trust = {}
-    if expected is not None and score is not None:
-        trust["trust"] = summarise_trust(
-            found.points, truth, expected_error=expected, score=score, markup=markup
-        )
+    trust = summarise_trust(
+        found.points,
+        truth,
+        expected_error=found.expected_error,
+        score=found.score,
+        markup=markup,
+    )
     return {
         **summary(found.points),
         "num_steps_mean": float(found.num_steps.mean()),
@@ -177,7 +178,7 @@ def metrics_of(
         "milliseconds_per_face": evaluation.milliseconds_per_face,
         "num_refused": len(evaluation.refused),
         "published_sets": published,
-        **trust,
+        "trust": trust,
         "by_step": {
             str(step): {**summary(points), "num_steps_mean": float(step)}
             for step, points in enumerate(evaluation.fixed, start=1)

@@ -31,8 +31,7 @@ class Found(NamedTuple):
         boxes: float [faces, 4], (x0, y0, x1, y1) in pixels of the photo.
         shapes: float32 [steps + 1, faces, num_points, 2], pixels of the photo: the first
             shape and that after each step; a face that stopped keeps its last one.
-        radii: float32 [faces, num_points], pixels: how uncertain each landmark is.
-        meaning: of the radii.
+        radii: float32 [faces, num_points], pixels: the error expected of each landmark.
         faces: the answer of the predictor.
     """
 
@@ -41,15 +40,11 @@ class Found(NamedTuple):
     boxes: np.ndarray
     shapes: np.ndarray
     radii: np.ndarray
-    meaning: str
     faces: Faces
 
 
 def find(predictor: Predictor, image: np.ndarray, boxes: np.ndarray) -> Found:
     """The landmarks of the faces in these boxes, with every step towards them.
-
-    The radii are the errors that the predictor expects, if it does; else how far each
-    landmark still moved in the last step.
 
     Args:
         predictor: of the landmarks.
@@ -63,7 +58,6 @@ def find(predictor: Predictor, image: np.ndarray, boxes: np.ndarray) -> Found:
     faces = predictor.from_crops(crops, frames)
     first = to_photo(np.asarray(predictor.params["mean_shape"]), frames)[None]
     steps = int(faces.num_steps.max(initial=0))
-    expected = getattr(faces, "expected_error", None)
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     x, y, width, height = window = _window(boxes, image.shape)
     return Found(
@@ -71,8 +65,7 @@ def find(predictor: Predictor, image: np.ndarray, boxes: np.ndarray) -> Found:
         window=window,
         boxes=boxes,
         shapes=np.concatenate([first, faces.trajectory[:steps]]).astype(np.float32),
-        radii=faces.spread if expected is None else expected,
-        meaning="moved in the last step" if expected is None else "expected error",
+        radii=faces.expected_error,
         faces=faces,
     )
 

@@ -106,8 +106,6 @@ def make_gallery(
         np.float64,
     )
     last = errors[found.num_steps, np.arange(len(truth))]
-    expected = getattr(found, "expected_error", None)
-    score = getattr(found, "score", None)
 
     def show(face: int, groups: tuple[str, ...]) -> GalleryFace:
         window = _window(truth[face], evaluation.boxes[face])
@@ -126,8 +124,8 @@ def make_gallery(
             errors=errors[taken, face],
             box=place(evaluation.boxes[face].reshape(2, 2)).reshape(4),
             settled=bool(found.settled[face]),
-            expected_error=None if expected is None else expected[face] / window.scale,
-            score=None if score is None else float(score[face]),
+            expected_error=found.expected_error[face] / window.scale,
+            score=float(found.score[face]),
         )
 
     return [show(*chosen) for chosen in choose_faces(last, count=count).items()]
