@@ -11,7 +11,6 @@ import numpy as np
 
 from rcsr_jax import updates
 from rcsr_jax.config import ModelConfig, preset, replace_fields
-from rcsr_jax.costs import static_costs
 from rcsr_jax.data.crops import cached_size
 from rcsr_jax.model import Params, init_params, predict
 
@@ -21,8 +20,6 @@ from .timing import Row
 OURS = "rcsr_jax"
 REQUIRED_BATCH, REQUIRED_STEPS = 32, (5, 13)
 MATMUL_SIDE = 2048
-_MOST = 2e10  # multiply-adds of a face, beyond which a call takes minutes
-_HEAVY = 5e9  # the same, beyond which the gradient of a batch takes tens of gigabytes
 _LARGEST_PATCHES = 64  # the paper's order needs a gigabyte and more beyond
 _TRAINING_FACES, _TRAINING_STEPS = 256, 5
 
@@ -30,20 +27,15 @@ _TRAINING_FACES, _TRAINING_STEPS = 256, 5
 def samplings_of(name: str, wanted: Sequence[str]) -> list[str]:
     """The orders in which a preset is measured.
 
-    One made for patches has but that one; one that would take minutes for a call in patches
-    is measured in planes alone.
+    One made for patches has but that one, and one that sees the whole crop has planes.
     """
-    own = preset(name).model.sampling
+    model = preset(name).model
+    in_patches = not model.context_widths
     return [
         sampling
         for sampling in wanted
-        if sampling == own or (sampling == "patches" and _work(name, sampling) < _MOST)
+        if sampling == model.sampling or (sampling == "patches" and in_patches)
     ]
-
-
-def _work(name: str, sampling: str) -> int:
-    """Multiply-adds of a face."""
-    return static_costs(model_of(name, sampling), num_steps=REQUIRED_STEPS[0]).total
 
 
 def model_of(name: str, sampling: str) -> ModelConfig:
@@ -76,13 +68,8 @@ def prediction_groups(
 
 
 def training_row(name: str, sampling: str, *, batch: int) -> Row:
-    """One update after the other; its first call compiles.
-
-    Heavy ones get a quarter of the batch.
-    """
+    """One update after the other; its first call compiles."""
     devices = jax.local_devices()
-    if _work(name, sampling) > _HEAVY:
-        batch = max(batch // 4 // len(devices), 1) * len(devices)
     changes = {"sampling": sampling, "batch_size": batch, "num_steps": _TRAINING_STEPS}
     config = replace_fields(preset(name), changes)
     optimiser = updates.make_optimiser(config.train, num_faces=_TRAINING_FACES)

@@ -36,6 +36,10 @@ _ANSWERS = {  # those of a `Prediction` that a program gives
     "points": _Answer(
         "float32", "(x, y) in crop pixels; an integer is the centre of a pixel"
     ),
+    "expected_error": _Answer(
+        "float32",
+        "how far from its landmark each point is expected to lie, in crop pixels",
+    ),
     "num_steps": _Answer("int32", "recurrences taken"),
 }
 _RECIPE = (
@@ -165,7 +169,11 @@ def write_description(
     """
     adaptive = {"max_steps": config.max_steps, "tolerance": config.tolerance}
     size = config.crop_size
-    shapes = {"points": [FACES, config.num_points, 2], "num_steps": [FACES]}
+    shapes = {
+        "points": [FACES, config.num_points, 2],
+        "expected_error": [FACES, config.num_points],
+        "num_steps": [FACES],
+    }
     about = {
         "format": _FORMAT,
         "file": file.name,

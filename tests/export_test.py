@@ -101,7 +101,10 @@ def test_a_process_without_the_library_gets_the_same_answers(
 ):
     ours = expected(name, params, crops)
     with np.load(place / f"{name}.npz") as answer:
-        assert set(answer) == {"points", "num_steps"}
+        assert set(answer) == {"points", "expected_error", "num_steps"}
+        np.testing.assert_allclose(
+            answer["expected_error"], ours.expected_error, rtol=1e-4
+        )
         np.testing.assert_allclose(answer["points"], ours.points, atol=1e-3)
         np.testing.assert_array_equal(answer["num_steps"], ours.num_steps)
     if name == "adaptive":
