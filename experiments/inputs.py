@@ -9,6 +9,8 @@ from typing import NamedTuple
 from rcsr_jax.data.images import IMAGE_SUFFIXES
 
 OVERLAY = "_overlay.png"  # what the picture of results ends in
+VIDEO_OVERLAY = "_overlay.mp4"
+_OVERLAYS = (OVERLAY, VIDEO_OVERLAY)
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 
 
@@ -47,7 +49,7 @@ def find_inputs(arguments: Iterable[str]) -> Inputs:
     Args:
         arguments: files; folders, which are searched for pictures and videos at any
             depth, hidden ones apart; patterns with *, ?, [] and **. Folders and patterns
-            leave out what is called NAME_overlay.png, for that is a result.
+            leave out NAME_overlay.png and NAME_overlay.mp4, which are results.
     """
     found: dict[Path, Input] = {}
     empty: dict[str, str] = {}
@@ -77,7 +79,7 @@ def _files_of(argument: str) -> Iterator[tuple[str, Path]]:
     elif glob.has_magic(argument) and not path.exists():
         root = _fixed_folder(path)
         for match in sorted(glob.glob(argument, recursive=True)):  # noqa: PTH207
-            if Path(match).is_file() and not match.endswith(OVERLAY):
+            if Path(match).is_file() and not match.endswith(_OVERLAYS):
                 yield Path(match).relative_to(root).as_posix(), Path(match)
     else:
         yield path.name, path
@@ -89,7 +91,7 @@ def _pictures_below(root: Path) -> Iterator[Path]:
         for name in sorted(files):
             suffix = Path(name).suffix.lower()
             chosen = suffix in IMAGE_SUFFIXES + VIDEO_SUFFIXES
-            if chosen and not name.startswith(".") and not name.endswith(OVERLAY):
+            if chosen and not name.startswith(".") and not name.endswith(_OVERLAYS):
                 yield Path(folder) / name
 
 

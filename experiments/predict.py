@@ -16,8 +16,8 @@ to the CSV, and by its name.
 
 For each photo DIR gets NAME.json, NAME.pts (NAME_1.pts, ... of several faces) and
 NAME_overlay.png; for all of them faces.csv and summary.json. For each video it gets
-NAME.mp4 and NAME.csv. The same command again goes
-on where it stopped. The exit code is 1 where a photo failed.
+NAME_overlay.mp4 and NAME.csv. The same command again goes on where it stopped, with
+videos from their beginning. The exit code is 1 where a photo failed.
 """
 
 import functools

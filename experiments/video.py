@@ -1,7 +1,7 @@
 """The landmarks of faces in videos and before cameras, for rcsr-predict.
 
-For each video: NAME.mp4 with the landmarks drawn over it, and NAME.csv with a row for each
-face of each frame.
+For each video: NAME_overlay.mp4 with the landmarks drawn over it, and NAME.csv with a row
+for each face of each frame.
 """
 
 import csv
@@ -22,6 +22,8 @@ from rcsr_jax.plots import draw_overlay
 from rcsr_jax.smoothing import OneEuro
 from rcsr_jax.tracking import TrackedFaces, Tracker
 from rcsr_jax.video import Video, VideoFrame, VideoWriter
+
+from .inputs import VIDEO_OVERLAY
 
 flags.disclaim_key_flags()  # they belong to the program that asks for them
 
@@ -86,12 +88,7 @@ def track_video(
     markup = predictor.config.markup
     result.parent.mkdir(parents=True, exist_ok=True)
     table_path = result.with_name(result.name + ".csv")
-    video_path = result.with_name(result.name + ".mp4")
-    itself = isinstance(source, Path) and video_path.absolute() == source.absolute()
-    if overlay and itself:
-        raise ValueError(
-            f"{source}: the result would overwrite it; give another --out."
-        )
+    video_path = result.with_name(result.name + VIDEO_OVERLAY)
     count, names = 0, set[int]()
     with (
         Video(source) as video,

@@ -7,7 +7,13 @@ from rcsr_jax.experiments.inputs import find_inputs
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     names = ["a.jpg", "b.PNG", "sub/a.jpg", "sub/c.txt", ".hidden/d.jpg", "sub/.e.jpg"]
-    for name in [*names, "clip.mp4", "out/a_overlay.png", "odd [1].jpg"]:
+    for name in [
+        *names,
+        "clip.mp4",
+        "out/a_overlay.png",
+        "out/b_overlay.mp4",
+        "odd [1].jpg",
+    ]:
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).touch()
     monkeypatch.chdir(tmp_path)
