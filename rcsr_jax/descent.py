@@ -36,10 +36,10 @@ class DescentConfig:
         ridge: added to the diagonal of the features' covariance, as a share of its mean.
     """
 
-    patch_sizes: tuple[int, ...] = (48, 36, 24, 18)
+    patch_sizes: tuple[int, ...] = (48, 36, 24, 24)
     cells: int = 3
     num_orientations: int = 4
-    ridge: float = 0.1
+    ridge: float = 6.0
 
     def __post_init__(self):
         if not self.patch_sizes or any(
@@ -66,8 +66,8 @@ def fit_descent(
 ) -> Descent:
     """The cascade of least squared error on these examples, level by level.
 
-    The features of all examples are kept until their level is fitted, and the memory of
-    a solution grows with the square of their number.
+    The features of all examples are kept until their level is fitted, four bytes each,
+    and a level is solved in memory that grows with the square of the features of a face.
 
     Args:
         crops: uint8 or float [examples, size, size], grey: several views of each face,

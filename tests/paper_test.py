@@ -27,7 +27,7 @@ from rcsr_jax.experiments.paper import (
     table4,
 )
 
-from rcsr_jax.checkpoint import export_params
+from rcsr_jax.checkpoint import export_params, load_params
 from rcsr_jax.config import RunConfig, preset, replace_fields
 from rcsr_jax.data.annotations import write_pts
 from rcsr_jax.inference import Predictor
@@ -67,14 +67,14 @@ def read(place, name):
     return told, text
 
 
-def untrained(monkeypatch, runner):
-    """Random parameters in place of training, which has a test of its own."""
+def untrained(monkeypatch, runner, place):
+    """The shared model in place of training: name -> settings it would have."""
     made = {}
+    params, run = load_params(place / "model")
 
     def train_model(here, name, changes):
-        model = replace_fields(here.run, changes).model
-        made[name] = model
-        return Predictor(tiny.make_params(model, output=0.05), model)
+        made[name] = replace_fields(here.run, changes).model
+        return Predictor(params, run.model)
 
     monkeypatch.setattr(runner, "train_model", train_model)
     return made
@@ -123,7 +123,7 @@ def test_figures_tell_what_they_show(place):
 
 
 def test_table_4_has_the_six_systems_in_order(place, monkeypatch):
-    made = untrained(monkeypatch, table4)
+    made = untrained(monkeypatch, table4, place)
     table4.make(open_study(place, "table4", checkpoint=""))
     told, text = read(place, "table4")
     assert [row["method"] for row in told["rows"]] == list(table4.PUBLISHED)
@@ -141,21 +141,21 @@ def test_table_4_has_the_six_systems_in_order(place, monkeypatch):
 
 
 def test_figure_5_and_7_compare_models(place, monkeypatch):
-    made = untrained(monkeypatch, fig5)
+    made = untrained(monkeypatch, fig5, place)
     monkeypatch.setattr(fig5, "DEPTHS", (0, 1))
     monkeypatch.setattr(fig5, "DENSE_LAYERS", (2,))
     fig5.make(open_study(place, "fig5", checkpoint=""))
     rows = read(place, "fig5")[0]["rows"]
     assert [row["method"] for row in rows] == ["depth-0-fc-2", "depth-1-fc-2"]
-    assert all(row["num_steps_mean"] == 2 for row in rows)
     deep, shallow = made["depth-1-fc-2"], made["depth-0-fc-2"]
+    assert (deep.dense_layers, deep.max_steps, deep.tolerance) == (2, 2, 0)
     assert deep.map_size == shallow.map_size
     # the crop grows at the same scale, and with it the patch
     assert deep.crop_size == shallow.crop_size + 2
     scales = [model.frame_scale / model.crop_size for model in (deep, shallow)]
     assert scales[0] == pytest.approx(scales[1])
 
-    made = untrained(monkeypatch, fig7)
+    made = untrained(monkeypatch, fig7, place)
     monkeypatch.setattr(fig7, "TRAINED_STEPS", (1, 3))
     fig7.make(open_study(place, "fig7", checkpoint=""))
     rows = read(place, "fig7")[0]["rows"]
@@ -177,18 +177,6 @@ def test_the_page_holds_what_there_is_in_the_paper_s_order(place):
     assert "Not there: table1, " in (place / "page" / "one.md").read_text()
     with pytest.raises(ValueError, match="holds no results.json"):
         page.make(place / "model", place / "page" / "none.md")
-
-
-def test_a_model_is_trained_once(place):
-    here = open_study(place, "trained", checkpoint="")
-    changes = {"cell": "gru", "num_updates": 1, "calibrate": False}
-    first = study.train_model(here, "gru", changes)
-    assert first.config.cell == "gru"
-    again = study.train_model(here, "gru", changes)
-    np.testing.assert_array_equal(
-        first.params["network"]["output"]["kernel"],
-        again.params["network"]["output"]["kernel"],
-    )
 
 
 def photos(folder, count):
@@ -257,7 +245,7 @@ def test_figure_11_needs_maps(place):
 
 
 @pytest.mark.slow
-def test_a_runner_is_a_program_and_fails_in_one_line(place):
+def test_a_runner_trains_as_a_program_and_fails_in_one_line(place):
     module = "rcsr_jax.experiments.paper.fig10"
 
     def run(*words):
@@ -266,11 +254,14 @@ def test_a_runner_is_a_program_and_fails_in_one_line(place):
             command, cwd=place, capture_output=True, text=True, timeout=300
         )
 
-    words = ["--budget=tiny", "--data=drawn", "--checkpoint=model", "--out=program"]
-    done = run(*words)
+    done = run("--budget=tiny", "--data=drawn", "--out=program")
     assert done.returncode == 0, done.stderr
+    assert "rcsr: update 2 of 2, validation" in done.stderr
     assert (place / "program/fig10.png").is_file()
     assert "--budget=tiny" in (place / "program/fig10.md").read_text()
+    params, trained = load_params(place / "program/models/rcsr")
+    assert trained.data.drawn_faces == 16
+    assert params["network"]["features"]["w1"].shape == (9, 9, 1, 4)
     failed = run("--data=nowhere", "--out=program")
     assert failed.returncode == 1
     assert "error: nowhere: no part of 300-W lies here" in failed.stderr

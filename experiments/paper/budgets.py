@@ -96,7 +96,7 @@ def _paper() -> Budget:
         system_updates=37035,
         depth_updates=12000,
         recurrence_updates=12000,
-        descent=DescentConfig(patch_sizes=(48, 36, 24, 18, 18)),
+        descent=DescentConfig(patch_sizes=(48, 36, 24, 24, 24)),
         descent_crop=96,
         views=20,
     )
