@@ -1,7 +1,5 @@
 """Tests of rcsr_jax.gallery."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import tiny
@@ -37,6 +35,8 @@ def evaluation():
         settled=np.array([True, False]),
         trajectory=trajectory,
         spread=np.zeros((2, 68), np.float32),
+        expected_error=np.full((2, 68), 1.5, np.float32),
+        score=np.array([0.9, 0.2], np.float32),
     )
     return Evaluation(
         names=("one", "two"),
@@ -77,14 +77,7 @@ def test_a_photo_ends_in_black(evaluation):
 
 
 def test_what_a_model_expects_is_scaled_with_the_picture(evaluation):
-    knows = SimpleNamespace(
-        **evaluation.adaptive._asdict(),
-        expected_error=np.full((2, 68), 3.0),
-        score=np.array([0.9, 0.2]),
-    )
-    two, one = make_gallery(
-        evaluation._replace(adaptive=knows), markup=MARKUP, load_image=photo, count=1
-    )
+    two, one = make_gallery(evaluation, markup=MARKUP, load_image=photo, count=1)
     wide, drawn = np.ptp(evaluation.truth[0, :, 0]), np.ptp(one.truth[:, 0])
-    np.testing.assert_allclose(one.expected_error, 3 * drawn / wide, rtol=1e-4)
-    assert (one.score, two.score) == (0.9, 0.2)
+    np.testing.assert_allclose(one.expected_error, 1.5 * drawn / wide, rtol=1e-4)
+    assert (one.score, two.score) == pytest.approx((0.9, 0.2))

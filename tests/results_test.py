@@ -31,6 +31,8 @@ def found(count, *, scores=True, side=40):
         settled=np.ones(count, bool),
         trajectory=np.stack([points - 6, points]),
         spread=np.full((count, 3), 0.25, np.float32),
+        expected_error=np.full((count, 3), 0.5, np.float32),
+        score=np.full(count, 0.75, np.float32),
     )
     boxes = np.tile(np.array([[5.0, 6, 35, 36]]), (count, 1))
     image = np.full((side, side, 3), 128, np.uint8)

@@ -43,7 +43,13 @@ class Oracle:
                 points[crop] = self.world[shares.argmax()]
                 steps[crop] = 2 if start is None else 1
         faces = Faces(
-            points, steps, steps < NOBODY, points[None], *[points[..., 0]] * 3
+            points,
+            steps,
+            steps < NOBODY,
+            points[None],
+            spread=points[..., 0],
+            expected_error=points[..., 0],
+            score=np.ones(len(crops), np.float32),
         )
         return faces, Estimate(points, np.zeros((len(crops), 1), np.float32))
 
