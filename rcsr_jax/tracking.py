@@ -238,10 +238,8 @@ class Tracker:
         return rows.replace_rows(tracks, going, old._replace(smoothed=new))
 
     def _scores(self, faces: Faces) -> np.ndarray:
-        # the network knows the errors of faces; of what is none it only goes on and on
-        return np.minimum(
-            faces.score, plausibility(faces, config=self.predictor.config)
-        )
+        # not `faces.score`: the network knows the errors of faces, not of what is none
+        return plausibility(faces, config=self.predictor.config)
 
     @functools.cached_property
     def _looser(self) -> Predictor:

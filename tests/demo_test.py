@@ -79,7 +79,7 @@ def test_a_photo_gets_its_landmarks_and_they_move(port, tmp_path):
         eyes = np.linalg.norm(FACE.points[36] - FACE.points[45])
         errors = np.linalg.norm(points - FACE.points, axis=-1) / eyes
         assert errors.mean() < 0.15  # the weights know photos, not drawings
-        assert page.get_by_text("moved in the last step").count() == 1
+        assert page.get_by_text("expected error").count() == 1
         slider = page.locator("#step input[type=range]")
         last = page.locator("svg.found").get_attribute("data-step")
         assert int(last) >= 1 and slider.input_value() == last

@@ -22,12 +22,17 @@ import pytest
 
 from rcsr_jax.checkpoint import export_params
 from rcsr_jax.config import RunConfig, replace_fields
-from rcsr_jax.data.annotations import write_landmarks_json
+from rcsr_jax.data.annotations import (
+    AnnotatedFace,
+    write_annotations,
+    write_landmarks_json,
+)
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.face_shapes import frontal_landmarks
 from rcsr_jax.data.images import save_image
 from rcsr_jax.diagram import landmark_diagram
 from rcsr_jax.markup import FACE_68, read_markup
+from rcsr_jax.video import VideoFrame, VideoWriter
 from tests import tiny
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,6 +71,36 @@ def helen29(place: Path) -> None:
     export_params(place / "run29", params=params, config=model)
 
 
+def a_photo(place: Path) -> None:
+    save_image(place / "photo.jpg", draw_face(4, 3, size=320).image)
+
+
+def faces_of_dlib(place: Path) -> None:
+    a_photo(place)
+    points, box = (
+        np.array([[10.0, 12.0], [40.0, 12.0]]),
+        np.array([5.0, 6.0, 90.0, 99.0]),
+    )
+    face = AnnotatedFace("photo.jpg", points, box)
+    write_annotations(place / "faces.xml", [face])
+
+
+def a_clip(place: Path) -> None:
+    image = draw_face(4, 3, size=320).image
+    with VideoWriter(place / "clip.mp4", rate=10) as writer:
+        for number in range(3):
+            writer.write(VideoFrame(image, number / 10))
+
+
+# what the blocks of a page find in their folder
+FILES = {
+    "own_landmarks.md": helen29,
+    "predict.md": a_photo,
+    "formats.md": faces_of_dlib,
+    "video.md": a_clip,
+}
+
+
 @pytest.mark.parametrize(
     "page",
     [
@@ -77,8 +112,7 @@ def helen29(place: Path) -> None:
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
-    if page == "own_landmarks.md":
-        helen29(tmp_path)
+    FILES.get(page, lambda place: None)(tmp_path)
     printed = io.StringIO()
     program = "\n".join(blocks(f"docs/{page}", "python"))
     # a reader's program adds arrays of different ranks
