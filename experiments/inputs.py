@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rcsr_jax.data.images import IMAGE_SUFFIXES
 
 OVERLAY = "_overlay.png"  # what the picture of results ends in
+SUMMARY = "summary"  # results of all photos, so of none
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 
 
@@ -51,7 +52,7 @@ def find_inputs(arguments: Iterable[str]) -> Inputs:
     """
     found: dict[Path, Input] = {}
     empty: dict[str, str] = {}
-    names, results = set[str](), set[str]()
+    names, results = set[str](), {SUMMARY}
     for argument in arguments:
         files = list(_files_of(argument))
         if not files:

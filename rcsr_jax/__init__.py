@@ -19,6 +19,7 @@ from rcsr_jax.config import (
     preset,
 )
 from rcsr_jax.data.drawn import draw_face
+from rcsr_jax.detection import detect_faces
 from rcsr_jax.inference import Faces, Predictor, load_predictor
 from rcsr_jax.markup import FACE_49, FACE_51, FACE_68, Markup, read_markup
 from rcsr_jax.model import Prediction, init_params, predict, predict_adaptive
@@ -43,6 +44,7 @@ __all__ = [
     "TrainConfig",
     "__version__",
     "calibrate_boxes",
+    "detect_faces",
     "draw_face",
     "export_params",
     "extract_patches",
