@@ -11,6 +11,7 @@ from rcsr_jax.data.images import IMAGE_SUFFIXES
 OVERLAY = "_overlay.png"  # what the picture of results ends in
 VIDEO_OVERLAY = "_overlay.mp4"
 _OVERLAYS = (OVERLAY, VIDEO_OVERLAY)
+SUMMARY = "summary"  # results of all photos, so of none
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 
 
@@ -53,7 +54,7 @@ def find_inputs(arguments: Iterable[str]) -> Inputs:
     """
     found: dict[Path, Input] = {}
     empty: dict[str, str] = {}
-    names, results = set[str](), set[str]()
+    names, results = set[str](), {SUMMARY}
     for argument in arguments:
         files = list(_files_of(argument))
         if not files:

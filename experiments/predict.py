@@ -14,7 +14,7 @@ With --boxes none are searched: the CSV has the columns
 image,x0,y0,x1,y1, and an image is looked up by its path as given, by its path relative
 to the CSV, and by its name.
 
-For each photo DIR gets NAME.json, NAME.pts (NAME_1.pts, ... of several faces) and
+For each photo DIR gets NAME.json, NAME.pts (NAME_face1.pts, ... of several faces) and
 NAME_overlay.png; for all of them faces.csv and summary.json. For each video it gets
 NAME_overlay.mp4 and NAME.csv. The same command again goes on where it stopped, with
 videos from their beginning. The exit code is 1 where a photo failed.
@@ -129,7 +129,7 @@ def main(arguments: list[str]) -> None:
             # fewer answers than photos: what failed was the device, not a photo
             for photo, answer in zip(waiting, answers, strict=False):
                 if isinstance(answer, Exception):
-                    failed[photo.name] = _reason(answer)
+                    failed[photo.name] = _reason(photo, answer)
                 else:
                     done.append(photo)
                 reached.add(photo)
@@ -167,7 +167,7 @@ def _predict_videos(
                 overlay=_OVERLAY.value,
             )
         except (ValueError, OSError) as error:
-            failed[video.name] = _reason(error)
+            failed[video.name] = _reason(video, error)
         else:
             print(f"{num_faces} faces in {num_frames} frames: {out / video.result}.csv")
     return failed
@@ -260,8 +260,9 @@ def _made_with(predictor: Predictor) -> str:
     return digest.hexdigest()[:16]
 
 
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()).rstrip(".")
+def _reason(photo: Input, error: Exception) -> str:
+    """What went wrong, without the path that messages begin with."""
+    text = " ".join(str(error).split()).rstrip(".").removeprefix(f"{photo.path}: ")
     known = isinstance(error, ValueError | OSError)
     return text if known and text else f"{type(error).__name__}: {text}"
 

@@ -21,7 +21,7 @@ from rcsr_jax.inference import Faces
 from rcsr_jax.markup import Markup
 from rcsr_jax.plots import draw_overlay
 
-from .inputs import OVERLAY, Input
+from .inputs import OVERLAY, SUMMARY, Input
 
 _OVERLAY_SIDE = 1600  # pixels at most; to look at, and quick to write
 
@@ -132,13 +132,14 @@ class Results:
 
     def write_summary(self, summary: Mapping[str, Any]) -> Path:
         """Writes summary.json; returns where it is."""
-        path = self._out / "summary.json"
+        path = self._out / f"{SUMMARY}.json"
         text = json.dumps(summary, indent=1, ensure_ascii=False)
         path.write_text(text + "\n", encoding="utf-8")
         return path
 
     def _pts(self, photo: Input, *, num_faces: int) -> list[Path]:
-        suffixes = [f"_{number}" for number in range(1, num_faces + 1)]
+        # not _1: that is how photos are called
+        suffixes = [f"_face{number}" for number in range(1, num_faces + 1)]
         if num_faces == 1:
             suffixes = [""]
         return [self._out / f"{photo.result}{suffix}.pts" for suffix in suffixes]

@@ -19,6 +19,7 @@ from rcsr_jax.config import (
     preset,
 )
 from rcsr_jax.data.drawn import draw_face
+from rcsr_jax.detection import detect_faces
 from rcsr_jax.export import export_program, write_program
 from rcsr_jax.inference import Faces, Predictor, load_predictor
 from rcsr_jax.markup import FACE_49, FACE_51, FACE_68, Markup, read_markup
@@ -47,6 +48,7 @@ __all__ = [
     "__version__",
     "calibrate_boxes",
     "crop_faces",
+    "detect_faces",
     "draw_face",
     "export_params",
     "export_program",

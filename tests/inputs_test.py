@@ -69,6 +69,11 @@ def test_results_never_share_a_name(place):
     assert [item.result for item in inputs.photos][:3] == ["a", "a-2", "a-3"]
 
 
+def test_no_photo_takes_the_place_of_the_summary(place):
+    (place / "in/summary.jpg").touch()
+    assert [item.result for item in found("in/summary.jpg").photos] == ["summary-2"]
+
+
 def test_what_names_nothing_is_told(place):
     (place / "blank").mkdir()
     assert found("blank", "in/*.gif").empty == {

@@ -254,21 +254,21 @@ def test_landmarks_of_ones_own_need_no_code(place):
 
 def test_predictions_go_on_where_they_stopped_and_are_redone_on_demand(place):
     command = ["rcsr-predict", "--checkpoint=run", "--boxes=photos/boxes.csv"]
-    command += ["--out=found_again", "--show_steps"]
+    command += ["--out=found", "--show_steps"]
     said = succeed(*command, "photos/face_000[0-2].png", cwd=place)
-    assert said == "3 faces in 3 photos: found_again\n"
-    (place / "found_again/face_0001.json").unlink()
-    first = (place / "found_again/face_0000.json").stat().st_mtime_ns
+    assert said == "3 faces in 3 photos: found\n"
+    (place / "found/face_0001.json").unlink()
+    first = (place / "found/face_0000.json").stat().st_mtime_ns
     said = succeed(*command, "--jobs=1", "photos", cwd=place)
-    assert said == "24 faces in 24 photos, 2 of them done before: found_again\n"
-    assert (place / "found_again/face_0000.json").stat().st_mtime_ns == first
-    rows = (place / "found_again/faces.csv").read_text().splitlines()
+    assert said == "24 faces in 24 photos, 2 of them done before: found\n"
+    assert (place / "found/face_0000.json").stat().st_mtime_ns == first
+    rows = (place / "found/faces.csv").read_text().splitlines()
     assert len(rows) == 25 and rows[0].startswith("image,face,box_x0,")
     assert rows[1].startswith("face_0000.png,1,")
     one = ["--num_steps=1", "photos/face_0000.png"]
     assert "--overwrite" in fail(*command, *one, cwd=place)
     succeed(*command, *one, "--overwrite", cwd=place)
-    face = json.loads((place / "found_again/face_0000.json").read_text())["faces"][0]
+    face = json.loads((place / "found/face_0000.json").read_text())["faces"][0]
     assert face["num_steps"] == 1
 
 

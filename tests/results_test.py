@@ -53,7 +53,7 @@ def test_json_and_pts_agree_with_what_was_found(tmp_path, photo):
     assert content["image"] == "sub/a.jpg"
     for number, face in enumerate(content["faces"]):
         np.testing.assert_allclose(face["points"], answer.faces.points[number])
-        pts = read_pts(tmp_path / f"out/sub/a_{number + 1}.pts")
+        pts = read_pts(tmp_path / f"out/sub/a_face{number + 1}.pts")
         np.testing.assert_allclose(pts, answer.faces.points[number])
         assert (face["num_steps"], face["settled"]) == (2, True)
         assert face["detection_score"] == 1.5 and face["spread"] == [0.25] * 3

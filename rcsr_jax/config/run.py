@@ -12,8 +12,9 @@ class DataConfig:
 
     data: str = setting(
         "drawn",
-        "What to train on: a folder of annotated photos, a keypoint CSV, a folder made by "
-        "rcsr-prepare, or 'drawn' for the built-in drawn faces. Several: with commas.",
+        "What to train on: a folder of annotated photos, a file of landmarks (JSON, COCO, "
+        "CSV, dlib XML), a folder made by rcsr-prepare, or 'drawn' for the built-in drawn "
+        "faces. Several: with commas.",
     )
     boxes: str = setting(
         "", "CSV of face boxes (image,x0,y0,x1,y1); none: boxes from the annotation."
