@@ -37,8 +37,9 @@ def test_the_landmarks_lie_where_a_person_sees_them(predictor, photo):
     indices = list(MARKED)
     errors = np.linalg.norm(faces.points[0, indices] - list(MARKED.values()), axis=-1)
     eyes = np.linalg.norm(np.subtract(MARKED[36], MARKED[45]))
-    assert errors.max() < 0.08 * eyes, dict(zip(indices, errors, strict=True))
-    assert errors.mean() < 0.05 * eyes
+    # the marks are one person's, good to a pixel or two of the 65 between the eyes
+    assert errors.max() < 0.1 * eyes, dict(zip(indices, errors, strict=True))
+    assert errors.mean() < 0.06 * eyes
 
 
 def test_a_shifted_and_resized_box_finds_the_same_face(predictor, photo):
