@@ -112,7 +112,7 @@ SHARED = (
     "table",
 )
 # What the tables and figures of the paper share, beside these.
-OF_THE_PAPER = ("budgets", "comparison", "results", "study")
+OF_THE_PAPER = ("budgets", "comparison", "results", "scoring", "study")
 FORBIDDEN = ("absl.flags", "pickle", "socket", "urllib", "http", "requests")
 
 

@@ -29,6 +29,7 @@ from rcsr_jax.experiments.paper import (
 
 from rcsr_jax.checkpoint import export_params, load_params
 from rcsr_jax.config import RunConfig, preset, replace_fields
+from rcsr_jax.data import splits
 from rcsr_jax.data.annotations import write_pts
 from rcsr_jax.inference import Predictor
 
@@ -201,6 +202,9 @@ def test_a_part_of_300_w_is_used_and_what_lacks_is_told(place, tmp_path):
     told = " ".join(here.notes)
     assert "lfpw/testset: 2 of 224 faces; 222 have neither" in told
     assert "ibug: 0 of 135 faces; there is no such folder" in told
+    lfpw = study.open_study(**common, checkpoint="some", parts=("lfpw/testset",))
+    assert list(lfpw.test_sets) == ["lfpw/testset"]
+    assert splits.size_of("lfpw/testset") == 224
     with pytest.raises(ValueError, match="has no face to train on"):
         study.open_study(**common)
     with pytest.raises(

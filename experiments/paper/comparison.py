@@ -5,16 +5,8 @@ from typing import Any
 
 from rcsr_jax.curves import save_ced
 
-from .study import (
-    Study,
-    face_errors,
-    finish,
-    judge,
-    rcsr_model,
-    score,
-    score_adaptive,
-    with_steps,
-)
+from .scoring import face_errors, judge, score, score_adaptive, with_steps
+from .study import Study, finish, rcsr_model
 
 _NORMALISER = (
     "the paper's text normalises by the outer eye corners, the rows it compares with are "

@@ -10,7 +10,8 @@ from PIL import Image
 from rcsr_jax.plots import contact_sheet
 
 from . import results
-from .study import Study, finish, judge, rcsr_model, run, score_adaptive
+from .scoring import judge, score_adaptive
+from .study import Study, finish, rcsr_model, run
 
 _ZOOM, _COLUMNS = 6, 16
 

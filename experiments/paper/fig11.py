@@ -13,15 +13,8 @@ from rcsr_jax.model import make_step
 from rcsr_jax.plots import contact_sheet
 
 from . import results
-from .study import (
-    Study,
-    face_picture,
-    finish,
-    judge,
-    rcsr_model,
-    run,
-    score_adaptive,
-)
+from .scoring import face_picture, judge, score_adaptive
+from .study import Study, finish, rcsr_model, run
 
 _FACES, _MAPS, _SIDE = 3, 32, 96
 

@@ -11,17 +11,8 @@ from rcsr_jax.evaluation import Evaluation
 from rcsr_jax.plots import contact_sheet
 
 from . import results
-from .study import (
-    Study,
-    face_errors,
-    face_picture,
-    finish,
-    judge,
-    rcsr_model,
-    run,
-    score_adaptive,
-    with_steps,
-)
+from .scoring import face_errors, face_picture, judge, score_adaptive, with_steps
+from .study import Study, finish, rcsr_model, run
 
 _SHOWN = 5  # steps, as in the paper
 _EACH = 3  # faces that stop early, and as many that stop late

@@ -10,7 +10,8 @@ from rcsr_jax.curves import save_trade_off
 
 from . import results
 from .budgets import depth_changes
-from .study import Study, finish, judge, run, score_adaptive, train_model
+from .scoring import judge, score_adaptive
+from .study import Study, finish, run, train_model
 
 DEPTHS = (0, 5, 10, 15, 20)  # 3x3 layers before the 1x1 one
 DENSE_LAYERS = (1, 2, 3)

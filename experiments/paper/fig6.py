@@ -15,16 +15,8 @@ from rcsr_jax.markup import FACE_68
 from rcsr_jax.refine import increment_size
 
 from . import results
-from .study import (
-    Study,
-    face_errors,
-    finish,
-    judge,
-    rcsr_model,
-    run,
-    score_adaptive,
-    with_steps,
-)
+from .scoring import face_errors, judge, score_adaptive, with_steps
+from .study import Study, finish, rcsr_model, run
 
 STEPS = 20
 

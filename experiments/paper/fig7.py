@@ -9,7 +9,8 @@ python -m experiments.paper.fig7 --budget=paper --data=300W --boxes=BOXES.csv --
 from rcsr_jax.curves import save_convergence
 
 from . import results
-from .study import Study, finish, judge, run, score, train_model, with_steps
+from .scoring import judge, score, with_steps
+from .study import Study, finish, run, train_model
 
 TRAINED_STEPS = (5, 10, 20, 30)
 

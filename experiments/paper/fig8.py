@@ -10,16 +10,8 @@ from PIL import Image
 from rcsr_jax.plots import contact_sheet
 
 from . import results
-from .study import (
-    Study,
-    face_errors,
-    face_picture,
-    finish,
-    judge,
-    rcsr_model,
-    run,
-    score_adaptive,
-)
+from .scoring import face_errors, face_picture, judge, score_adaptive
+from .study import Study, finish, rcsr_model, run
 
 _FACES, _COLUMNS = 32, 8
 

@@ -61,7 +61,6 @@ def run() -> None:
         names = make(Path(results.value), Path(out.value))
         print(f"wrote {out.value}: {', '.join(names)}")
 
-    main.__module__ = __name__
     settings.run(main)
 
 

@@ -1,4 +1,4 @@
-"""What every table and figure shares: the faces, a trained model, its scores, the files.
+"""What every table and figure shares: the faces, a trained model, the files it writes.
 
 A runner is a function of a `Study`; `run` makes the study from the command line.
 """
@@ -14,35 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from absl import flags
 
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import RunConfig, replace_fields
-from rcsr_jax.costs import static_costs
 from rcsr_jax.data.crops import Source
-from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.data.sources import DRAWN, read_sources
 from rcsr_jax.data.splits import (
     TEST_SETS,
     TRAINING,
+    FoundPart,
     describe_parts,
     find_parts,
     folders_of,
     names_of_test_sets,
     size_of,
 )
-from rcsr_jax.evaluation import CutFaces, Evaluation, evaluate
-from rcsr_jax.geometry import frame_of_box, to_crop
 from rcsr_jax.inference import Predictor
 from rcsr_jax.markup import FACE_68
-from rcsr_jax.metrics import (
-    interocular_distance,
-    nme,
-    summarise,
-    summarise_subsets,
-)
-from rcsr_jax.plots import draw_overlay
 from rcsr_jax.training import Progress, train
 
 from .. import process, settings
@@ -108,7 +97,9 @@ def open_study(
             run.data, split="test", drawn_faces=spent.drawn_tests
         )
         tests, refused = read_sources(data, run.model, test)
-        test_sets = {DRAWN: [source.name for source in tests]}
+        test_sets: Mapping[str, Sequence[str]] = {
+            DRAWN: [source.name for source in tests]
+        }
         told.append("drawn faces, not 300-W")
     else:
         found = find_parts(data, boxes=boxes or None)
@@ -122,12 +113,14 @@ def open_study(
         test = dataclasses.replace(run.data, split=split)
         tests, refused = read_sources(data, run.model, test)
         run = replace_fields(run, {"split": training})
-        kept = {source.name for source in tests}
         test_sets = {
-            name: here
-            for name, faces in names_of_test_sets(found).items()
-            if (here := [face for face in faces if face in kept])
+            name: faces for name, faces in _sets(found, parts).items() if faces
         }
+        count = sum(len(found[part].names) for part in TRAINING)
+        if not checkpoint:
+            told.append(
+                f"{count} training faces, {run.data.validation_faces} of them held out"
+            )
     settings.tell_refused(refused)
     Path(out).mkdir(parents=True, exist_ok=True)
     return Study(
@@ -139,6 +132,15 @@ def open_study(
         out=Path(out),
         checkpoint=checkpoint,
     )
+
+
+def _sets(
+    found: Mapping[str, FoundPart], parts: Sequence[str]
+) -> Mapping[str, Sequence[str]]:
+    """The test sets of the paper where all parts are judged on, else the parts."""
+    if set(parts) == set(TEST_SETS["full"]):
+        return names_of_test_sets(found)
+    return {part: found[part].names for part in parts}
 
 
 def train_model(study: Study, name: str, changes: Mapping[str, Any]) -> Predictor:
@@ -171,7 +173,7 @@ def train_model(study: Study, name: str, changes: Mapping[str, Any]) -> Predicto
     return Predictor(params, trained.model)
 
 
-def rcsr_model(study: Study, changes: Mapping[str, Any] | None = None) -> Predictor:
+def rcsr_model(study: Study) -> Predictor:
     """The paper's own system: the checkpoint that was named, or trained now."""
     if study.checkpoint:
         params, trained = load_params(study.checkpoint)
@@ -181,93 +183,7 @@ def rcsr_model(study: Study, changes: Mapping[str, Any] | None = None) -> Predic
                 f"{trained.model.markup.name}; 300-W has {FACE_68.num_points}."
             )
         return Predictor(params, trained.model)
-    return train_model(study, "rcsr", changes or {})
-
-
-def with_steps(predictor: Predictor, steps: int) -> Predictor:
-    """The predictor, with at least so many recurrences before it gives up."""
-    most = max(steps, predictor.config.max_steps)
-    return Predictor(
-        predictor.params, dataclasses.replace(predictor.config, max_steps=most)
-    )
-
-
-def judge(study: Study, predictor: Predictor) -> Evaluation:
-    """Its predictions for the test faces."""
-    found = evaluate(predictor, study.tests)
-    settings.tell_refused(found.refused)
-    return found
-
-
-def score(
-    study: Study,
-    method: str,
-    points: np.ndarray,
-    found: Evaluation | CutFaces,
-    **more: Any,
-) -> dict[str, Any]:
-    """A row of results: the errors on all test faces and on each test set.
-
-    Args:
-        study: names the test sets.
-        method: what the row is called.
-        points: float [faces, num_points, 2], px of the photos.
-        found: gives the truth.
-        more: further entries.
-    """
-    place = {name: index for index, name in enumerate(found.names)}
-
-    def errors(faces: Sequence[int] | slice) -> dict[str, Any]:
-        both = points[faces], found.truth[faces]
-        return {
-            **summarise(*both, markup=FACE_68),
-            "subsets": summarise_subsets(*both, markup=FACE_68),
-        }
-
-    sets = {
-        name: errors([place[face] for face in faces if face in place])
-        for name, faces in study.test_sets.items()
-    }
-    return {"method": method, **errors(slice(None)), "sets": sets, **more}
-
-
-def score_adaptive(
-    study: Study, method: str, predictor: Predictor, found: Evaluation
-) -> dict[str, Any]:
-    """The row of a model that stops by itself, with its costs."""
-    return score(
-        study,
-        method,
-        found.adaptive.points,
-        found,
-        num_steps_mean=float(found.adaptive.num_steps.mean()),
-        milliseconds_per_face=found.milliseconds_per_face,
-        parameters=static_costs(predictor.config).parameters,
-    )
-
-
-def face_errors(points: np.ndarray, found: Evaluation | CutFaces) -> np.ndarray:
-    """The inter-ocular error of each face, as a share; infinite without eye corners."""
-    distance = interocular_distance(found.truth, markup=FACE_68)
-    errors = np.asarray(nme(points, found.truth, distance=distance))
-    return np.where(np.isnan(errors), np.inf, errors)
-
-
-def face_picture(source: Source, points: np.ndarray, *, side: int = 192) -> np.ndarray:
-    """A test face in grey with landmarks over it.
-
-    Args:
-        source: the face.
-        points: float [num_points, 2], px of its photo.
-        side: px of the picture.
-
-    Returns:
-        uint8 [side, side, 3].
-    """
-    image, _, box = source.load()
-    frame = frame_of_box(box, frame_scale=1.6, size=side)
-    grey = cut_crop(image, frame, size=side)
-    return draw_overlay(grey, to_crop(points, frame), markup=FACE_68, min_side=side)
+    return train_model(study, "rcsr", {})
 
 
 def finish(
@@ -300,7 +216,7 @@ def finish(
         "test_sets": {
             test_set: {
                 "num_faces": len(faces),
-                "expected": size_of(test_set) if test_set in TEST_SETS else len(faces),
+                "expected": len(faces) if test_set == DRAWN else size_of(test_set),
             }
             for test_set, faces in study.test_sets.items()
         },

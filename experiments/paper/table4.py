@@ -28,16 +28,8 @@ from rcsr_jax.validation import points_in_crops
 
 from . import results
 from .budgets import DESCENT, SYSTEMS
-from .study import (
-    Study,
-    face_errors,
-    finish,
-    judge,
-    run,
-    score,
-    score_adaptive,
-    train_model,
-)
+from .scoring import face_errors, judge, score, score_adaptive
+from .study import Study, finish, run, train_model
 
 PUBLISHED: dict[str, dict[str, float]] = {
     DESCENT: {"common": 5.70, "challenging": 15.77, "full": 7.68},
