@@ -157,7 +157,7 @@ def train(
                 found = judge.predict(state.average)
                 error = judge.error(found.points)
                 measured = judge.error_calibration(found)
-                _save(manager, state, faces, replace_fields(config, measured), error)
+                _save(manager, state, faces, config, error, measured)
                 rows.add(step, loss, error, speed * config.train.batch_size)
             on_progress(
                 Progress(
@@ -238,6 +238,7 @@ def _save(
     faces: updates.Faces,
     config: RunConfig,
     error: float,
+    measured: dict[str, float],
 ) -> None:
     if not math.isfinite(error):
         raise TrainingError(
@@ -245,15 +246,15 @@ def _save(
             "good checkpoint is kept. Lower the learning rate or clip the gradient."
         )
     if config.train.calibrate:
-        config = replace_fields(
-            config, {"tolerance": measured_tolerance(state, faces, config=config)}
-        )
+        # with the run's own settings: others would compile a program at each checkpoint
+        tolerance = measured_tolerance(state, faces, config=config)
+        measured = {**measured, "tolerance": tolerance}
     checkpoint.save_step(
         manager,
         int(state.step),
         params=state.average,
         training=_without_average(state),
-        config=config,
+        config=replace_fields(config, measured),
         nme=error,
     )
 

@@ -11,6 +11,7 @@ import tiny
 import rcsr_jax
 from rcsr_jax import checkpoint, updates
 from rcsr_jax.config import RunConfig, preset, replace_fields
+from rcsr_jax.model import predict
 from rcsr_jax.training import TrainingError, train
 
 TINY = {
@@ -136,6 +137,17 @@ def test_a_checkpoint_is_all_that_prediction_needs(straight):
     assert stored.model.error_scale != 1
     given = {name: getattr(tiny_run().model, name) for name in measured}
     assert replace_fields(stored, given) == tiny_run()
+
+
+def test_later_checkpoints_compile_nothing(straight, tmp_path):
+    # the run of the fixture has compiled what one checkpoint needs
+    before = predict._cache_size()
+    train(tiny_run(), workdir=tmp_path)
+    again = predict._cache_size()
+    assert again == before
+    other = tiny_run(num_updates=3, eval_every=1, tolerance=0.02)  # a new program
+    train(other, workdir=tmp_path / "other")
+    assert predict._cache_size() - again == 2  # validation, and the stopping rule
 
 
 def test_a_run_starts_from_the_parameters_of_another(straight, tmp_path):
