@@ -5,12 +5,14 @@ faces that it has not seen errors are a little larger, and a face's error scatte
 the expected one: both are measured on held-out faces and stored with the model.
 """
 
-from statistics import NormalDist
-
+import jax.numpy as jnp
 import numpy as np
-from numpy.typing import ArrayLike
+from jax import Array
+from jax.scipy.special import ndtr
+from jax.typing import ArrayLike
 
-ACCEPTED_NME = 0.08  # eye distances; beyond it 300-W counts a failure
+from rcsr_jax.metrics import DEFAULT_LIMIT
+
 _LEAST_SPREAD = 0.05
 
 
@@ -40,8 +42,8 @@ def calibrate_errors(expected: ArrayLike, errors: ArrayLike) -> tuple[float, flo
     return float(f"{scale:.4g}"), float(f"{max(spread, _LEAST_SPREAD):.4g}")
 
 
-def score_of(expected: ArrayLike, *, spread: float) -> np.ndarray:
-    """The probability that a face's mean error is below `ACCEPTED_NME`.
+def score_of(expected: ArrayLike, *, spread: float) -> Array:
+    """The probability that a face's mean error is below `metrics.DEFAULT_LIMIT`.
 
     Args:
         expected: float [faces], calibrated mean error of each face, eye distances.
@@ -51,7 +53,5 @@ def score_of(expected: ArrayLike, *, spread: float) -> np.ndarray:
         float32 [faces], 0 to 1; NaN where the expected error is.
     """
     # of a lognormal distribution whose mean is the expected error
-    middle = np.log(np.maximum(np.asarray(expected, np.float64), 1e-9)) - spread**2 / 2
-    heights = (np.log(ACCEPTED_NME) - middle) / spread
-    normal = NormalDist()
-    return np.array([normal.cdf(height) for height in heights.tolist()], np.float32)
+    middle = jnp.log(jnp.maximum(jnp.asarray(expected), 1e-9)) - spread**2 / 2
+    return ndtr((np.log(DEFAULT_LIMIT) - middle) / spread)

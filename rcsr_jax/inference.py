@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rcsr_jax.checkpoint import load_params
-from rcsr_jax.confidence import score_of
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.data.cutting import check_image, cut_crop
 from rcsr_jax.data.faces import meets_image
 from rcsr_jax.geometry import Frame, frame_of_box, join_frames, to_photo
-from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.model import Params, Prediction
 from rcsr_jax.pieces import finish_pieces, largest_piece, platform_of, start_pieces
 from rcsr_jax.refine import Estimate
@@ -253,14 +251,8 @@ class Predictor:
             trajectory=trajectory,
             spread=np.linalg.norm(last - before, axis=-1),
             expected_error=found.expected_error * frames.scale[:, None],
-            score=self._score(found),
+            score=np.asarray(found.score),
         )
-
-    def _score(self, found: Prediction) -> np.ndarray:
-        config = self.config
-        distance = interocular_distance(found.points, markup=config.markup)
-        expected = found.expected_error.mean(-1) / np.asarray(distance)
-        return score_of(expected, spread=config.error_spread)
 
 
 def _split(faces: Faces, counts: Sequence[int]) -> Iterator[Faces]:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from rcsr_jax.confidence import score_of
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.network import RCSR, Scene, is_exact
@@ -33,6 +34,8 @@ class Prediction(NamedTuple):
         trajectory: float [steps, batch, num_points, 2], the shape after each step.
         expected_error: float [batch, num_points], how far from its landmark the model
             expects each point to lie, in crop pixels.
+        score: float [batch], from 0 to 1, how probable it is that the mean error of a
+            face is below 8 per cent of its eye distance.
         hidden: float [batch, ...], the memory behind the last shape: with it and the
             points a further prediction can go on from this one.
     """
@@ -42,6 +45,7 @@ class Prediction(NamedTuple):
     settled: Array
     trajectory: Array
     expected_error: Array
+    score: Array
     hidden: Array
 
 
@@ -186,12 +190,14 @@ def predict(
     before = trajectory[-2] if num_steps > 1 else start.points
     increment = _increment_size(config)(trajectory[-1], before)
     last = Estimate(trajectory[-1], hidden[-1])
+    expected_error, score = _trust(params, last, config=config)
     return Prediction(
         points=last.points,
         num_steps=jnp.full(crops.shape[:1], num_steps, jnp.int32),
         settled=increment < config.tolerance,
         trajectory=trajectory,
-        expected_error=expected_error(params, last, config=config),
+        expected_error=expected_error,
+        score=score,
         hidden=last.hidden,
     )
 
@@ -229,12 +235,14 @@ def predict_adaptive(
         moved=_increment_size(config),
     )
     last = Estimate(end.points, end.hidden)
+    expected_error, score = _trust(params, last, config=config)
     return Prediction(
         points=end.points,
         num_steps=end.num_steps,
         settled=end.settled,
         trajectory=end.trajectory,
-        expected_error=expected_error(params, last, config=config),
+        expected_error=expected_error,
+        score=score,
         hidden=end.hidden,
     )
 
@@ -254,22 +262,15 @@ def log_doubts(params: Params, hidden: Array, *, config: ModelConfig) -> Array:
     return cast(Array, RCSR(config).apply(variables, hidden, method="doubts"))
 
 
-def expected_error(params: Params, estimate: Estimate, *, config: ModelConfig) -> Array:
-    """How far each point is expected to lie from its landmark, calibrated.
-
-    Args:
-        params: from `init_params` or a checkpoint.
-        estimate: after a step.
-        config: the settings the parameters were made with.
-
-    Returns:
-        float32 [batch, num_points], crop px.
-    """
-    doubts = config.error_scale * jnp.exp(
-        log_doubts(params, estimate.hidden, config=config)
-    )
+def _trust(
+    params: Params, estimate: Estimate, *, config: ModelConfig
+) -> tuple[Array, Array]:
+    """The calibrated expected errors, [batch, num_points] in crop px, and the scores."""
+    logs = log_doubts(params, estimate.hidden, config=config)
+    doubts = config.error_scale * jnp.exp(logs)
     distance = interocular_distance(estimate.points, markup=config.markup)
-    return doubts * distance[:, None]
+    score = score_of(doubts.mean(-1), spread=config.error_spread)
+    return doubts * distance[:, None], score
 
 
 def _variables(params: Params, config: ModelConfig) -> dict[str, Any]:
@@ -299,6 +300,7 @@ def _first_face(batched: Prediction) -> Prediction:
         settled=batched.settled[0],
         trajectory=batched.trajectory[:, 0],
         expected_error=batched.expected_error[0],
+        score=batched.score[0],
         hidden=batched.hidden[0],
     )
 

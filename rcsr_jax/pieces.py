@@ -92,6 +92,7 @@ def finish_pieces(pieces: list[Prediction], *, num_faces: int) -> Prediction:
             :, :num_faces
         ],
         expected_error=_joined([piece.expected_error for piece in found])[:num_faces],
+        score=_joined([piece.score for piece in found])[:num_faces],
         hidden=_joined([piece.hidden for piece in found])[:num_faces],
     )
 

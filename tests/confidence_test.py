@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rcsr_jax.confidence import ACCEPTED_NME, calibrate_errors, score_of
+from rcsr_jax.confidence import calibrate_errors, score_of
+from rcsr_jax.metrics import DEFAULT_LIMIT
 
 
 def test_errors_are_right_on_average_after_calibration(generator):
@@ -35,7 +36,7 @@ def test_scores_are_a_lognormal_distribution():
     found = score_of(expected, spread=0.5)
     # scipy's shape is the deviation of the logarithm; its scale the median
     median = expected * np.exp(-(0.5**2) / 2)
-    truth = stats.lognorm(0.5, scale=median).cdf(ACCEPTED_NME)
+    truth = stats.lognorm(0.5, scale=median).cdf(DEFAULT_LIMIT)
     np.testing.assert_allclose(found, truth, rtol=1e-5)
     np.testing.assert_allclose(stats.lognorm(0.5, scale=median).mean(), expected)
     assert (np.diff(found) < 0).all()

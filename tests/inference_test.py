@@ -126,6 +126,16 @@ def test_few_programs_are_compiled_for_any_number_of_faces():
     assert predict_adaptive._cache_size() - before == len(sizes) <= 5
 
 
+def test_a_new_number_of_faces_compiles_nothing_beside_the_pieces(caplog):
+    predictor = Predictor(tiny.make_params(), tiny.CONFIG).compile((1, 2, 4))
+    image, box = np.zeros((60, 80), np.uint8), np.array([15.0, 10, 55, 50])
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        for count in (1, 3, 5, 7):
+            predictor(image, np.tile(box, (count, 1)))
+    told = [record.getMessage() for record in caplog.records]
+    assert [message for message in told if message.startswith("Compiling")] == []
+
+
 @pytest.mark.parametrize("num_steps", [None, 3])
 def test_an_answer_does_not_depend_on_batch_mates(num_steps):
     crops, frames = noise_crops(70), frames_of(70)
