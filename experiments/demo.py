@@ -24,15 +24,7 @@ from rcsr_jax.inference import Predictor, load_predictor
 
 from . import settings
 
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint",
-    None,
-    "Work folder, checkpoint, exported folder or weights file; by default the weights "
-    "that come with the package.",
-)
-_PRESET = flags.DEFINE_string(
-    "preset", None, "Which of these weights to take, in place of base."
-)
+_MODEL = settings.define_model_flags()
 _PORT = flags.DEFINE_integer(
     "port", 7860, "Port on 127.0.0.1.", lower_bound=1, upper_bound=65535
 )
@@ -54,7 +46,7 @@ def main(arguments: list[str]) -> None:
     settings.no_arguments(arguments)
     if importlib.util.find_spec("gradio") is None:
         raise ValueError('the page needs gradio: pip install "rcsr-jax[demo]".')
-    predictor = load_predictor(_CHECKPOINT.value, preset=_PRESET.value).compile()
+    predictor = load_predictor(_MODEL()).compile()
     with tempfile.TemporaryDirectory() as folder:
         # before gradio is imported, which reads them; photos go with the folder
         os.environ |= {

@@ -18,12 +18,7 @@ from rcsr_jax.checkpoint import export_params, load_params
 
 from . import settings
 
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint",
-    None,
-    "Work folder, checkpoint or weights file; by default what the package ships.",
-)
-_PRESET = flags.DEFINE_string("preset", None, "Which of the shipped weights.")
+_MODEL = settings.define_model_flags()
 _OUT = flags.DEFINE_string(
     "out", None, "New folder, or new file: .npz, .stablehlo or .onnx.", required=True
 )
@@ -41,7 +36,7 @@ def main(arguments: list[str]) -> None:
     """Exports."""
     settings.no_arguments(arguments)
     out = Path(_OUT.value)
-    params, config = load_params(_checkpoint())
+    params, config = load_params(_MODEL())
     if out.suffix in _PROGRAMS:
         write = _PROGRAMS[out.suffix]
         beside = write(
@@ -58,14 +53,6 @@ def main(arguments: list[str]) -> None:
     )
     write_params(out, params=params, config=config)
     print(f"wrote {out}")
-
-
-def _checkpoint() -> str | Path:
-    if _CHECKPOINT.value is None:
-        return weights.shipped_weights(_PRESET.value or "base")
-    if _PRESET.value is not None:
-        raise ValueError("give --checkpoint or --preset, not both.")
-    return _CHECKPOINT.value
 
 
 def run() -> None:

@@ -30,12 +30,7 @@ from rcsr_jax.tracking import Tracker
 
 from . import settings
 
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "The model; by default the weights that come with the package."
-)
-_PRESET = flags.DEFINE_string(
-    "preset", None, "Which of these weights to take, in place of base."
-)
+_MODEL = settings.define_model_flags()
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of annotated photos to pan over.")
 _BOXES = flags.DEFINE_string("boxes", None, "CSV of their face boxes.")
 _HELD_OUT = flags.DEFINE_integer(
@@ -60,7 +55,7 @@ _COLUMNS = ("nme", "nme_90", "flicker", "steps", "frames_per_second", "found")
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes it."""
     settings.no_arguments(arguments)
-    predictor = load_predictor(_CHECKPOINT.value, preset=_PRESET.value)
+    predictor = load_predictor(_MODEL())
     Tracker(predictor=predictor, detect=lambda image: []).compile()
     kinds = _clips(predictor)
     methods = _methods(predictor)

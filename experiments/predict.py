@@ -46,15 +46,7 @@ from .process import num_cores
 from .results import Found, Results
 from .video import define_flags, track_video
 
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint",
-    None,
-    "Work folder, checkpoint, exported folder or weights file; by default the weights "
-    "that come with the package.",
-)
-_PRESET = flags.DEFINE_string(
-    "preset", None, "Which of these weights to take, in place of base."
-)
+_MODEL = settings.define_model_flags()
 _BOXES = flags.DEFINE_string(
     "boxes", None, "CSV of face boxes, image,x0,y0,x1,y1, in place of the detector."
 )
@@ -99,7 +91,7 @@ def main(arguments: list[str]) -> None:
     out = Path(_OUT.value)
     inputs = find_inputs(arguments[1:])
     failed = dict(inputs.empty)  # name -> reason
-    predictor = load_predictor(_CHECKPOINT.value, preset=_PRESET.value)
+    predictor = load_predictor(_MODEL())
     find_boxes = box_finder(
         table=_BOXES.value,
         filled=_FILLED.value,

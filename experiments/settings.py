@@ -9,10 +9,12 @@ import math
 import sys
 import typing
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
 
+from rcsr_jax import weights
 from rcsr_jax.config import PRESETS, RunConfig, preset, replace_fields
 from rcsr_jax.data.faces import Refusal
 from rcsr_jax.markup import Markup, read_markup
@@ -58,6 +60,25 @@ def define_run_flags(*parts: type) -> Callable[[], RunConfig]:
     )
     holders = define_flags(*parts)
     return lambda: replace_fields(preset(named.value), _given(holders))
+
+
+def define_model_flags() -> Callable[[], str | Path]:
+    """Flags for a trained model, or one that comes with the package.
+
+    Returns:
+        what gives the model that --checkpoint and --preset name; it raises ValueError
+        where both are given.
+    """
+    checkpoint = flags.DEFINE_string(
+        "checkpoint",
+        None,
+        "Work folder, checkpoint, exported folder or weights file; by default the "
+        "weights that come with the package.",
+    )
+    named = flags.DEFINE_string(
+        "preset", None, "Which of these weights to take, in place of base."
+    )
+    return lambda: weights.model_source(checkpoint.value, preset=named.value)
 
 
 def replace_given(part: Any, holders: dict[str, flags.FlagHolder]) -> Any:

@@ -20,7 +20,7 @@ from rcsr_jax.model import Params, Prediction
 from rcsr_jax.pieces import finish_pieces, largest_piece, platform_of, start_pieces
 from rcsr_jax.refine import Estimate
 from rcsr_jax.stream import answers
-from rcsr_jax.weights import shipped_weights
+from rcsr_jax.weights import model_source
 
 _STREAM_BATCH = 64  # at most: photos wait in memory for their batch
 _STREAM_THREADS = 8  # at most
@@ -286,13 +286,7 @@ def load_predictor(
         ValueError: the checkpoint is none of these, there are no weights of the preset,
             or both are given.
     """
-    if checkpoint is None:
-        checkpoint = shipped_weights("base" if preset is None else preset)
-    elif preset is not None:
-        raise ValueError(
-            f"give a checkpoint or a preset; got {checkpoint} and {preset!r}."
-        )
-    params, config = load_params(checkpoint)
+    params, config = load_params(model_source(checkpoint, preset=preset))
     return Predictor(params, config.model)
 
 

@@ -76,6 +76,27 @@ def read_weights(path: str | Path) -> tuple[Params, RunConfig]:
         ) from error
 
 
+def model_source(
+    checkpoint: str | Path | None = None, *, preset: str | None = None
+) -> str | Path:
+    """The checkpoint that is named, or the weights that come with the package.
+
+    Args:
+        checkpoint: of a trained model.
+        preset: which of the shipped weights, in place of "base".
+
+    Raises:
+        ValueError: both are given, or there are no weights of the preset.
+    """
+    if checkpoint is None:
+        return shipped_weights("base" if preset is None else preset)
+    if preset is not None:
+        raise ValueError(
+            f"give a checkpoint or a preset, not both; got {checkpoint} and {preset!r}."
+        )
+    return checkpoint
+
+
 def shipped_weights(preset: str) -> Path:
     """The weights file of a preset that came with the package.
 
