@@ -35,8 +35,8 @@ class GalleryFace(NamedTuple):
         errors: float64 [num_steps + 1], the inter-ocular error of each shape, per cent.
         box: float32 [4], (x0, y0, x1, y1).
         settled: whether the shape stood still at the end.
-        expected_error: float32 [num_points], what the model expects; None: it does not.
-        score: how sure the model is that the face was found; None: it does not say.
+        expected_error: float32 [num_points], what the model expects.
+        score: how sure the model is that the face was found.
     """
 
     name: str
@@ -47,8 +47,8 @@ class GalleryFace(NamedTuple):
     errors: np.ndarray
     box: np.ndarray
     settled: bool
-    expected_error: np.ndarray | None = None
-    score: float | None = None
+    expected_error: np.ndarray
+    score: float
 
 
 def choose_faces(

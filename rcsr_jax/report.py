@@ -155,7 +155,6 @@ def _face_map(data: ReportData, whole: Mapping[str, Any]) -> heat.FaceMap | None
 def _card(face: GalleryFace, markup: Markup) -> dict[str, Any]:
     """What the page shows of a face before its script runs: the last shape."""
     points = face.shapes[-1]
-    radii = face.expected_error
     return {
         "face": face,
         "picture": photo_uri(face.image, quality=_JPEG_QUALITY),
@@ -163,20 +162,19 @@ def _card(face: GalleryFace, markup: Markup) -> dict[str, Any]:
         "truth_lines": outlines.lines(face.truth, markup=markup),
         "points": outlines.dots(points),
         "point_lines": outlines.lines(points, markup=markup),
-        "circles": "" if radii is None else outlines.circles(points, radii),
+        "circles": outlines.circles(points, face.expected_error),
         "error": float(face.errors[-1]),
     }
 
 
 def _face_values(face: GalleryFace) -> dict[str, Any]:
-    radii = face.expected_error
     return {
         "name": face.name,
         "groups": face.groups,
         "truth": _numbers(face.truth),
         "shapes": _numbers(face.shapes),
         "errors": _numbers(face.errors, digits=2),
-        "expected": None if radii is None else _numbers(radii),
+        "expected": _numbers(face.expected_error),
         "score": face.score,
     }
 

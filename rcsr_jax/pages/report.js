@@ -100,7 +100,7 @@
     put(".found.lines", lines(points));
     put(".missed", misses(points, face.truth));
     // what is expected is the error of the last shape
-    if (face.expected) put(".expected", at === last ? circles(points, face.expected) : "");
+    put(".expected", at === last ? circles(points, face.expected) : "");
     return face.errors[at];
   }
 
