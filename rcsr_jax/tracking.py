@@ -193,7 +193,10 @@ class Tracker:
         back, again = rows.match(ours[lost], boxes[free], min_overlap=self.min_overlap)
         near = (rows.overlaps(boxes[free], ours[live]) >= self.min_overlap).any(1)
         new = np.setdiff1d(np.flatnonzero(~near), again)
-        fresh = self._fresh(image, boxes[free[np.concatenate([again, new])]])
+        candidates = free[np.concatenate([again, new])]
+        if not len(candidates):  # the usual case: every box is of a face in sight
+            return tracks
+        fresh = self._fresh(image, boxes[candidates])
         good = fresh.score >= self.min_score
         good &= ~rows.on_same_face(fresh, rows.select(tracks, live))
         born = good[len(again) :]
