@@ -11,7 +11,7 @@ from rcsr_jax.data.faces import Refusal
 from rcsr_jax.data.sources import use_each
 from rcsr_jax.geometry import Frame, join_frames, to_photo
 from rcsr_jax.inference import Faces, Predictor
-from rcsr_jax.metrics import by_landmark, by_region, summarise, summarise_subsets
+from rcsr_jax.metrics import by_landmark, by_region, summarise_with_subsets
 from rcsr_jax.published import sets_within
 from rcsr_jax.trust import summarise_trust
 
@@ -139,29 +139,23 @@ def metrics_of(
         The summary of the adaptive predictions (percent, mean over faces) with
         `subsets`, `by_region`, `by_landmark`, `num_steps_mean`, `settled_share` and
         `milliseconds_per_face`; `published_sets` (a summary for each published test set
-        that is among the faces); `trust` (of `summarise_trust`, where the predictor says
-        how sure it is); `by_step` (a summary for each fixed number of steps) and
-        `mean_shape` (the baseline). JSON values only.
+        that is among the faces); `trust` (of `summarise_trust`); `by_step` (a summary
+        for each fixed number of steps) and `mean_shape` (the baseline). JSON values only.
     """
     markup, truth = predictor.config.markup, evaluation.truth
     found = evaluation.adaptive
 
     def summary(points: np.ndarray) -> dict[str, Any]:
-        whole = summarise(points, truth, markup=markup)
         return {
-            **whole,
-            "subsets": summarise_subsets(points, truth, markup=markup),
+            **summarise_with_subsets(points, truth, markup=markup),
             "by_region": by_region(points, truth, markup=markup),
             "by_landmark": by_landmark(points, truth, markup=markup),
         }
 
     published = {
-        entry.name: {
-            **summarise(found.points[faces], truth[faces], markup=markup),
-            "subsets": summarise_subsets(
-                found.points[faces], truth[faces], markup=markup
-            ),
-        }
+        entry.name: summarise_with_subsets(
+            found.points[faces], truth[faces], markup=markup
+        )
         for entry, faces in sets_within([f"{folder}/{n}" for n in evaluation.names])
     }
     trust = summarise_trust(

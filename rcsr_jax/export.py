@@ -73,7 +73,8 @@ def export_program(
     Returns:
         what `.call(crops)` takes uint8 [faces, crop_size, crop_size] with, for one face
         or more, and answers with a dict: `points` float32 [faces, num_points, 2] in crop
-        px, `num_steps` int32 [faces].
+        px, `expected_error` float32 [faces, num_points] in crop px, `num_steps` int32
+        [faces].
 
     Raises:
         ValueError: `num_steps` is below 1.

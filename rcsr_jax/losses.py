@@ -7,6 +7,7 @@ from jax import Array, lax
 
 from rcsr_jax.markup import Markup
 from rcsr_jax.metrics import interocular_distance
+from rcsr_jax.patches import own_patches
 
 WING_WIDTH, WING_CURVATURE = (
     0.10,
@@ -140,18 +141,9 @@ def heatmap_loss(scores: Array, truth: Array, *, stride: float) -> Array:
     seen = ((places >= 0) & (places <= limit)).all(-1)  # [batch, num_points]; NaN: not
     places = jnp.where(seen[..., None], places, 0.0)
 
-    def shares(place, length):  # [batch, num_points] -> [batch, num_points, length]
-        cells = jnp.arange(length).reshape(1, 1, -1)
-        return jnp.maximum(1 - jnp.abs(place[..., None] - cells), 0)
-
     flat = scores.astype(jnp.float32).reshape(*scores.shape[:2], -1)
-    logs = jax.nn.log_softmax(flat).reshape(scores.shape)
-    at_truth = jnp.einsum(
-        "bnh,bnhw,bnw->bn",
-        shares(places[..., 1], height),
-        logs,
-        shares(places[..., 0], width),
-    )
+    logs = jax.nn.log_softmax(flat).reshape(*scores.shape, 1)
+    at_truth = own_patches(logs, places, size=1)[..., 0, 0, 0]
     return -(at_truth * seen).sum(-1) / jnp.maximum(seen.sum(-1), 1)
 
 

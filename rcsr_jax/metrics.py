@@ -10,6 +10,7 @@ over faces are NumPy in float64 and speak of per cent.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -272,6 +273,19 @@ def summarise_subsets(
     return {
         name: summarise(points, truth, markup=markup, landmarks=landmarks)
         for name, landmarks in REPORTED_SUBSETS.get(markup.name, {}).items()
+    }
+
+
+def summarise_with_subsets(
+    points: Array, truth: Array, *, markup: Markup
+) -> dict[str, Any]:
+    """`summarise` of all landmarks, with `summarise_subsets` under "subsets".
+
+    Args, raises: those of `summarise_subsets`.
+    """
+    return {
+        **summarise(points, truth, markup=markup),
+        "subsets": summarise_subsets(points, truth, markup=markup),
     }
 
 

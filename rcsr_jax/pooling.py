@@ -13,11 +13,20 @@ def max_pool(images: Array) -> Array:
     Returns:
         float [batch, height // 2, width // 2, channels].
     """
-    batch, height, width, channels = images.shape
-    rows, columns = height // 2, width // 2
-    blocks = images[:, : 2 * rows, : 2 * columns]
-    blocks = blocks.reshape(batch, rows, 2, columns, 2, channels)
-    return blocks.max((2, 4))
+    return _blocks(images, 2).max((2, 4))
+
+
+def mean_pool(images: Array, *, size: int) -> Array:
+    """The means of size x size blocks; what fills no block is left out.
+
+    Args:
+        images: float [batch, height, width, channels].
+        size: of the blocks.
+
+    Returns:
+        float [batch, height // size, width // size, channels].
+    """
+    return images if size == 1 else _blocks(images, size).mean((2, 4))
 
 
 def quadrant_pool(images: Array) -> Array:
@@ -39,3 +48,11 @@ def quadrant_pool(images: Array) -> Array:
     return jnp.stack(
         [halves[:, :, : (width + 1) // 2], halves[:, :, width // 2 :]], axis=2
     ).mean(3)
+
+
+def _blocks(images: Array, size: int) -> Array:
+    """The pixels of each block: [batch, rows, size, columns, size, channels]."""
+    batch, height, width, channels = images.shape
+    rows, columns = height // size, width // size
+    whole = images[:, : rows * size, : columns * size]
+    return whole.reshape(batch, rows, size, columns, size, channels)

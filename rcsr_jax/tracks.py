@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from rcsr_jax.boxes import TYPICAL_BOX
-from rcsr_jax.geometry import box_of
+from rcsr_jax.geometry import box_of, overlap
 from rcsr_jax.refine import Estimate
 from rcsr_jax.smoothing import Smoothed
 
@@ -152,12 +152,7 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     Returns:
         float64 [n, m], 0 to 1.
     """
-    boxes, others = (np.asarray(b, np.float64).reshape(-1, 4) for b in (boxes, others))
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    common = np.maximum(high - low, 0).prod(-1)
-    areas, their_areas = ((b[:, 2:] - b[:, :2]).prod(-1) for b in (boxes, others))
-    return common / (areas[:, None] + their_areas[None] - common)
+    return overlap(np.reshape(boxes, (-1, 1, 4)), np.reshape(others, (1, -1, 4)))
 
 
 def match(

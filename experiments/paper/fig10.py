@@ -5,8 +5,8 @@ python -m experiments.paper.fig10 --budget=small --data=300W --boxes=BOXES.csv -
 """
 
 import numpy as np
-from PIL import Image
 
+from rcsr_jax.data.images import save_image
 from rcsr_jax.plots import contact_sheet
 
 from . import results
@@ -23,7 +23,7 @@ def make(study: Study) -> None:
     order = np.argsort(-kernel.var((0, 1)), kind="stable")
     filters = np.moveaxis(kernel, -1, 0)[order]
     sheet = contact_sheet([_shown(taps) for taps in filters], columns=_COLUMNS)
-    Image.fromarray(sheet).save(study.out / "fig10.png")
+    save_image(study.out / "fig10.png", sheet)
     row = score_adaptive(study, "RCSR adaptive", predictor, judge(study, predictor))
     row["filters"] = order.tolist()
     row["variances"] = filters.var((1, 2)).tolist()

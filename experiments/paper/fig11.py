@@ -4,12 +4,11 @@ python -m experiments.paper.fig11 --budget=small --data=300W --boxes=BOXES.csv -
     # about 12 minutes on two free cores; none with --checkpoint=DIR
 """
 
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from rcsr_jax.inference import Predictor
-from rcsr_jax.model import make_step
+from rcsr_jax.data.images import save_image
+from rcsr_jax.model import predict
 from rcsr_jax.plots import contact_sheet
 
 from . import results
@@ -33,14 +32,16 @@ def make(study: Study) -> None:
     pictures = []
     for face, name in enumerate(names):
         image, _, box = sources[name].load()
-        memory = _memory(predictor, predictor.crops(image, box)[0])
+        crops, _ = predictor.crops(image, box)
+        last = predict(predictor.params, crops, config=predictor.config)
+        memory = np.asarray(last.hidden[0], np.float32)
         order = np.argsort(-memory.var((0, 1)), kind="stable")[:_MAPS]
         points = found.fixed[predictor.config.num_steps - 1, face]
         pictures.append(face_picture(sources[name], points, side=_SIDE))
         pictures += [_shown(memory[..., channel]) for channel in order]
     columns = 1 + min(_MAPS, predictor.config.hidden_size)
     sheet = contact_sheet(pictures, columns=columns)
-    Image.fromarray(sheet).save(study.out / "fig11.png")
+    save_image(study.out / "fig11.png", sheet)
     finish(
         study,
         "fig11",
@@ -50,15 +51,6 @@ def make(study: Study) -> None:
         pictures=["fig11.png"],
         notes=[f"after {predictor.config.num_steps} steps, the maps of most variance"],
     )
-
-
-def _memory(predictor: Predictor, crops: np.ndarray) -> np.ndarray:
-    """The memory after the trained number of steps: [map, map, channels]."""
-    seen = jnp.asarray(crops)
-    step, estimate = make_step(predictor.params, seen, config=predictor.config)
-    for _ in range(predictor.config.num_steps):
-        estimate = step(estimate)
-    return np.asarray(estimate.hidden[0], np.float32)
 
 
 def _shown(values: np.ndarray) -> np.ndarray:

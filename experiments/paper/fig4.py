@@ -5,8 +5,8 @@ python -m experiments.paper.fig4 --budget=small --data=300W --boxes=BOXES.csv --
 """
 
 import numpy as np
-from PIL import Image
 
+from rcsr_jax.data.images import save_image
 from rcsr_jax.evaluation import Evaluation
 from rcsr_jax.plots import contact_sheet
 
@@ -38,7 +38,7 @@ def make(study: Study) -> None:
             steps = int(found.adaptive.num_steps[face])
             lines.append([stopped, name, *map(float, errors), steps])
     sheet = contact_sheet(pictures, columns=_SHOWN + 2)
-    Image.fromarray(sheet).save(study.out / "fig4.png")
+    save_image(study.out / "fig4.png", sheet)
     header = ["Stops", "Face", "mean shape", *(f"step {n + 1}" for n in range(_SHOWN))]
     finish(
         study,

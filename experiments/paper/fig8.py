@@ -5,8 +5,8 @@ python -m experiments.paper.fig8 --budget=small --data=300W --boxes=BOXES.csv --
 """
 
 import numpy as np
-from PIL import Image
 
+from rcsr_jax.data.images import save_image
 from rcsr_jax.plots import contact_sheet
 
 from . import results
@@ -30,7 +30,7 @@ def make(study: Study) -> None:
         for face in faces
     ]
     sheet = contact_sheet(pictures, columns=_COLUMNS)
-    Image.fromarray(sheet).save(study.out / "fig8.png")
+    save_image(study.out / "fig8.png", sheet)
     finish(
         study,
         "fig8",

@@ -13,12 +13,7 @@ from rcsr_jax.evaluation import CutFaces, Evaluation, evaluate
 from rcsr_jax.geometry import frame_of_box, to_crop
 from rcsr_jax.inference import Predictor
 from rcsr_jax.markup import FACE_68
-from rcsr_jax.metrics import (
-    interocular_distance,
-    nme,
-    summarise,
-    summarise_subsets,
-)
+from rcsr_jax.metrics import interocular_distance, nme, summarise_with_subsets
 from rcsr_jax.plots import draw_overlay
 
 from .. import settings
@@ -59,11 +54,7 @@ def score(
     place = {name: index for index, name in enumerate(found.names)}
 
     def errors(faces: Sequence[int] | slice) -> dict[str, Any]:
-        both = points[faces], found.truth[faces]
-        return {
-            **summarise(*both, markup=FACE_68),
-            "subsets": summarise_subsets(*both, markup=FACE_68),
-        }
+        return summarise_with_subsets(points[faces], found.truth[faces], markup=FACE_68)
 
     sets = {
         name: errors([place[face] for face in faces if face in place])

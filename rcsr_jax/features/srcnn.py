@@ -2,11 +2,11 @@
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 from jax import Array
 
 from rcsr_jax.convolutions import convolve
 from rcsr_jax.planes import srcnn_layers
+from rcsr_jax.pooling import mean_pool
 
 
 class SRCNN(nn.Module):
@@ -41,7 +41,7 @@ class SRCNN(nn.Module):
             extra layers that is [batch, height - 12, width - 12, filters[-1]].
         """
         layers = srcnn_layers(self.filters, self.extra_layers)
-        features = _averaged(images, self.pooling)
+        features = mean_pool(images, size=self.pooling)
         for number, (size, filters) in enumerate(layers, start=1):
             shape = (size, size, features.shape[-1], filters)
             # uniform: compiling truncated normal draws takes seconds for every shape
@@ -53,14 +53,3 @@ class SRCNN(nn.Module):
             if number < len(layers):
                 features = jax.nn.relu(features)
         return features
-
-
-def _averaged(images: Array, size: int) -> Array:
-    """Means of size x size blocks."""
-    if size == 1:
-        return images
-    batch, height, width, channels = images.shape
-    rows, columns = height // size, width // size
-    blocks = images[:, : rows * size, : columns * size]
-    blocks = blocks.reshape(batch, rows, size, columns, size, channels)
-    return jnp.mean(blocks, axis=(2, 4))
