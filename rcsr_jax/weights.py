@@ -92,7 +92,7 @@ def model_source(
         return shipped_weights("base" if preset is None else preset)
     if preset is not None:
         raise ValueError(
-            f"give a checkpoint or a preset, not both; got {checkpoint} and {preset!r}."
+            f"give a checkpoint or a preset; got {checkpoint} and {preset!r}: not both."
         )
     return checkpoint
 
