@@ -27,6 +27,7 @@ ROOMS = [
     "trust",
     "published",
     "patches",
+    "marks",
     "convolutions",
     "pooling",
     *sorted(
