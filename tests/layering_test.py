@@ -41,6 +41,8 @@ ROOMS = [
     "descent",
     "costs",
     "losses",
+    "data.names",
+    "data.folders",
     "data.images",
     "data.annotations.records",
     "data.annotations.pts",

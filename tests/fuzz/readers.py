@@ -42,13 +42,27 @@ WORDS = ["image", "x_0", "y_0", "x0", "y0", "x1", "y1", "box_x0", "nan", "inf", 
 WORDS += ["version: 1", "n_points: 2", "{", "}", "//", "#", "null", "true", "Infinity"]
 WORDS += ["images", "annotations", "keypoints", "bbox", "iscrowd", "image_id", "id"]
 WORDS += ["file_name", "points", "box", "mirror", "eye_corners", "eyes", "regions"]
-WORDS += ["<dataset>", "<images>", "<image file='a'>", "<box top='1' left='1' ", "<part"]
-WORDS += ["<!DOCTYPE d [<!ENTITY e 'x'>]>", "&e;", "IHDR", "IDAT", "tRNS", "eXIf", "PLTE"]
+WORDS += [
+    "<dataset>",
+    "<images>",
+    "<image file='a'>",
+    "<box top='1' left='1' ",
+    "<part",
+]
+WORDS += [
+    "<!DOCTYPE d [<!ENTITY e 'x'>]>",
+    "&e;",
+    "IHDR",
+    "IDAT",
+    "tRNS",
+    "eXIf",
+    "PLTE",
+]
 FACE = {"points": [[1, 2], [3.5, 4]], "box": [0, 0, 5, 5]}
 BOX = "<box top='1' left='2' width='9' height='8'><part name='0' x='3' y='4'/></box>"
 
 
-class Wrong(Exception):
+class WrongError(Exception):
     """An answer that cannot be."""
 
 
@@ -67,7 +81,7 @@ def read(kind: str, path: Path) -> None:
     elif kind == "markup.json":
         markup = read_markup(path)
         if type(markup).from_dict(json.loads(json.dumps(markup.to_dict()))) != markup:
-            raise Wrong("the markup changes when it is written and read")
+            raise WrongError("the markup changes when it is written and read")
     elif kind == "run.json":
         from_dict(RunConfig, json.loads(path.read_bytes()))
     elif kind == ".npz":
@@ -78,15 +92,15 @@ def read(kind: str, path: Path) -> None:
         size = images.image_size(path)
         image = images.load_image(path)
         if image.dtype != np.uint8 or image.shape != (*size[::-1], 3) or not image.size:
-            raise Wrong(f"{image.dtype} {image.shape}, where the size is {size}")
+            raise WrongError(f"{image.dtype} {image.shape}, where the size is {size}")
 
 
 def check_faces(faces) -> None:
     for face in faces:
         if not isinstance(face.image, str):
-            raise Wrong(f"an image called {face.image!r}")
+            raise WrongError(f"an image called {face.image!r}")
         if face.problem and (face.points is not None or face.box is not None):
-            raise Wrong("a problem and an answer")
+            raise WrongError("a problem and an answer")
         if face.points is not None:
             check_points(face.points)
         if face.box is not None:
@@ -95,15 +109,15 @@ def check_faces(faces) -> None:
 
 def check_points(points: np.ndarray) -> None:
     if points.dtype != np.float32 or points.ndim != 2 or points.shape[1] != 2:
-        raise Wrong(f"points of {points.dtype} {points.shape}")
+        raise WrongError(f"points of {points.dtype} {points.shape}")
     known = np.isfinite(points)
     if (known[:, 0] != known[:, 1]).any() or np.isinf(points).any():
-        raise Wrong(f"points {points.tolist()[:3]}")
+        raise WrongError(f"points {points.tolist()[:3]}")
 
 
 def check_box(box: np.ndarray) -> None:
     if box.shape != (4,) or not np.isfinite(box).all() or not (box[:2] < box[2:]).all():
-        raise Wrong(f"box {box.tolist()}")
+        raise WrongError(f"box {box.tolist()}")
 
 
 def seeds():

@@ -158,4 +158,3 @@ def _read_face(root: Path, image: str, pts: Path) -> AnnotatedFace:
         return AnnotatedFace(image, read_pts(root / pts))
     except ValueError as error:
         return AnnotatedFace(image, problem=str(error).rstrip("."))
-

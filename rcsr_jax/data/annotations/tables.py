@@ -36,7 +36,8 @@ def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
 
     Raises:
         ValueError: the file is missing, lacks a column or any row or has a column twice,
-            or a row holds something that is not a finite number, an inverted box or a repeated one.
+            or a row holds something that is not a finite number, an inverted box or a
+            repeated one.
     """
     header, rows = _read_csv(path)
     if missing := [name for name in _BOX_COLUMNS if name not in header]:
