@@ -51,17 +51,17 @@ class Markup:
                     f"markup {self.name}: mirror sends {index} to {twin} but {twin} to "
                     f"{self.mirror[twin]}; mirroring twice must change nothing."
                 )
-        if len(set(self.eye_corners)) < 2 or set(self.eyes[0]) == set(self.eyes[1]):
-            raise ValueError(
-                f"markup {self.name}: eye_corners and eyes are each two places of a face, "
-                f"whose distance measures it; got {self.eye_corners} and {self.eyes}."
-            )
         for what, indices in named.items():
             if not indices or not all(0 <= i < self.num_points for i in indices):
                 raise ValueError(
                     f"markup {self.name}: {what} must be indices from 0 to "
                     f"{self.num_points - 1}; got {indices}."
                 )
+        if len(set(self.eye_corners)) < 2 or set(self.eyes[0]) == set(self.eyes[1]):
+            raise ValueError(
+                f"markup {self.name}: eye_corners and eyes are each two places of a face, "
+                f"whose distance measures it; got {self.eye_corners} and {self.eyes}."
+            )
 
     @property
     def num_points(self) -> int:

@@ -100,9 +100,6 @@ class ModelConfig:
         check_at_least(self, 1, "crop_size", "hidden_size", "num_steps", "max_steps")
         check_at_least(self, 1, "context_channels", "dense_layers")
         check_at_least(self, 0, "tolerance", "error_scale", "error_spread")
-        # a settings file from elsewhere could ask for any memory, and for years
-        check_at_most(self, 1000, "num_steps", "max_steps", "extra_layers")
-        check_at_most(self, 4096, "crop_size", "frame_scale", "hidden_size")
         self._check_context()
         if self.features != "srcnn":
             self._check_patch_net()
@@ -118,6 +115,9 @@ class ModelConfig:
             )
         if not self.frame_scale > 0:
             raise ValueError(f"frame_scale must be positive; got {self.frame_scale}.")
+        # a settings file from elsewhere could ask for any memory, and for years
+        check_at_most(self, 1000, "num_steps", "max_steps", "extra_layers")
+        check_at_most(self, 4096, "crop_size", "frame_scale", "hidden_size")
 
     def _check_patch_net(self) -> None:
         if self.sampling != "patches":

@@ -36,7 +36,6 @@ _FORMATS = {
     "GIF",
     "JPEG",
     "JPEG2000",
-    "MPO",
     "PNG",
     "PPM",
     "TIFF",
@@ -78,6 +77,8 @@ def load_image(path: str | Path) -> np.ndarray:
     with _open(path) as image:
         image.load()
         orientation = _orientation(image)  # after loading: TIFF has then turned itself
+        if image.mode in ("P", "PA") and not image.getpalette():
+            raise ValueError("its palette is missing")  # Pillow would make it black
         if image.mode == "F" or image.mode.startswith("I"):
             pixels = Image.fromarray(_to_8_bits(np.asarray(image)))
         else:

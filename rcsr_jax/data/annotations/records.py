@@ -162,10 +162,7 @@ def checked_name(image: str, *, where: str | Path) -> str:
     Raises:
         ValueError: naming `where`, if it could not be read again.
     """
-    problem = name_problem(image)
-    if not problem and image != image.strip():
-        problem = "its name begins or ends with a space; rename it"
-    if problem:
+    if problem := name_problem(image):
         raise ValueError(f"{where}: {shown(image)!r}: {problem}.")
     return image
 

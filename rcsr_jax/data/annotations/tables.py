@@ -78,7 +78,7 @@ def write_boxes(path: str | Path, boxes: Mapping[str, np.ndarray]) -> None:
     """
     kept = {}
     for image, given in boxes.items():
-        where = f"{path}: {checked_name(image, where=path)}"
+        where = f"{path}: {_name_of_row(image, where=path)}"
         rounded = np.reshape(given, (-1, 4)).astype(np.float64).round(3).tolist()
         try:
             kept[image] = {tuple(to_box(box).tolist()): box for box in rounded}
@@ -139,7 +139,7 @@ def write_csv(path: str | Path, faces: Sequence[AnnotatedFace]) -> None:
             points = np.full((num_points, 2), np.nan)
             if face.points is not None:
                 points = checked_points(face.points, where=path)
-            name = checked_name(face.image, where=path)
+            name = _name_of_row(face.image, where=path)
             writer.writerow([name, *box, *point_fields(points)])
 
 
@@ -199,6 +199,14 @@ def _in_order(
         pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
         face = face_of(image, pairs=pairs)
         yield face._replace(problem=face.problem and f"line {line}: {face.problem}")
+
+
+def _name_of_row(image: str, *, where: str | Path) -> str:
+    if image != image.strip():
+        raise ValueError(
+            f"{where}: {image!r}: a table keeps no spaces around a name; rename it."
+        )
+    return checked_name(image, where=where)
 
 
 def _check_once(path: str | Path, header: list[str], names: Sequence[str]) -> None:
