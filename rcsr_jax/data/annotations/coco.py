@@ -134,6 +134,8 @@ def _face(image: str, entry: dict[str, Any]) -> AnnotatedFace:
     try:
         pairs = _pairs(entry.get("keypoints"))
         corners = _corners(entry.get("bbox"))
+        if pairs is None and corners is None:
+            raise ValueError("it has neither keypoints nor a bbox")
     except ValueError as error:
         return AnnotatedFace(image, problem=str(error))
     return face_of(image, pairs=pairs, corners=corners)

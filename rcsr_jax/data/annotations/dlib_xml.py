@@ -15,6 +15,7 @@ from rcsr_jax.data.annotations.records import (
     checked_points,
     face_of,
     num_points_of,
+    to_number,
 )
 from rcsr_jax.data.names import shown
 from rcsr_jax.geometry import box_of
@@ -122,7 +123,7 @@ def _face(
         pairs[position] = [part.get("x", "none"), part.get("y", "none")]
     try:
         left, top, width, height = (
-            float(box.get(name, "")) for name in ("left", "top", "width", "height")
+            to_number(box.get(name, "")) for name in ("left", "top", "width", "height")
         )
     except ValueError:
         problem = "left, top, width and height are not four numbers"
