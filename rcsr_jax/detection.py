@@ -74,7 +74,7 @@ def detect_faces(
     check_image(image)
     longer = max(image.shape[:2])
     if min_face is None:
-        min_face = min(max(_WINDOW, _SMALLEST * longer), _SMALL * longer)
+        min_face = max(min(max(_WINDOW, _SMALLEST * longer), _SMALL * longer), 1)
     if not (math.isfinite(threshold) and 1 <= min_face < math.inf):
         raise ValueError(
             "threshold must be finite and min_face at least 1 pixel; got "

@@ -95,8 +95,8 @@ class Predictor:
                 itself.
 
         Raises:
-            ValueError: the image is no picture, or a box is inverted, not finite or
-                outside the image.
+            ValueError: the image is no picture, or a box is inverted, not finite, smaller
+                than a pixel or outside the image.
         """
         image = np.asarray(image)
         crops, frames = self.crops(image, boxes)
@@ -335,6 +335,8 @@ def check_boxes(boxes: np.ndarray, shape: tuple[int, ...]) -> None:
                 f"{_shown(box)} is inverted, empty or not finite; boxes are "
                 "(x0, y0, x1, y1)."
             )
+        if max(box[2] - box[0], box[3] - box[1]) < 1:
+            raise ValueError(f"{_shown(box)} is smaller than a pixel.")
         if not meets_image(box, size=(width, height)):
             raise ValueError(
                 f"{_shown(box)} lies outside the image of {width} x {height} pixels."

@@ -57,7 +57,8 @@ class Markup:
                     f"markup {self.name}: {what} must be indices from 0 to "
                     f"{self.num_points - 1}; got {indices}."
                 )
-        if len(set(self.eye_corners)) < 2 or set(self.eyes[0]) == set(self.eyes[1]):
+        left, right = map(set, self.eyes)
+        if len(set(self.eye_corners)) < 2 or left == right or not (left and right):
             raise ValueError(
                 f"markup {self.name}: eye_corners and eyes are each two places of a face, "
                 f"whose distance measures it; got {self.eye_corners} and {self.eyes}."

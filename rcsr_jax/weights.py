@@ -17,6 +17,7 @@ import flax
 import numpy as np
 
 from rcsr_jax.config import ModelConfig, RunConfig, from_dict, replace_fields, to_dict
+from rcsr_jax.data.names import shown
 from rcsr_jax.model import Params, params_like
 
 SUFFIX = ".npz"
@@ -169,7 +170,7 @@ def _fitted(arrays: Mapping[str, np.ndarray], model: ModelConfig) -> Params:
     if wrong:
         name = wrong[0]
         raise ValueError(
-            f"{name} has the shape {found.get(name, 'of nothing')}, where the model has "
+            f"{shown(name)} has the shape {found.get(name, 'of nothing')}, where the model has "
             f"{wanted.get(name, 'no such array')}"
         )
     params = {name: array.astype(np.float32) for name, array in arrays.items()}

@@ -116,7 +116,7 @@ class ModelConfig:
         if not self.frame_scale > 0:
             raise ValueError(f"frame_scale must be positive; got {self.frame_scale}.")
         # a settings file from elsewhere could ask for any memory, and for years
-        check_at_most(self, 1000, "num_steps", "max_steps", "extra_layers")
+        check_at_most(self, 1000, "num_steps", "max_steps")
         check_at_most(self, 4096, "crop_size", "frame_scale", "hidden_size")
 
     def _check_patch_net(self) -> None:
