@@ -15,6 +15,7 @@ OVERLAY = "_overlay.png"  # what the picture of results ends in
 VIDEO_OVERLAY = "_overlay.mp4"
 _OVERLAYS = (OVERLAY, VIDEO_OVERLAY)
 SUMMARY = "summary"  # results of all photos, so of none
+_MOST_PARTS = 50  # of a pattern; pathlib calls itself for each
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 
 
@@ -116,6 +117,8 @@ def _matches(pattern: Path) -> tuple[Path, Iterator[Path]]:
     # pathlib takes ** as a whole part alone, and then for folders
     parts = tuple(p if p == "**" else re.sub(r"\*\*+", "*", p) for p in parts)
     parts += ("*",) if parts[-1] == "**" else ()
+    if len(parts) > _MOST_PARTS:
+        return root, iter(())
     hidden = any(part.startswith(".") for part in parts)
     matches = root.glob("/".join(parts))
     return root, (

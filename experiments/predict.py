@@ -113,8 +113,8 @@ def main(arguments: list[str]) -> None:
     for photo in inputs.photos:
         try:
             (done if results.is_done(photo) else waiting).append(photo)
-        except ValueError as error:
-            failed[photo.name] = str(error)
+        except (ValueError, OSError) as error:
+            failed[photo.name] = _reason(photo, error)
     num_before, reached = len(done), set[Input]()
     answers = _predict(waiting, predictor, results, find_boxes)
     with closing(answers), _bar(len(done + waiting), first=num_before) as bar:

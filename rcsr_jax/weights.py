@@ -170,8 +170,8 @@ def _fitted(arrays: Mapping[str, np.ndarray], model: ModelConfig) -> Params:
     if wrong:
         name = wrong[0]
         raise ValueError(
-            f"{shown(name)} has the shape {found.get(name, 'of nothing')}, where the model has "
-            f"{wanted.get(name, 'no such array')}"
+            f"{shown(name)} has the shape {found.get(name, 'of nothing')}, where the "
+            f"model has {wanted.get(name, 'no such array')}"
         )
     params = {name: array.astype(np.float32) for name, array in arrays.items()}
     for name, array in params.items():
