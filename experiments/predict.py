@@ -36,6 +36,7 @@ from tqdm import tqdm
 
 from rcsr_jax.config import to_dict
 from rcsr_jax.data.images import load_image
+from rcsr_jax.data.names import shown
 from rcsr_jax.inference import Faces, Predictor, load_predictor
 from rcsr_jax.stream import map_ahead
 
@@ -112,8 +113,8 @@ def main(arguments: list[str]) -> None:
     for photo in inputs.photos:
         try:
             (done if results.is_done(photo) else waiting).append(photo)
-        except ValueError as error:
-            failed[photo.name] = str(error)
+        except (ValueError, OSError) as error:
+            failed[photo.name] = _reason(photo, error)
     num_before, reached = len(done), set[Input]()
     answers = _predict(waiting, predictor, results, find_boxes)
     with closing(answers), _bar(len(done + waiting), first=num_before) as bar:
@@ -254,7 +255,8 @@ def _made_with(predictor: Predictor) -> str:
 
 def _reason(photo: Input, error: Exception) -> str:
     """What went wrong, without the path that messages begin with."""
-    text = " ".join(str(error).split()).rstrip(".").removeprefix(f"{photo.path}: ")
+    text = shown(" ".join(str(error).split()), limit=1000).rstrip(".")
+    text = text.removeprefix(f"{photo.path}: ")
     known = isinstance(error, ValueError | OSError)
     return text if known and text else f"{type(error).__name__}: {text}"
 

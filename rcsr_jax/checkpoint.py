@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
@@ -139,6 +140,8 @@ def load_params(checkpoint: str | Path) -> tuple[Params, RunConfig]:
             )["params"]
         if "checksum" in names and _checksum(params) != texts["checksum"]:
             raise ValueError("its parameters do not match their checksum")
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+            raise ValueError("its parameters are not all finite")
     except Exception as error:  # orbax raises a bare one for a damaged array
         reason = textwrap.shorten(str(error.__cause__ or error), 300).rstrip(".")
         raise ValueError(

@@ -42,6 +42,8 @@ ROOMS = [
     "descent",
     "costs",
     "losses",
+    "data.names",
+    "data.folders",
     "data.images",
     "data.annotations.records",
     "data.annotations.pts",

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from rcsr_jax.config.fields import check_at_least, check_choices, setting
+from rcsr_jax.config.fields import check_at_least, check_at_most, check_choices, setting
 from rcsr_jax.markup import FACE_68, Markup
 from rcsr_jax.patch_nets import HOG_CHANNELS, patch_layers, patch_map_size
 from rcsr_jax.planes import Plane
@@ -104,6 +104,7 @@ class ModelConfig:
         check_choices(self)
         check_at_least(self, 1, "crop_size", "hidden_size", "num_steps", "max_steps")
         check_at_least(self, 1, "context_channels", "dense_layers")
+        check_at_least(self, 0, "tolerance", "error_scale", "error_spread")
         self._check_context()
         if self.features != "srcnn":
             self._check_patch_net()
@@ -119,6 +120,9 @@ class ModelConfig:
             )
         if not self.frame_scale > 0:
             raise ValueError(f"frame_scale must be positive; got {self.frame_scale}.")
+        # a settings file from elsewhere could ask for any memory, and for years
+        check_at_most(self, 1000, "num_steps", "max_steps")
+        check_at_most(self, 4096, "crop_size", "frame_scale", "hidden_size")
 
     def _check_patch_net(self) -> None:
         if self.sampling != "patches":
