@@ -21,6 +21,7 @@ from rcsr_jax import config as configs
 from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.data.faces import Refusal
+from rcsr_jax.data.rows import Rows, taken
 from rcsr_jax.geometry import Frame, frame_of_box, to_crop
 
 _FORMAT = 2
@@ -46,25 +47,25 @@ class CropCache(NamedTuple):
     """Cached faces.
 
     Attributes:
-        crops: uint8 [faces, size, size], grey.
+        crops: uint8 [faces, size, size], grey; on the disk, as are the points.
         points: float32 [faces, num_points, 2], in cached pixels.
         frames: where each crop lies in its photo.
         names: of the faces.
         refused: faces that could not be used, and why.
     """
 
-    crops: np.ndarray
-    points: np.ndarray
+    crops: np.ndarray | Rows
+    points: np.ndarray | Rows
     frames: Frame
     names: tuple[str, ...]
     refused: tuple[Refusal, ...]
 
     def take(self, indices: Sequence[int]) -> "CropCache":
-        """The faces of these indices."""
+        """The faces of these indices; those on the disk stay there."""
         index = np.asarray(indices, np.int64)
         return CropCache(
-            self.crops[index],
-            self.points[index],
+            taken(self.crops, index),
+            taken(self.points, index),
             Frame(self.frames.corner[index], self.frames.scale[index]),
             tuple(self.names[i] for i in index),
             self.refused,
@@ -136,7 +137,7 @@ def open_cache(folder: str | Path) -> CropCache:
     frames = arrays["frames.npy"]
     return CropCache(
         arrays["crops.npy"],
-        np.asarray(arrays["points.npy"]),
+        arrays["points.npy"],
         Frame(np.asarray(frames[:, :2]), np.asarray(frames[:, 2])),
         tuple(header["names"]),
         tuple(Refusal(*pair) for pair in header["refused"]),
