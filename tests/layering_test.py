@@ -61,6 +61,7 @@ ROOMS = [
     "data.cutting",
     "resampling",
     "data.rows",
+    "data.parts",
     "data.crops",
     "data.sources",
     "data.splits",
