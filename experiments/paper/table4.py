@@ -9,6 +9,7 @@ The linear regressor has a closed form; the others are settings of one model, tr
 loop for the same number of updates and judged with their own measured stopping rule.
 """
 
+import functools
 import time
 from typing import Any
 
@@ -21,10 +22,10 @@ from rcsr_jax.curves import save_ced, save_convergence
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.descent import descend, fit_descent
 from rcsr_jax.evaluation import CutFaces, cut_faces
-from rcsr_jax.geometry import mean_shape, to_photo
+from rcsr_jax.geometry import to_photo
 from rcsr_jax.inference import Predictor
-from rcsr_jax.updates import Faces, examples
-from rcsr_jax.validation import points_in_crops
+from rcsr_jax.updates import Faces, examples, faces_at
+from rcsr_jax.validation import mean_in_crops
 
 from . import results
 from .budgets import DESCENT, SYSTEMS
@@ -149,17 +150,18 @@ def _views(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Views of every training face, their landmarks, and the mean shape in plain crops."""
     training, _ = open_faces(seen.model, seen.data, folder=study.out / "models/descent")
-    faces = Faces(jnp.asarray(training.crops), jnp.asarray(training.points))
-    places = jnp.arange(seen.train.batch_size)
+    faces = Faces(training.crops, training.points)
+    places = np.arange(seen.train.batch_size)
+    batch = functools.partial(faces_at, places=places, faces=faces, config=seen)
     cut = jax.jit(examples, static_argnames="config")
     steps = count * max(len(faces.crops) // seen.train.batch_size, 1)
     made = [
-        jax.device_get(cut(jnp.asarray(step), places, faces, config=seen))
+        jax.device_get(cut(jnp.asarray(step), places, batch(step), config=seen))
         for step in range(steps)
     ]
     crops, points = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
     crops = np.rint(crops).clip(0, 255).astype(np.uint8)
-    shape = mean_shape(points_in_crops(training, seen.model, seen.data))
+    shape = mean_in_crops(training, seen.model, seen.data)
     return crops, points, shape
 
 
