@@ -2,6 +2,9 @@
 
 rcsr-train --data=drawn --preset=demo --workdir=DIR     # about 3 minutes on two cores
 rcsr-train --data=300W --boxes=BOXES.csv --workdir=DIR  # base preset, hours on two cores
+
+SIGTERM and Ctrl-C have it save where it stands and exit with code 75: the same command goes
+on from there. Before the first update there is nothing to save, and they end it as usual.
 """
 
 import math
@@ -16,6 +19,7 @@ from rcsr_jax.training import Progress, train
 
 from . import process, settings
 
+STOPPED = 75  # EX_TEMPFAIL of sysexits.h: to be tried again
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder for crops, checkpoints and metrics.", required=True
 )
@@ -35,8 +39,19 @@ def main(arguments: list[str]) -> None:
     process.split_cpu(config.train.batch_size, num_devices=_CPU_DEVICES.value)
     devices = jax.local_devices()
     _say(f"devices: {len(devices)} x {devices[0].device_kind}")
+    stop = process.StopRequest()
+
+    def show(progress: Progress) -> None:
+        if progress.compile_seconds > 0:  # the first update is done: work to save
+            stop.listen()
+        bar.show(progress)
+
     with _Bar() as bar:
-        result = train(config, workdir=_WORKDIR.value, on_progress=bar.show)
+        result = train(
+            config, workdir=_WORKDIR.value, on_progress=show, should_stop=stop
+        )
+    if result.skipped:
+        _say(f"{result.skipped} updates were skipped: their gradients were not finite")
     if result.num_refused:
         _say(
             f"{result.num_refused} faces could not be used; see "
@@ -49,6 +64,8 @@ def main(arguments: list[str]) -> None:
     )
     if not result.finished:
         _say("run the same command again to go on")
+    if stop.came and not result.finished:
+        sys.exit(STOPPED)
 
 
 class _Bar:
@@ -67,6 +84,8 @@ class _Bar:
             self._bar.close()
 
     def show(self, progress: Progress) -> None:
+        if progress.note:
+            tqdm.write(f"note: {progress.note}", file=sys.stderr)
         if not self._compiled and progress.compile_seconds > 0:
             self._compiled = True
             tqdm.write(

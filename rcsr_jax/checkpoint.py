@@ -2,7 +2,7 @@
 
 A checkpoint folder holds `params` (what prediction uses: the averaged parameters, mean
 shape included), `config` (the whole run as JSON: model, markup, stopping rule, data,
-training), `checksum` (of the parameters: orbax takes a flipped bit for a weight) and,
+training), `checksum` (of the arrays: orbax takes a flipped bit for a weight) and,
 while training, `training` (raw parameters, optimiser, step). A work folder
 holds many of them under `checkpoints/`; an exported folder is one without `training`.
 What reads a checkpoint reads a weights file too (see `weights`).
@@ -10,9 +10,9 @@ What reads a checkpoint reads a weights file too (see `weights`).
 
 import hashlib
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -24,6 +24,7 @@ from rcsr_jax.model import Params, params_like
 from rcsr_jax.weights import SUFFIX, read_weights
 
 CHECKPOINTS = "checkpoints"
+DAMAGED = "damaged"
 _SCORE = "nme_interocular"
 
 
@@ -77,16 +78,32 @@ def save_step(
             params=ocp.args.StandardSave(params),
             training=ocp.args.StandardSave(training),
             config=ocp.args.JsonSave(to_dict(config)),
-            checksum=ocp.args.JsonSave(_checksum(params)),
+            checksum=ocp.args.JsonSave(
+                {**_checksum(params), "training": _checksum(training)["sha256"]}
+            ),
         ),
         metrics={_SCORE: nme},
         force=True,
     )
 
 
-def restore_training(
+class Restored(NamedTuple):
+    """A saved step of a run.
+
+    Attributes:
+        params: what prediction uses, on the first device.
+        training: what training goes on from, likewise.
+        config: the run, with what was measured of the parameters.
+    """
+
+    params: Params
+    training: Any
+    config: RunConfig
+
+
+def restore_step(
     manager: ocp.CheckpointManager, step: int, *, params: Params, training: Any
-) -> tuple[Params, Any]:
+) -> Restored:
     """A saved step, whatever the number of devices that it was saved from.
 
     Args:
@@ -95,17 +112,80 @@ def restore_training(
         params: pytree of the saved structure and shapes.
         training: likewise.
 
-    Returns:
-        Both, on the first device.
+    Raises:
+        ValueError: it cannot be read or is not what was written; the message names it.
     """
-    restored = manager.restore(
-        step,
-        args=ocp.args.Composite(
-            params=ocp.args.StandardRestore(_on_first_device(params)),
-            training=ocp.args.StandardRestore(_on_first_device(training)),
-        ),
-    )
-    return restored["params"], restored["training"]
+    place = Path(manager.directory) / str(step)
+    try:
+        found = manager.restore(
+            step,
+            args=ocp.args.Composite(
+                params=ocp.args.StandardRestore(_on_first_device(params)),
+                training=ocp.args.StandardRestore(_on_first_device(training)),
+                config=ocp.args.JsonRestore(),
+                checksum=ocp.args.JsonRestore(),
+            ),
+        )
+        sums = {
+            "sha256": _checksum(found["params"])["sha256"],
+            "training": _checksum(found["training"])["sha256"],
+        }
+        # what an older version wrote has no sum of "training"
+        if not found["checksum"].items() <= sums.items():
+            raise ValueError("its content does not match its checksum")
+        config = from_dict(RunConfig, found["config"])
+    except Exception as error:  # orbax raises a bare one for a damaged array
+        reason = _short(error)
+        raise ValueError(f"checkpoint {place} cannot be read: {reason}.") from error
+    return Restored(found["params"], found["training"], config)
+
+
+def restore_latest(
+    manager: ocp.CheckpointManager, *, params: Params, training: Any
+) -> tuple[Restored | None, tuple[str, ...]]:
+    """The last step that can be read; damaged ones after it are put aside.
+
+    A step that cannot be read is moved to `damaged` beside the checkpoints, so that the run
+    can save a step of this number again.
+
+    Args:
+        manager, params, training: as for `restore_step`.
+
+    Returns:
+        The step, None where there is none, and what was wrong with those put aside.
+
+    Raises:
+        ValueError: there are steps and none can be read. Nothing is moved then.
+    """
+    steps = sorted(manager.all_steps(), reverse=True)
+    problems: list[str] = []
+    for step in steps:
+        try:
+            restored = restore_step(manager, step, params=params, training=training)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        _put_aside(manager, steps[: len(problems)])
+        return restored, tuple(problems)
+    if problems:
+        raise ValueError(
+            f"{' '.join(problems)} No other checkpoint is left: take a new workdir."
+        )
+    return None, ()
+
+
+def _put_aside(manager: ocp.CheckpointManager, steps: Sequence[int]) -> None:
+    root = Path(manager.directory)
+    aside = root.parent / DAMAGED
+    for step in steps:
+        aside.mkdir(exist_ok=True)
+        target, number = aside / str(step), 1
+        while target.exists():
+            number += 1
+            target = aside / f"{step}_{number}"
+        (root / str(step)).rename(target)
+    if steps:
+        manager.reload()
 
 
 def load_params(checkpoint: str | Path) -> tuple[Params, RunConfig]:
@@ -138,12 +218,12 @@ def load_params(checkpoint: str | Path) -> tuple[Params, RunConfig]:
             params = checkpointer.restore(
                 place, args=ocp.args.Composite(params=wanted)
             )["params"]
-        if "checksum" in names and _checksum(params) != texts["checksum"]:
+        if "checksum" in names and not _matches(params, texts["checksum"]):
             raise ValueError("its parameters do not match their checksum")
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
             raise ValueError("its parameters are not all finite")
     except Exception as error:  # orbax raises a bare one for a damaged array
-        reason = textwrap.shorten(str(error.__cause__ or error), 300).rstrip(".")
+        reason = _short(error)
         raise ValueError(
             f"checkpoint {place} cannot be read: {reason}. Take another one or export it "
             "again."
@@ -195,10 +275,19 @@ def find_checkpoint(folder: str | Path) -> Path:
     )
 
 
-def _checksum(params: Params) -> dict[str, str]:
+def _short(error: Exception) -> str:
+    """The reason for an error, in a line."""
+    return textwrap.shorten(str(error.__cause__ or error), 300).rstrip(".")
+
+
+def _matches(params: Params, stored: Mapping[str, str]) -> bool:
+    return _checksum(params)["sha256"] == stored["sha256"]
+
+
+def _checksum(tree: Any) -> dict[str, str]:
     digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(jax.device_get(params)):
-        digest.update(leaf.tobytes())
+    for leaf in jax.tree.leaves(jax.device_get(tree)):
+        digest.update(np.asarray(leaf).tobytes())
     return {"sha256": digest.hexdigest()}
 
 

@@ -1,9 +1,12 @@
-"""What a run writes beside its checkpoints: config.json, metrics.csv and refused.csv."""
+"""What a run writes beside its checkpoints: settings, metrics, refusals, versions."""
 
+import contextlib
 import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+
+import jax
 
 from rcsr_jax.config import RunConfig, differences, from_dict, to_dict
 from rcsr_jax.data.faces import Refusal
@@ -40,6 +43,24 @@ def write_config(workdir: Path, config: RunConfig) -> None:
     (workdir / "config.json").write_text(text + "\n", encoding="utf-8")
 
 
+def environment_change(workdir: Path) -> str:
+    """What is different from the last time that this run went on; empty: nothing.
+
+    Writes environment.json: the versions and devices of this time.
+    """
+    now = {
+        "jax": jax.__version__,
+        "device": jax.local_devices()[0].device_kind,
+        "num_devices": jax.device_count(),
+    }
+    path, before = workdir / "environment.json", {}
+    with contextlib.suppress(OSError, ValueError):  # it is for information alone
+        before = dict(json.loads(path.read_text(encoding="utf-8")))
+    path.write_text(json.dumps(now) + "\n", encoding="utf-8")
+    changed = [k for k in now if k in before and before[k] != now[k]]
+    return ", ".join(f"{name} was {before[name]}, now {now[name]}" for name in changed)
+
+
 def write_refused(workdir: Path, refused: Sequence[Refusal]) -> None:
     """Writes refused.csv: the faces that could not be used, and why."""
     with (workdir / "refused.csv").open("w", newline="", encoding="utf-8") as file:
@@ -49,7 +70,7 @@ def write_refused(workdir: Path, refused: Sequence[Refusal]) -> None:
 class MetricsTable:
     """`metrics.csv`: a row per validation; rows of undone updates go when a run resumes."""
 
-    _HEADER = ("step", "loss", "nme_interocular", "faces_per_second")
+    _HEADER = ("step", "loss", "nme_interocular", "faces_per_second", "skipped")
 
     def __init__(self, workdir: Path, *, upto: int):
         self._path = workdir / "metrics.csv"
@@ -62,9 +83,11 @@ class MetricsTable:
         with self._path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([self._HEADER, *rows])
 
-    def add(self, step: int, loss: float, error: float, speed: float) -> None:
-        """Appends a row: percent NME, faces per second."""
+    def add(
+        self, step: int, loss: float, error: float, speed: float, skipped: int
+    ) -> None:
+        """Appends a row: percent NME, faces per second, updates skipped so far."""
         with self._path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow(
-                [step, f"{loss:.6f}", f"{error:.4f}", f"{speed:.1f}"]
+                [step, f"{loss:.6f}", f"{error:.4f}", f"{speed:.1f}", skipped]
             )

@@ -13,14 +13,22 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from rcsr_jax import checkpoint, updates
-from rcsr_jax.config import RunConfig, differences, replace_fields
+from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.feed import feed
-from rcsr_jax.model import Params, init_params
-from rcsr_jax.records import MetricsTable, check_same_run, write_config, write_refused
+from rcsr_jax.records import (
+    MetricsTable,
+    check_same_run,
+    environment_change,
+    write_config,
+    write_refused,
+)
+from rcsr_jax.start import first_params
 from rcsr_jax.validation import Judge, mean_in_crops, measured_tolerance
 
 _SYNC_EVERY = 10  # updates between two looks at the device: it runs ahead meanwhile
+_MOST_SKIPPED = 20  # updates in a row whose gradient is not finite
+_MEASURED = ("tolerance", "error_scale", "error_spread")  # of the parameters
 
 
 class Progress(NamedTuple):
@@ -38,6 +46,9 @@ class Progress(NamedTuple):
         seconds_left: estimate for the whole run.
         compile_seconds: what the first update took.
         checkpoint: whether this report comes with a saved checkpoint.
+        skipped: updates so far whose gradient was not finite; they changed nothing.
+        note: what a user should know: a damaged checkpoint that was passed over, another
+            version of JAX than before. Empty: nothing.
     """
 
     stage: str
@@ -50,6 +61,8 @@ class Progress(NamedTuple):
     seconds_left: float = math.nan
     compile_seconds: float = math.nan
     checkpoint: bool = False
+    skipped: int = 0
+    note: str = ""
 
 
 class TrainResult(NamedTuple):
@@ -57,12 +70,13 @@ class TrainResult(NamedTuple):
 
     Attributes:
         step: updates done.
-        finished: whether these were all; else time was up.
+        finished: whether these were all; else time was up or the run was told to stop.
         nme: validation error of the last checkpoint, inter-ocular, percent.
         baseline_nme: that of the mean shape.
         num_faces: trained on.
         num_refused: faces that could not be used; `refused.csv` in the work folder names
             them.
+        skipped: updates whose gradient was not finite.
     """
 
     step: int
@@ -71,6 +85,7 @@ class TrainResult(NamedTuple):
     baseline_nme: float
     num_faces: int
     num_refused: int
+    skipped: int = 0
 
 
 class TrainingError(ValueError):
@@ -82,6 +97,7 @@ def train(
     *,
     workdir: str | Path,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainResult:
     """Trains a model, or goes on where the work folder's last checkpoint stands.
 
@@ -92,6 +108,9 @@ def train(
         config: the run.
         workdir: folder for crops, checkpoints, `config.json` and `metrics.csv`.
         on_progress: called now and then.
+        should_stop: asked after every update. Once it says yes the run saves where it
+            stands, without a validation, and ends; the checkpoint is ranked by the
+            validation before.
 
     Returns:
         A `TrainResult`; the parameters are in the work folder.
@@ -103,8 +122,7 @@ def train(
     workdir = Path(workdir)
     devices = jax.local_devices()
     with checkpoint.open_manager(workdir) as manager, ExitStack() as at_end:
-        latest = manager.latest_step()
-        check_same_run(workdir, config, resuming=latest is not None)
+        check_same_run(workdir, config, resuming=manager.latest_step() is not None)
         training, validation = open_faces(
             config.model,
             config.data,
@@ -119,26 +137,32 @@ def train(
         run_update = updates.parallel_update(
             config=config, optimiser=optimiser, devices=devices
         )
-        params = _first_params(config, shape)
-        state = updates.init_state(params, optimiser=optimiser)
-        if latest is not None:
-            state = _restore(manager, latest, like=state)
+        params = first_params(config, mean_shape=shape)
+        state, measured, problems = _restore(
+            manager, updates.init_state(params, optimiser=optimiser)
+        )
         state = updates.on_every_device(state, devices)
         judge = Judge(validation, config)
         baseline = judge.error(np.broadcast_to(shape, judge.points.shape))
-        rows = MetricsTable(workdir, upto=latest or 0)
 
         step, total = int(state.step), config.train.num_updates
+        rows = MetricsTable(workdir, upto=step)
+        if change := environment_change(workdir):
+            problems += (change,)
         batches = feed(faces, step, config=config, devices=devices)
         at_end.enter_context(closing(batches))
-        error = math.nan if latest is None else judge.nme(state.average)
+        error = judge.nme(state.average) if step else math.nan
         losses: list[jax.Array] = []
         compile_seconds = math.nan
         started = marked = time.monotonic()
         begun = marked_step = step
-        in_time = True
-        on_progress(Progress("train", step, total, baseline_nme=baseline))
-        while step < total and in_time:
+        in_time, told, skipped, in_a_row = True, False, 0, 0
+        on_progress(
+            Progress(
+                "train", step, total, baseline_nme=baseline, note="; ".join(problems)
+            )
+        )
+        while step < total and in_time and not told and in_a_row < _MOST_SKIPPED:
             state, logged = run_update(state, next(batches))
             losses.append(logged["loss"])
             step += 1
@@ -147,20 +171,29 @@ def train(
                 compile_seconds = time.monotonic() - started
                 started = marked = time.monotonic()
                 marked_step = step
+            told = should_stop()
             in_time = time.monotonic() < deadline
-            due = step % config.train.eval_every == 0
-            evaluate = due or step == total or not in_time
-            if not evaluate and step % _SYNC_EVERY:
+            evaluate = step % config.train.eval_every == 0 or step == total
+            evaluate = (evaluate or not in_time) and not told
+            first = step == begun + 1
+            if not (evaluate or told or first) and step % _SYNC_EVERY:
                 continue
-            loss = _mean_loss(losses, step)
-            losses = []
+            loss, losses = _mean_loss(losses), []
+            skipped, in_a_row = int(logged["skipped"]), int(logged["skipped_in_a_row"])
             speed = (step - marked_step) / max(time.monotonic() - marked, 1e-9)
             if evaluate:
                 found = judge.predict(state.average)
                 error = judge.error(found.points)
                 measured = judge.error_calibration(found)
-                _save(manager, state, faces, config, error, measured)
-                rows.add(step, loss, error, speed * config.train.batch_size)
+                if config.train.calibrate:
+                    measured["tolerance"] = measured_tolerance(
+                        state, faces, config=config
+                    )
+                rows.add(step, loss, error, speed * config.train.batch_size, skipped)
+            keep = evaluate or told or in_a_row >= _MOST_SKIPPED
+            if keep:
+                rank = baseline if math.isnan(error) else error
+                _save(manager, state, replace_fields(config, measured), rank)
             on_progress(
                 Progress(
                     "train",
@@ -174,59 +207,41 @@ def train(
                     / max(step - begun - 1, 1)
                     * (total - step),
                     compile_seconds=compile_seconds,
-                    checkpoint=evaluate,
+                    checkpoint=keep,
+                    skipped=skipped,
                 )
             )
             marked, marked_step = time.monotonic(), step
         manager.wait_until_finished()
-    return TrainResult(
-        step, step == total, error, baseline, len(training.names), len(training.refused)
-    )
-
-
-# What a network may be trained on with: everything else decides what its numbers mean.
-_FREE = {
-    "num_steps",
-    "max_steps",
-    "tolerance",
-    "increment_norm",
-    "error_scale",
-    "error_spread",
-    "compute_dtype",
-    "sampling",
-    "position_gradient",
-}
-
-
-def _first_params(config: RunConfig, mean_shape: np.ndarray) -> Params:
-    """The parameters that a run starts from."""
-    source = config.train.init_from
-    if not source:
-        key = jax.random.key(config.train.seed)
-        return init_params(key, config=config.model, mean_shape=mean_shape)
-    params, run = checkpoint.load_params(source)
-    other = {
-        name: pair
-        for name, pair in differences(
-            RunConfig(model=run.model), RunConfig(model=config.model)
-        ).items()
-        if name not in _FREE
-    }
-    if other:
-        told = ", ".join(
-            f"{name} is {old}, not {new}" for name, (old, new) in other.items()
+    if in_a_row >= _MOST_SKIPPED:
+        raise TrainingError(
+            f"the gradients of the last {in_a_row} updates are not finite; the "
+            f"parameters before them are kept in checkpoint {step}. Lower the learning "
+            "rate or clip the gradient."
         )
-        raise ValueError(f"init_from={source} is another network: {told}.")
-    return params
+    return TrainResult(
+        step,
+        step == total,
+        error,
+        baseline,
+        len(training.names),
+        len(training.refused),
+        skipped,
+    )
 
 
 def _restore(
-    manager: ocp.CheckpointManager, step: int, *, like: updates.TrainState
-) -> updates.TrainState:
-    average, rest = checkpoint.restore_training(
-        manager, step, params=like.average, training=_without_average(like)
+    manager: ocp.CheckpointManager, state: updates.TrainState
+) -> tuple[updates.TrainState, dict[str, float], tuple[str, ...]]:
+    """Where the run stands, what was measured of it, and checkpoints that are damaged."""
+    found, problems = checkpoint.restore_latest(
+        manager, params=state.average, training=_without_average(state)
     )
-    return updates.TrainState(average=average, **rest)
+    if found is None:
+        return state, {}, problems
+    measured = {name: getattr(found.config.model, name) for name in _MEASURED}
+    state = updates.TrainState(average=found.params, **found.training)
+    return state, measured, problems
 
 
 def _without_average(state: updates.TrainState) -> dict:
@@ -237,36 +252,26 @@ def _without_average(state: updates.TrainState) -> dict:
 def _save(
     manager: ocp.CheckpointManager,
     state: updates.TrainState,
-    faces: updates.Faces,
     config: RunConfig,
     error: float,
-    measured: dict[str, float],
 ) -> None:
     if not math.isfinite(error):
         raise TrainingError(
             f"the validation error is no number at update {int(state.step)}; the last "
             "good checkpoint is kept. Lower the learning rate or clip the gradient."
         )
-    if config.train.calibrate:
-        # with the run's own settings: others would compile a program at each checkpoint
-        tolerance = measured_tolerance(state, faces, config=config)
-        measured = {**measured, "tolerance": tolerance}
     checkpoint.save_step(
         manager,
         int(state.step),
         params=state.average,
         training=_without_average(state),
-        config=replace_fields(config, measured),
+        config=config,
         nme=error,
     )
 
 
-def _mean_loss(losses: list[jax.Array], step: int) -> float:
+def _mean_loss(losses: list[jax.Array]) -> float:
+    """Of those that are numbers; NaN where none is."""
     values = np.asarray(jnp.stack(losses))
-    if not np.isfinite(values).all():
-        first = step - len(values) + 1 + int(np.flatnonzero(~np.isfinite(values))[0])
-        raise TrainingError(
-            f"the loss is no number at update {first}; the last good checkpoint is kept. "
-            "Lower the learning rate or clip the gradient."
-        )
-    return float(values.mean())
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else math.nan

@@ -74,7 +74,7 @@ def init_state(
 def make_optimiser(
     config: TrainConfig, *, num_faces: int
 ) -> optax.GradientTransformation:
-    """The optimiser of a run.
+    """The optimiser of a run; it leaves everything as it is where a gradient is not finite.
 
     Args:
         config: which, and how fast.
@@ -101,8 +101,9 @@ def make_optimiser(
             rate, weight_decay=config.weight_decay, mask=_decayed_leaves
         )
     if config.clip_norm > 0:
-        return optax.chain(optax.clip_by_global_norm(config.clip_norm), update)
-    return update
+        update = optax.chain(optax.clip_by_global_norm(config.clip_norm), update)
+    # one bad gradient would spoil the parameters and both moments for good
+    return optax.apply_if_finite(update, max_consecutive_errors=np.iinfo(np.int32).max)
 
 
 def _decayed_leaves(params: Params) -> Any:
@@ -165,6 +166,9 @@ def update(
 ) -> tuple[TrainState, dict[str, Array]]:
     """The state after one update, and what there is to log.
 
+    A gradient that is not finite changes nothing but the number of the step, and is counted
+    in "skipped" and "skipped_in_a_row".
+
     Args:
         state: before.
         places: int [faces of this device], their places in the batch of this step.
@@ -185,7 +189,11 @@ def update(
     decay = jnp.minimum(config.train.ema_decay, (1 + state.step) / (10 + state.step))
     average = optax.incremental_update(params, state.average, 1 - decay)
     state = TrainState(state.step + 1, params, average, opt_state)
-    return state, {"loss": loss}
+    return state, {
+        "loss": loss,
+        "skipped": opt_state.total_notfinite,
+        "skipped_in_a_row": opt_state.notfinite_count,
+    }
 
 
 def faces_at(

@@ -80,6 +80,7 @@ ROOMS = [
     "updates",
     "validation",
     "feed",
+    "start",
     "training",
     "stream",
     "inference",
