@@ -1,13 +1,13 @@
 """How the processes of one program on several machines find each other, and part.
 
-`jax.distributed` does the work. Slurm, Open MPI, Kubernetes and Cloud TPU tell a process
-all that it needs; elsewhere the flags do.
+`jax.distributed` does the work: Slurm, Open MPI, Kubernetes and Cloud TPU tell it all that
+it needs, elsewhere the flags do.
 """
 
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import jax
 from absl import flags
@@ -16,7 +16,8 @@ _DISTRIBUTED = flags.DEFINE_boolean(
     "distributed",
     None,
     "Train together with the other processes of this Slurm step, MPI run, Kubernetes job "
-    "or TPU pod. By default: if the environment tells of several.",
+    "or TPU pod, as jax.distributed.initialize finds them. By default where these flags or "
+    "the environment of Slurm, MPI or a TPU tell of several.",
 )
 _COORDINATOR = flags.DEFINE_string(
     "coordinator_address",
@@ -45,30 +46,29 @@ def join() -> bool:
         Whether there are. To be called before JAX computes anything.
 
     Raises:
-        ValueError: some flags are missing, or the others cannot be reached.
+        ValueError: it is not known who they are, or they cannot be reached.
     """
-    flagged = (_COORDINATOR, _NUM_PROCESSES, _PROCESS_ID)
-    given = [flag.value is not None for flag in flagged]
-    if any(given) and not all(given):
-        names = ", ".join(f"--{flag.name}" for flag in flagged)
-        raise ValueError(f"{names}: all of them or none.")
+    given = (_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
     wanted = _DISTRIBUTED.value
-    if wanted is False or not (wanted or all(given) or several_told(os.environ)):
+    if wanted is None:
+        wanted = given != (None, None, None) or several_told(os.environ)
+    if not wanted:
         return False
     try:
         jax.distributed.initialize(
-            _COORDINATOR.value,
-            _NUM_PROCESSES.value,
-            _PROCESS_ID.value,
+            *given,
             heartbeat_timeout_seconds=_FAILURE_SECONDS.value,
             shutdown_timeout_seconds=_FAILURE_SECONDS.value,
         )
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"the processes do not come together: {error}") from error
+        raise ValueError(
+            f"the processes do not come together: {error} Give --coordinator_address, "
+            "--num_processes and --process_id, or --nodistributed to train alone."
+        ) from error
     return True
 
 
-def several_told(environment) -> bool:
+def several_told(environment: Mapping[str, str]) -> bool:
     """Whether an environment is that of one of several processes.
 
     Args:
@@ -83,9 +83,10 @@ def several_told(environment) -> bool:
         return number("SLURM_NTASKS") > 1
     if "OMPI_MCA_orte_hnp_uri" in environment:
         return number("OMPI_COMM_WORLD_SIZE") > 1
-    if "JOB_COMPLETION_INDEX" in environment:  # an indexed job of Kubernetes
-        return "JAX_COORDINATOR_ADDRESS" in environment
-    return "," in environment.get("TPU_WORKER_HOSTNAMES", "")
+    return any(
+        "," in environment.get(name, "")
+        for name in ("TPU_PROCESS_ADDRESSES", "TPU_WORKER_HOSTNAMES")
+    )
 
 
 @contextlib.contextmanager
