@@ -207,8 +207,10 @@ def no_room(folder: Path):
     """No file grows beyond a block: what writes get to see on a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @contextmanager
@@ -246,11 +248,11 @@ def test_what_cannot_be_written_is_told_and_the_others_stay(broken, request, tmp
     with checkpoint.open_manager(folder) as manager:
         save(manager, 1)
     with broken(folder):
-        with pytest.raises(
-            ValueError, match=r"can be written to .*/checkpoints: .*room"
-        ):
-            with checkpoint.open_manager(folder) as manager:
-                save(manager, 2)
+        told = pytest.raises(
+            ValueError, match="can be written to .*/checkpoints: .*room"
+        )
+        with told, checkpoint.open_manager(folder) as manager:
+            save(manager, 2)
         assert restored_step(folder) == 1
         assert_same(jax.device_get(checkpoint.load_params(folder)[0]), scaled(1))
     with checkpoint.open_manager(folder) as manager:
