@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from rcsr_jax import figures
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.detection import detect_faces
 from rcsr_jax.inference import Predictor, load_predictor
+from rcsr_jax.report import figures
 
 from . import settings
 
@@ -97,7 +97,7 @@ def make_app(predictor: Predictor) -> Any:
             button_primary_background_fill_dark="*primary_700",
             button_primary_background_fill_hover_dark="*primary_800",
         ),
-        css=resources.files("rcsr_jax")
+        css=resources.files("rcsr_jax.report")
         .joinpath("pages", "demo.css")
         .read_text("utf-8"),
     )

@@ -9,7 +9,7 @@ from rcsr_jax.config import RunConfig, differences, from_dict, to_dict
 from rcsr_jax.data.faces import Refusal
 
 # Settings that may change when a run goes on: they do not change what is learned.
-RESUMABLE = frozenset({"max_seconds", "eval_every", "strict"})
+RESUMABLE = frozenset({"max_seconds", "eval_every", "strict", "stream_faces"})
 
 
 def check_same_run(workdir: Path, config: RunConfig, *, resuming: bool) -> None:

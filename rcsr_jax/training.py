@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +15,10 @@ import orbax.checkpoint as ocp
 from rcsr_jax import checkpoint, updates
 from rcsr_jax.config import RunConfig, differences, replace_fields
 from rcsr_jax.data.sources import open_faces
-from rcsr_jax.geometry import mean_shape
+from rcsr_jax.feed import feed
 from rcsr_jax.model import Params, init_params
 from rcsr_jax.records import MetricsTable, check_same_run, write_config, write_refused
-from rcsr_jax.validation import Judge, measured_tolerance, points_in_crops
+from rcsr_jax.validation import Judge, mean_in_crops, measured_tolerance
 
 _SYNC_EVERY = 10  # updates between two looks at the device: it runs ahead meanwhile
 
@@ -101,7 +102,7 @@ def train(
     deadline = time.monotonic() + (config.train.max_seconds or math.inf)
     workdir = Path(workdir)
     devices = jax.local_devices()
-    with checkpoint.open_manager(workdir) as manager:
+    with checkpoint.open_manager(workdir) as manager, ExitStack() as at_end:
         latest = manager.latest_step()
         check_same_run(workdir, config, resuming=latest is not None)
         training, validation = open_faces(
@@ -112,8 +113,8 @@ def train(
         )
         write_refused(workdir, training.refused)
         write_config(workdir, config)
-        faces = updates.Faces(np.asarray(training.crops), np.asarray(training.points))
-        shape = mean_shape(points_in_crops(training, config.model, config.data))
+        faces = updates.Faces(training.crops, training.points)
+        shape = mean_in_crops(training, config.model, config.data)
         optimiser = updates.make_optimiser(config.train, num_faces=len(faces.crops))
         run_update = updates.parallel_update(
             config=config, optimiser=optimiser, devices=devices
@@ -123,12 +124,13 @@ def train(
         if latest is not None:
             state = _restore(manager, latest, like=state)
         state = updates.on_every_device(state, devices)
-        faces = updates.on_every_device(faces, devices)
         judge = Judge(validation, config)
         baseline = judge.error(np.broadcast_to(shape, judge.points.shape))
         rows = MetricsTable(workdir, upto=latest or 0)
 
         step, total = int(state.step), config.train.num_updates
+        batches = feed(faces, step, config=config, devices=devices)
+        at_end.enter_context(closing(batches))
         error = math.nan if latest is None else judge.nme(state.average)
         losses: list[jax.Array] = []
         compile_seconds = math.nan
@@ -137,7 +139,7 @@ def train(
         in_time = True
         on_progress(Progress("train", step, total, baseline_nme=baseline))
         while step < total and in_time:
-            state, logged = run_update(state, faces)
+            state, logged = run_update(state, next(batches))
             losses.append(logged["loss"])
             step += 1
             if step == begun + 1:

@@ -31,15 +31,15 @@ _DOUBT_WEIGHT = 0.1  # Adam does not mind; clipping the gradient would
 
 
 class Faces(NamedTuple):
-    """The whole training set, resident on the device.
+    """Cached faces: a whole training set, or those of a step.
 
     Attributes:
-        crops: uint8 [faces, side, side], cached crops.
-        points: float32 [faces, num_points, 2], in cached pixels.
+        crops: uint8 [faces, side, side], cached crops; arrays, or `Rows` on the disk.
+        points: float32 [faces, num_points, 2], in cached pixels; likewise.
     """
 
-    crops: Array | np.ndarray
-    points: Array | np.ndarray
+    crops: Any
+    points: Any
 
 
 @flax.struct.dataclass
@@ -157,7 +157,7 @@ def batch_loss(
 def update(
     state: TrainState,
     places: Array,
-    faces: Faces,
+    batch: Faces,
     *,
     config: RunConfig,
     optimiser: optax.GradientTransformation,
@@ -168,12 +168,12 @@ def update(
     Args:
         state: before.
         places: int [faces of this device], their places in the batch of this step.
-        faces: the training set.
+        batch: the faces in these places.
         config: the run.
         optimiser: from `make_optimiser`.
         axis_name: of the devices to average over.
     """
-    crops, points = examples(state.step, places, faces, config=config)
+    crops, points = examples(state.step, places, batch, config=config)
     (_, loss), gradients = jax.value_and_grad(batch_loss, has_aux=True)(
         state.params, crops, points, config=config
     )
@@ -188,18 +188,44 @@ def update(
     return state, {"loss": loss}
 
 
+def faces_at(
+    step: int, places: np.ndarray, faces: Faces, *, config: RunConfig
+) -> Faces:
+    """The faces of a step, in some places of its batch.
+
+    Args:
+        step: from 0.
+        places: int [...], in the batch.
+        faces: the training set; only these are read of what is on the disk.
+        config: the run.
+
+    Returns:
+        The arrays of `faces`, with the shape of `places` in front.
+    """
+    chosen = faces_of_step(
+        step,
+        seed=config.train.seed,
+        num_faces=len(faces.crops),
+        batch_size=config.train.batch_size,
+    )[places]
+    return Faces(faces.crops[chosen], faces.points[chosen])
+
+
 def examples(
-    step: Array, places: Array, faces: Faces, *, config: RunConfig
+    step: Array, places: Array, batch: Faces, *, config: RunConfig
 ) -> tuple[Array, Array]:
     """The training examples of a step: a pure function of (seed, step, place).
+
+    Args:
+        step: int scalar, from 0.
+        places: int [faces], their places in the whole batch.
+        batch: the faces in these places; `faces_at` says which.
+        config: the run.
 
     Returns:
         float [faces, crop_size, crop_size] and float [faces, num_points, 2].
     """
     model, train = config.model, config.train
-    chosen = faces_of_step(
-        step, seed=train.seed, num_faces=len(faces.crops), batch_size=train.batch_size
-    )[places]
     vary = functools.partial(
         augment,
         config=config.augment,
@@ -209,7 +235,7 @@ def examples(
         markup=model.markup,
     )
     keys = keys_of_step(step, places, seed=train.seed)
-    return jax.vmap(vary)(keys, faces.crops[chosen], faces.points[chosen])
+    return jax.vmap(vary)(keys, batch.crops, batch.points)
 
 
 def parallel_update(
@@ -220,7 +246,27 @@ def parallel_update(
 ) -> Callable[[TrainState, Faces], tuple[TrainState, dict[str, Array]]]:
     """`update` over several devices, each with its share of the batch.
 
-    The state that it is given is donated: its memory becomes that of the new one.
+    What it returns takes the state and the faces of the step, `shared_out`, in the order of
+    `places_of`. The state that it is given is donated: its memory becomes that of the new
+    one.
+
+    Raises:
+        ValueError: the batch cannot be shared out evenly.
+    """
+    places = shared_out(places_of(config, devices=devices), devices)
+    mapped = jax.pmap(
+        functools.partial(update, config=config, optimiser=optimiser, axis_name=AXIS),
+        axis_name=AXIS,
+        in_axes=(None, 0, 0),
+        out_axes=(None, None),
+        devices=list(devices),
+        donate_argnums=(0,),
+    )
+    return lambda state, batch: mapped(state, places, batch)
+
+
+def places_of(config: RunConfig, *, devices: Sequence[jax.Device]) -> np.ndarray:
+    """Which places of a batch each device has: int32 [devices, faces of each].
 
     Raises:
         ValueError: the batch cannot be shared out evenly.
@@ -231,22 +277,22 @@ def parallel_update(
             f"batch_size must be a multiple of the {len(devices)} devices; got "
             f"{batch_size}."
         )
-    places = np.arange(batch_size, dtype=np.int32).reshape(len(devices), -1)
-    mapped = jax.pmap(
-        functools.partial(update, config=config, optimiser=optimiser, axis_name=AXIS),
-        axis_name=AXIS,
-        in_axes=(None, 0, None),
-        out_axes=(None, None),
-        devices=list(devices),
-        donate_argnums=(0,),
-    )
-    shared = jax.device_put(places, NamedSharding(_mesh(devices), PartitionSpec(AXIS)))
-    return lambda state, faces: mapped(state, shared, faces)
+    return np.arange(batch_size, dtype=np.int32).reshape(len(devices), -1)
 
 
 def on_every_device(tree: Any, devices: Sequence[jax.Device]) -> Any:
     """The arrays of a pytree, a copy on each device."""
     return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec()))
+
+
+def shared_out(tree: Any, devices: Sequence[jax.Device]) -> Any:
+    """The arrays [devices, ...] of a pytree, to each device its own."""
+    return jax.device_put(tree, sharding_of_shares(devices))
+
+
+def sharding_of_shares(devices: Sequence[jax.Device]) -> NamedSharding:
+    """Where `shared_out` puts arrays."""
+    return NamedSharding(_mesh(devices), PartitionSpec(AXIS))
 
 
 def _mesh(devices: Sequence[jax.Device]) -> Mesh:

@@ -1,4 +1,4 @@
-"""Tests of rcsr_jax.figures."""
+"""Tests of rcsr_jax.report.figures."""
 
 import base64
 import io
@@ -9,8 +9,8 @@ import pytest
 import tiny
 from PIL import Image
 
-from rcsr_jax import figures
 from rcsr_jax.inference import Predictor
+from rcsr_jax.report import figures
 
 PREDICTOR = Predictor(tiny.make_params(), tiny.CONFIG)
 MARKUP = tiny.CONFIG.markup

@@ -1,12 +1,12 @@
-"""Tests of rcsr_jax.gallery."""
+"""Tests of rcsr_jax.report.gallery."""
 
 import numpy as np
 import pytest
 import tiny
 
 from rcsr_jax.evaluation import Evaluation
-from rcsr_jax.gallery import SIDE, choose_faces, make_gallery
 from rcsr_jax.inference import Faces
+from rcsr_jax.report.gallery import SIDE, choose_faces, make_gallery
 
 MARKUP = tiny.CONFIG.markup
 

@@ -1,12 +1,12 @@
-"""Tests of rcsr_jax.heat and rcsr_jax.outlines."""
+"""Tests of rcsr_jax.report.heat and rcsr_jax.report.outlines."""
 
 import numpy as np
 import pytest
 import tiny
 
-from rcsr_jax import outlines
-from rcsr_jax.heat import NUM_HEATS, face_map
 from rcsr_jax.markup import FACE_68
+from rcsr_jax.report import outlines
+from rcsr_jax.report.heat import NUM_HEATS, face_map
 
 FACE = tiny.mean_shape()
 

@@ -3,9 +3,9 @@
 import numpy as np
 import tiny
 
-from rcsr_jax.gallery import SIDE, GalleryFace
 from rcsr_jax.markup import FACE_68
 from rcsr_jax.report import ReportData
+from rcsr_jax.report.gallery import SIDE, GalleryFace
 
 
 def summary(error, **more):

@@ -1,6 +1,7 @@
 """Training as a whole: it learns, it resumes to the bit, four devices equal one."""
 
 import dataclasses
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import tiny
 import rcsr_jax
 from rcsr_jax import checkpoint, updates
 from rcsr_jax.config import RunConfig, preset, replace_fields
+from rcsr_jax.feed import feed
 from rcsr_jax.model import predict
 from rcsr_jax.training import TrainingError, train
 
@@ -60,10 +62,10 @@ def test_a_killed_run_goes_on_to_the_same_parameters(last, straight, tmp_path):
     def fragile(**arguments):
         update = real(**arguments)
 
-        def counted(state, faces):
+        def counted(state, batch):
             if int(state.step) == last:
                 raise Killed
-            return update(state, faces)
+            return update(state, batch)
 
         return counted
 
@@ -76,6 +78,25 @@ def test_a_killed_run_goes_on_to_the_same_parameters(last, straight, tmp_path):
     for step in (3, 6):
         place = f"checkpoints/{step}"
         assert_same(stored_params(tmp_path / place), stored_params(straight / place))
+
+
+def test_streamed_faces_give_the_same_parameters(straight, tmp_path):
+    run = tiny_run(stream_faces="always")
+    result = train(run, workdir=tmp_path)
+    assert result.finished
+    for step in (3, 6):
+        place = f"checkpoints/{step}"
+        assert_same(stored_params(tmp_path / place), stored_params(straight / place))
+    threads = [t.name for t in threading.enumerate() if t.is_alive()]
+    assert not [name for name in threads if name.startswith("grain-prefetch")]
+
+
+def test_a_resident_run_goes_on_streamed(straight, tmp_path):
+    first = train(tiny_run(max_seconds=1e-6), workdir=tmp_path)
+    assert not first.finished
+    assert train(tiny_run(stream_faces="always"), workdir=tmp_path).finished
+    place = "checkpoints/6"
+    assert_same(stored_params(tmp_path / place), stored_params(straight / place))
 
 
 def test_a_run_cut_by_time_keeps_a_checkpoint_and_goes_on(straight, tmp_path):
@@ -107,8 +128,8 @@ def test_a_loss_that_is_no_number_stops_with_the_last_checkpoint(straight, tmp_p
     def poisoned(**arguments):
         update = real(**arguments)
 
-        def apply(state, faces):
-            state, logged = update(state, faces)
+        def apply(state, batch):
+            state, logged = update(state, batch)
             bad = jnp.where(state.step > 4, jnp.nan, 1.0)
             return state, {**logged, "loss": logged["loss"] * bad}
 
@@ -196,12 +217,12 @@ def run_updates(faces, *, num_devices: int, count: int = 3):
     params = fresh_params(config)
     state = updates.init_state(params, optimiser=optimiser)
     state = updates.on_every_device(state, devices)
-    faces = updates.on_every_device(faces, devices)
+    batches = feed(faces, 0, config=config, devices=devices)
     update = updates.parallel_update(
         config=config, optimiser=optimiser, devices=devices
     )
     for _ in range(count):
-        state, logged = update(state, faces)
+        state, logged = update(state, next(batches))
     return state, logged
 
 

@@ -57,6 +57,11 @@ class ModelConfig:
         (), "Residual blocks on each of its grids from the 4th pixel on."
     )
     context_channels: int = setting(2, "Channels of the pyramid for each landmark.")
+    own_marks: bool = setting(
+        False,
+        "Let the place that a landmark's first channel of the pyramid marks pull its "
+        "point, as far as the memory trusts it.",
+    )
     cell: str = setting("conv_gru", "Recurrent cell.", choices=("conv_gru", "gru"))
     hidden_size: int = setting(64, "Channels (conv_gru) or units (gru) of the memory.")
     dense_layers: int = setting(
@@ -151,6 +156,12 @@ class ModelConfig:
             raise ValueError(
                 'a context pyramid looks at the whole crop: take sampling="planes", or '
                 f"leave context_widths empty; got {self.context_widths}."
+            )
+
+        if self.own_marks and not self.context_widths:
+            raise ValueError(
+                "own_marks are those of a context pyramid: give its context_widths, or "
+                "leave own_marks out."
             )
 
     @property

@@ -18,10 +18,11 @@ import jinja2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rcsr_jax import diagrams, heat, metrics, outlines, tables
-from rcsr_jax.figures import photo_uri
-from rcsr_jax.gallery import SIDE, GalleryFace
+from rcsr_jax import metrics
 from rcsr_jax.markup import Markup
+from rcsr_jax.report import diagrams, heat, outlines, tables
+from rcsr_jax.report.figures import photo_uri
+from rcsr_jax.report.gallery import SIDE, GalleryFace
 from rcsr_jax.version import __version__
 
 _JPEG_QUALITY = 82

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from rcsr_jax import outlines
 from rcsr_jax.data.cutting import check_image
 from rcsr_jax.geometry import to_photo
 from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.markup import Markup
+from rcsr_jax.report import outlines
 
 _LONGEST = 1200  # pixels of a picture inside a page
 _JPEG_QUALITY = 85
