@@ -152,9 +152,11 @@ class Results:
             content = json.loads(self._json(photo).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
-        return content if isinstance(content, dict) else {}
+        faces = content.get("faces") if isinstance(content, dict) else None
+        whole = isinstance(faces, list) and all(isinstance(f, dict) for f in faces)
+        return content if whole else {}
 
 
 def _described(found: Found) -> Iterator[dict[str, Any]]:

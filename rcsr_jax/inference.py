@@ -81,7 +81,7 @@ class Predictor:
 
     def __reduce__(self):
         # to be sent to a spawned process, where it is put on the device again
-        return Predictor, (jax.device_get(self.params), self.config)
+        return type(self), (jax.device_get(self.params), self.config)
 
     def __call__(
         self, image: np.ndarray, boxes: np.ndarray, *, num_steps: int | None = None
