@@ -72,6 +72,7 @@ ROOMS = [
     "data.permutation",
     "data.batches",
     "weights",
+    "hosts",
     "checkpoint",
     "export",
     "onnx",
@@ -109,6 +110,7 @@ ROOMS = [
 SHARED = (
     "settings",
     "process",
+    "cluster",
     "inputs",
     "finding",
     "results",

@@ -95,6 +95,7 @@ def test_a_changed_run_is_refused_by_its_settings(changes, message, tmp_path):
 def test_what_does_not_change_the_result_may_change(tmp_path):
     write_config(tmp_path, RunConfig())
     changes = {"max_seconds": 60.0, "eval_every": 10, "strict": True}
+    changes["stream_faces"] = "always"
     assert set(changes) == RESUMABLE
     check_same_run(tmp_path, replace_fields(RunConfig(), changes), resuming=True)
 
