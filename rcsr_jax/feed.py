@@ -41,7 +41,7 @@ def is_streamed(
     if choice != "auto":
         return choice == "always"
     copies = len(devices) if devices[0].platform == "cpu" else 1
-    return copies * _num_bytes(faces) > _LARGEST_SHARE * memory_of(devices[0])
+    return copies * num_bytes(faces) > _LARGEST_SHARE * memory_of(devices[0])
 
 
 def feed(
@@ -68,7 +68,7 @@ def feed(
         return _resident(faces, first, config=config, devices=devices)
     if importlib.util.find_spec("grain") is None:
         raise ValueError(
-            f"reading {_num_bytes(faces) / 1e9:.1f} GB of training faces from the disk "
+            f"reading {num_bytes(faces) / 1e9:.1f} GB of training faces from the disk "
             'while training needs grain: pip install "rcsr-jax[stream]", or set '
             "stream_faces to never."
         )
@@ -123,7 +123,8 @@ def memory_of(device: jax.Device) -> int:
     return memory if text == "max" else min(memory, int(text))
 
 
-def _num_bytes(faces: updates.Faces) -> int:
+def num_bytes(faces: updates.Faces) -> int:
+    """What faces take on a device, or on the disk."""
     return sum(
         int(np.prod(rows.shape, dtype=np.int64)) * np.dtype(rows.dtype).itemsize
         for rows in faces

@@ -3,9 +3,11 @@
 Points and boxes refer to the upright picture: an EXIF orientation is applied first.
 """
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -36,7 +38,7 @@ _UPRIGHT = {  # EXIF orientation -> what undoes it
 }
 
 
-def load_image(path: str | Path) -> np.ndarray:
+def load_image(path: str | Path, *, content: bytes | None = None) -> np.ndarray:
     """The picture in a file as RGB, upright and 8 bits deep.
 
     Grey becomes three equal channels, transparency is laid over white, 16-bit grey is
@@ -47,6 +49,7 @@ def load_image(path: str | Path) -> np.ndarray:
 
     Args:
         path: any image that Pillow opens.
+        content: of the file, where it is in memory; then the path is but a name.
 
     Returns:
         uint8 [height, width, 3], 0 to 255.
@@ -55,7 +58,7 @@ def load_image(path: str | Path) -> np.ndarray:
         ValueError: the file is missing, is not an image, is cut short, has no pixels,
             or has more of them than Pillow's limit (`PIL.Image.MAX_IMAGE_PIXELS`).
     """
-    with _open(path) as image:
+    with _open(path, content) as image:
         image.load()
         orientation = _orientation(image)  # after loading: TIFF has then turned itself
         if image.mode == "F" or image.mode.startswith("I"):
@@ -109,10 +112,10 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
 
 
 @contextmanager
-def _open(path: str | Path) -> Iterator[Image.Image]:
+def _open(path: str | Path, content: bytes | None = None) -> Iterator[Image.Image]:
     """The opened image; whatever goes wrong with it becomes one ValueError."""
     try:
-        with Path(path).open("rb") as file, Image.open(file) as image:
+        with _file(path, content) as file, Image.open(file) as image:
             width, height = image.size
             if width * height == 0:
                 raise ValueError("it has no pixels")
@@ -133,6 +136,10 @@ def _open(path: str | Path) -> Iterator[Image.Image]:
     # Decoders meet broken files with SyntaxError, struct.error, EOFError and more.
     except Exception as error:
         raise ValueError(f"{path}: cannot read this image: {error}") from error
+
+
+def _file(path: str | Path, content: bytes | None) -> BinaryIO:
+    return Path(path).open("rb") if content is None else io.BytesIO(content)
 
 
 def _orientation(image: Image.Image) -> int:
