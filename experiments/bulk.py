@@ -18,8 +18,8 @@ without Ray.
 import json
 import os
 import sys
-from collections.abc import Generator, Iterable
-from contextlib import closing
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,9 @@ from rcsr_jax.data.shards import Shard, find_shards, folder_of_shards
 from rcsr_jax.inference import load_predictor
 
 from . import process, settings
+from .finding import box_finder
 from .results import digest_of
-from .workers import Job, do_here, do_on_ray
+from .workers import Job, do_here, do_on_ray, forget_tries, ray_running
 
 _MODEL = settings.define_model_flags()
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
@@ -94,65 +95,77 @@ def main(arguments: list[str]) -> None:
         raise ValueError("no inputs: name folders or tar archives behind the flags.")
     out = Path(os.path.abspath(_OUT.value))  # noqa: PTH100
     shards = find_shards(arguments[1:], photos_per_shard=_SHARD.value)
-    job, num_workers, gpus = _plan(out)
     out.mkdir(parents=True, exist_ok=True)
-    _remove_stale(out, shards)
-    done = {
-        shard.name: counts
-        for shard in shards
-        if (counts := _done(out, shard, job)) is not None
-    }
-    num_before = len(done)
-    waiting = [shard for shard in shards if shard.name not in done]
-    try:
-        if waiting:
-            working = _work(waiting, job, num_workers=num_workers, gpus=gpus)
+    num_workers, cores, gpus = _workforce()
+    with ExitStack() as at_end:
+        if num_workers:
+            # a driver that took the GPU would leave none to its workers
+            jax.config.update("jax_platforms", "cpu")
+            at_end.enter_context(
+                ray_running(cores=num_workers * cores, address=_RAY.value)
+            )
+        job = _job(out, cores=cores)
+        done = {
+            shard.name: counts
+            for shard in shards
+            if (counts := _done(out, shard, job)) is not None
+        }
+        _remove_stale(out, shards)
+        num_before = len(done)
+        waiting = [shard for shard in shards if shard.name not in done]
+        forget_tries(out)
+        if num_workers:
+            working = do_on_ray(waiting, job, num_workers=num_workers, gpus=gpus)
+        else:
+            working = do_here(waiting, job)
+        try:
             with closing(working), _bar(len(shards), first=num_before) as bar:
                 for name, counts in working:
                     done[name] = counts
                     bar.update()
-    finally:  # what an interrupted run has done is told as well
-        _tell(out, shards, done, num_before=num_before)
-    for unfinished in out.glob(".*-*"):  # of workers that were killed
-        unfinished.unlink(missing_ok=True)
+        finally:  # what an interrupted run has done is told as well
+            _tell(out, shards, done, num_before=num_before)
+    forget_tries(out)
     if missing := [shard.name for shard in shards if shard.name not in done]:
         raise ValueError(
-            f"{len(missing)} shards could not be done, {missing[0]} the first; the same "
-            "command tries again."
+            f"{len(missing)} shards could not be done, {missing[0]} the first: each ended "
+            "several workers. The same command tries again; more memory, or fewer "
+            "--workers, may help."
         )
 
 
-def _plan(out: Path) -> tuple[Job, int, float]:
-    """What workers need to know, how many there are and the GPUs of each."""
-    checkpoint = str(_MODEL())
-    given: dict[str, Any] = {
-        "filled": _FILLED.value,
-        "threshold": _THRESHOLD.value,
-        "min_face": _MIN_FACE.value,
-        "num_steps": _NUM_STEPS.value,
-    }
-    boxes = os.path.abspath(_BOXES.value) if _BOXES.value else None  # noqa: PTH100
-    cores = process.num_cores()
-    # a driver that took the GPU would leave none to its workers
-    gpus = _num_gpus()
+def _workforce() -> tuple[int, int, float]:
+    """How many workers there are, and the cores and GPUs of each."""
+    cores, gpus = process.num_cores(), _num_gpus()
     num_workers = _WORKERS.value
     if num_workers is None:
         num_workers = gpus or max(cores // 2, 1)
-    if num_workers:
-        jax.config.update("jax_platforms", "cpu")
-    made_with = digest_of(load_predictor(checkpoint), boxes=boxes, **given)
-    job = Job(
-        checkpoint=os.path.abspath(checkpoint),  # noqa: PTH100
-        boxes=boxes,
-        out=str(out),
-        made_with=made_with,
-        overwrite=_OVERWRITE.value,
-        cores=_CORES.value or max(cores // max(num_workers, 1), 1),
-        keep_compiled=process.COMPILATION_CACHE.value,
-        **given,
-    )
     each = _GPUS.value if _GPUS.value is not None else float(gpus > 0)
-    return job, num_workers, each
+    return num_workers, _CORES.value or max(cores // max(num_workers, 1), 1), each
+
+
+def _job(out: Path, *, cores: int) -> Job:
+    """What workers need to know; raises ValueError for what none of them could do."""
+    checkpoint = os.path.abspath(_MODEL())  # noqa: PTH100
+    finding: dict[str, Any] = {
+        "table": os.path.abspath(_BOXES.value) if _BOXES.value else None,  # noqa: PTH100
+        "filled": _FILLED.value,
+        "threshold": _THRESHOLD.value,
+        "min_face": _MIN_FACE.value,
+    }
+    box_finder(**finding)
+    num_steps, boxes = _NUM_STEPS.value, finding["table"]
+    given = {**finding, "num_steps": num_steps}
+    return Job(
+        checkpoint=checkpoint,
+        finding=finding,
+        num_steps=num_steps,
+        out=str(out),
+        made_with=digest_of(load_predictor(checkpoint), boxes=boxes, **given),
+        overwrite=_OVERWRITE.value,
+        cores=cores,
+        keep_compiled=process.COMPILATION_CACHE.value,
+    )
 
 
 def _num_gpus() -> int:
@@ -161,16 +174,6 @@ def _num_gpus() -> int:
     if visible is not None:
         return len([name for name in visible.split(",") if name not in ("", "-1")])
     return len(list(Path("/dev").glob("nvidia[0-9]*")))
-
-
-def _work(
-    shards: list[Shard], job: Job, *, num_workers: int, gpus: float
-) -> Generator[tuple[str, Counts], None, None]:
-    if not num_workers:
-        return do_here(shards, job)
-    return do_on_ray(
-        shards, job, num_workers=num_workers, gpus=gpus, address=_RAY.value
-    )
 
 
 def _done(out: Path, shard: Shard, job: Job) -> Counts | None:

@@ -20,6 +20,7 @@ from rcsr_jax.data.shards import Photo, Shard, photos_of
 from rcsr_jax.inference import Faces, Predictor
 
 SUFFIX = ".parquet"
+_UNFINISHED = ".unfinished"
 _GRAIN = 1 / 256  # of a pixel: what is finer only takes space
 _KEY = b"rcsr_"
 
@@ -149,7 +150,7 @@ def write_shard(
         {_KEY + name.encode(): str(value) for name, value in told.items()}
     )
     # readers of folders of Parquet leave out what begins with a dot
-    unfinished = out / f".{shard.name}-{uuid.uuid4().hex}"
+    unfinished = out / f".{shard.name}-{uuid.uuid4().hex}{_UNFINISHED}"
     with unfinished.open("wb") as file:
         numbers = [f.name for f in table.schema if pa.types.is_fixed_size_list(f.type)]
         parquet.write_table(
@@ -194,6 +195,12 @@ def what_is_done(
             "such files, or choose another --out."
         )
     return counts if (stamp, made) == (shard.stamp, made_with) else None
+
+
+def remove_unfinished(out: Path) -> None:
+    """Removes files that nobody works on any more; only while there are no workers."""
+    for left in out.glob(f".*{_UNFINISHED}"):
+        left.unlink(missing_ok=True)
 
 
 def _place(out: Path, shard: Shard) -> Path:

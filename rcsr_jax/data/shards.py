@@ -10,7 +10,7 @@ import os
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from rcsr_jax.data.images import IMAGE_SUFFIXES, load_image
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _LARGEST_MEMBER = 1 << 28  # bytes of a photo in an archive, which is read as a whole
+_ENDED = "rcsr_ended"
 
 
 class Shard(NamedTuple):
@@ -92,13 +93,15 @@ def photos_of(shard: Shard) -> Iterator[Photo]:
     archive = Path(shard.source)
     seen: set[str] = set()
     try:
-        with tarfile.open(archive, "r|*") as members:
+        with tarfile.open(archive, "r|*", tarinfo=_Member) as members:
             for member in members:
                 if member.isreg() and _is_photo(member.name):
                     again, name = member.name in seen, member.name
                     seen.add(name)
                     load = _loader(members, member, archive / name, again=again)
                     yield Photo(name, archive / name, load)
+            if not getattr(members, _ENDED, False):
+                raise ValueError("its end is missing")
     # damage shows as whatever its bytes lead to
     except Exception as error:
         reason = f"{archive}: cannot be read on: {error}"
@@ -138,6 +141,18 @@ def _short(path: Path) -> str:
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
     kept = "".join(c if c.isascii() and c.isalnum() else "_" for c in path.stem)
     return f"{kept[:40]}-{digest}"
+
+
+class _Member(tarfile.TarInfo):
+    """Tells the archive when its end was read: what is cut short ends without a word."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            setattr(archive, _ENDED, True)
+            raise
 
 
 def _stamp(paths: Iterable[Path]) -> str:
