@@ -6,9 +6,9 @@ rcsr-bulk --ray_address=auto --out=/shared/DIR /shared/photos/
 
 Inputs are tar archives, and folders with photos or such archives at any depth. Each
 archive, and each piece of a folder, is a shard of its own: DIR gets one Parquet file for
-it, with a row for each face and one for each photo without, and summary.json. A worker that
-is killed is started again; where the whole run is, the same command goes on. No photo is
-lost by that and no face comes twice. The exit code is 1 where a shard could not be done;
+it, with a row for each face and one for each photo without, and _summary.json. A worker
+that is killed is started again; where the whole run is, the same command goes on. No photo
+is lost by that and no face comes twice. The exit code is 1 where a shard could not be done;
 photos that could not be read are rows with an error.
 
 Needs pip install "rcsr-jax[bulk]"; with --workers=0 this process does all by itself,
@@ -203,7 +203,7 @@ def _tell(
         },
     }
     text = json.dumps(told, indent=1)
-    (out / "summary.json").write_text(text + "\n", encoding="utf-8")
+    (out / "_summary.json").write_text(text + "\n", encoding="utf-8")
     print(
         f"{told['faces']} faces in {told['photos']} photos, {told['failed']} of which "
         f"failed; {len(counts)} of {len(shards)} shards ({num_before} done before): {out}"
