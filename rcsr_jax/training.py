@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -190,6 +190,7 @@ _FREE = {
     "increment_norm",
     "error_scale",
     "error_spread",
+    "error_ratios",
     "compute_dtype",
     "sampling",
     "position_gradient",
@@ -238,7 +239,7 @@ def _save(
     faces: updates.Faces,
     config: RunConfig,
     error: float,
-    measured: dict[str, float],
+    measured: dict[str, Any],
 ) -> None:
     if not math.isfinite(error):
         raise TrainingError(

@@ -22,6 +22,7 @@ ROOMS = [
     "config",  # its names
     "geometry",
     "boxes",
+    "ellipses",
     "metrics",
     "portable",
     "trust",
@@ -83,6 +84,7 @@ ROOMS = [
     "video",
     "detection",
     "evaluation",
+    "disturbance",
     "robustness",
     "curves",
     "plots",
