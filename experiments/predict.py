@@ -69,6 +69,9 @@ _OVERLAY = flags.DEFINE_boolean("overlay", True, "Draw the landmarks over the ph
 _SHOW_STEPS = flags.DEFINE_boolean(
     "show_steps", False, "Draw the way of each landmark to its place as well."
 )
+_SHOW_ERRORS = flags.DEFINE_boolean(
+    "show_errors", False, "Draw how far off each landmark may be as well: an ellipse."
+)
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Do photos again whose results are there."
 )
@@ -189,6 +192,7 @@ def _predict(
             markup=predictor.config.markup,
             overlay=_OVERLAY.value,
             steps=_SHOW_STEPS.value,
+            errors=_SHOW_ERRORS.value,
         )
 
     answers = predictor.stream(

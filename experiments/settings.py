@@ -44,6 +44,8 @@ def define_flags(*parts: type) -> dict[str, flags.FlagHolder]:
     for part in parts:
         kinds = typing.get_type_hints(part)
         for field in dataclasses.fields(part):
+            if kinds[field.name] == tuple[float, ...]:
+                continue  # a number for each landmark: measured, not typed
             holders[field.name] = _define(field, kinds[field.name])
     return holders
 

@@ -232,7 +232,9 @@ def restore_latest(
             problem = str(error)
         (failed,) = hosts.any_of(bool(problem))
         if failed:
-            problems[step] = problem or f"another process cannot read checkpoint {step}."
+            problems[step] = (
+                problem or f"another process cannot read checkpoint {step}."
+            )
             continue
         for older in steps[place + 1 :]:
             try:
@@ -289,7 +291,9 @@ def load_params(checkpoint: str | Path) -> tuple[Params, RunConfig]:
             wanted = ocp.args.StandardRestore(
                 _on_first_device(params_like(config.model))
             )
-            params = reader.restore(place, args=ocp.args.Composite(params=wanted))["params"]
+            params = reader.restore(place, args=ocp.args.Composite(params=wanted))[
+                "params"
+            ]
         if "checksum" in names and not _matches(params, texts["checksum"]):
             raise ValueError("its parameters do not match their checksum")
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):

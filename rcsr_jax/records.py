@@ -94,7 +94,10 @@ class MetricsTable:
         """Appends a row: percent NME, faces per second, updates skipped so far."""
         row = [step, f"{loss:.6f}", f"{error:.4f}", f"{speed:.1f}", skipped]
         if hosts.is_first():
-            with _named(self._path), self._path.open("a", encoding="utf-8", newline="") as file:
+            with (
+                _named(self._path),
+                self._path.open("a", encoding="utf-8", newline="") as file,
+            ):
                 file.write(_csv([row]))
 
 

@@ -264,9 +264,7 @@ def parallel_update(
         ValueError: the batch cannot be shared out evenly.
     """
     places = shared_out(own_places(config, devices=devices), devices)
-    mine = functools.partial(
-        update, config=config, optimiser=optimiser, axis_name=AXIS
-    )
+    mine = functools.partial(update, config=config, optimiser=optimiser, axis_name=AXIS)
     if jax.process_count() == 1:
         mapped = jax.pmap(
             mine,

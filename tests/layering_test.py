@@ -22,6 +22,7 @@ ROOMS = [
     "config",  # its names
     "geometry",
     "boxes",
+    "ellipses",
     "metrics",
     "portable",
     "trust",
@@ -94,6 +95,7 @@ ROOMS = [
     "video",
     "detection",
     "evaluation",
+    "disturbance",
     "robustness",
     "curves",
     "plots",
