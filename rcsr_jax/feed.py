@@ -3,8 +3,8 @@
 A training set that fits is read once, each device holding an equal share of it, and an
 update's faces go from there to the devices that are to see them. A larger one stays on the
 disk: threads read the faces of the next updates ahead. The update is the same compiled
-program and gets the same faces, so the choice changes no bit of the result, and a run may go
-on with the other one. Where a feed stands is the number of updates done, which every
+program and gets the same faces, so the choice changes no bit of the result, and a run may
+go on with the other one. Where a feed stands is the number of updates done, which every
 checkpoint holds. Of several processes each reads its share alone: of the whole set, or of
 every update.
 """
@@ -15,6 +15,7 @@ import sys
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -111,7 +112,7 @@ def _held(rows, devices) -> jax.Array:
     """The rows, an equal share on each device: [devices, faces of each, ...]."""
     each = -(-len(rows) // len(devices))
 
-    def share(index: tuple) -> np.ndarray:
+    def share(index: Any) -> np.ndarray:
         # the numbers behind the end are nobody's: never chosen
         numbers = np.arange(each * len(devices)).reshape(len(devices), each)[index[0]]
         return rows[np.minimum(numbers, len(rows) - 1)]
