@@ -10,8 +10,8 @@ from absl import flags
 
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.data.face_shapes import frontal_landmarks
-from rcsr_jax.diagram import landmark_diagram
 from rcsr_jax.markup import FACE_68
+from rcsr_jax.report.numbering import landmark_diagram
 
 from . import settings
 

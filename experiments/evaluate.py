@@ -19,10 +19,10 @@ from rcsr_jax.config import DataConfig, to_dict
 from rcsr_jax.curves import save_ced, save_convergence
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.evaluation import Evaluation, evaluate, metrics_of
-from rcsr_jax.gallery import make_gallery
 from rcsr_jax.inference import Predictor
 from rcsr_jax.metrics import interocular_distance, nme
 from rcsr_jax.report import ReportData, write_report
+from rcsr_jax.report.gallery import make_gallery
 
 from . import settings
 

@@ -31,6 +31,7 @@ from absl import flags
 from tqdm import tqdm
 
 from rcsr_jax.data.images import load_image
+from rcsr_jax.data.names import shown
 from rcsr_jax.inference import Faces, Predictor, load_predictor
 from rcsr_jax.stream import map_ahead
 
@@ -67,6 +68,9 @@ _NUM_STEPS = flags.DEFINE_integer(
 _OVERLAY = flags.DEFINE_boolean("overlay", True, "Draw the landmarks over the photo.")
 _SHOW_STEPS = flags.DEFINE_boolean(
     "show_steps", False, "Draw the way of each landmark to its place as well."
+)
+_SHOW_ERRORS = flags.DEFINE_boolean(
+    "show_errors", False, "Draw how far off each landmark may be as well: an ellipse."
 )
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Do photos again whose results are there."
@@ -107,8 +111,8 @@ def main(arguments: list[str]) -> None:
     for photo in inputs.photos:
         try:
             (done if results.is_done(photo) else waiting).append(photo)
-        except ValueError as error:
-            failed[photo.name] = str(error)
+        except (ValueError, OSError) as error:
+            failed[photo.name] = _reason(photo, error)
     num_before, reached = len(done), set[Input]()
     answers = _predict(waiting, predictor, results, find_boxes)
     with closing(answers), _bar(len(done + waiting), first=num_before) as bar:
@@ -188,6 +192,7 @@ def _predict(
             markup=predictor.config.markup,
             overlay=_OVERLAY.value,
             steps=_SHOW_STEPS.value,
+            errors=_SHOW_ERRORS.value,
         )
 
     answers = predictor.stream(
@@ -244,7 +249,8 @@ def _made_with(predictor: Predictor) -> str:
 
 def _reason(photo: Input, error: Exception) -> str:
     """What went wrong, without the path that messages begin with."""
-    text = " ".join(str(error).split()).rstrip(".").removeprefix(f"{photo.path}: ")
+    text = shown(" ".join(str(error).split()), limit=1000).rstrip(".")
+    text = text.removeprefix(f"{photo.path}: ")
     known = isinstance(error, ValueError | OSError)
     return text if known and text else f"{type(error).__name__}: {text}"
 

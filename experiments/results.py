@@ -78,7 +78,14 @@ class Results:
         return True
 
     def write(
-        self, photo: Input, found: Found, *, markup: Markup, overlay: bool, steps: bool
+        self,
+        photo: Input,
+        found: Found,
+        *,
+        markup: Markup,
+        overlay: bool,
+        steps: bool = False,
+        errors: bool = False,
     ) -> None:
         """Writes the results of a photo.
 
@@ -88,6 +95,7 @@ class Results:
             markup: what the landmarks mean.
             overlay: draw the faces over the photo.
             steps: and the way of the landmarks to their places.
+            errors: and the errors to expect of them.
         """
         target = self._json(photo)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +108,7 @@ class Results:
         ):
             write_pts(path, face)
         if overlay and len(points):
-            picture = _overlay(found, markup=markup, steps=steps)
+            picture = _overlay(found, markup=markup, steps=steps, errors=errors)
             save_image(self._out / (photo.result + OVERLAY), picture)
         content = {
             "image": photo.name,
@@ -155,9 +163,11 @@ class Results:
             content = json.loads(self._json(photo).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
-        return content if isinstance(content, dict) else {}
+        faces = content.get("faces") if isinstance(content, dict) else None
+        whole = isinstance(faces, list) and all(isinstance(f, dict) for f in faces)
+        return content if whole else {}
 
 
 def digest_of(predictor: Predictor, *, boxes: str | None, **given: Any) -> str:
@@ -214,6 +224,8 @@ def _columns(face: Mapping[str, Any]) -> dict[str, Any]:
             fields |= zip(point_columns(len(points)), point_fields(points), strict=True)
         elif name == "box":
             fields |= zip(("box_x0", "box_y0", "box_x1", "box_y1"), value, strict=True)
+        elif name == "ellipses":  # three numbers a landmark: in the JSON alone
+            continue
         elif isinstance(value, list):
             fields |= {f"{name}_{index}": item for index, item in enumerate(value)}
         else:
@@ -221,7 +233,7 @@ def _columns(face: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _overlay(found: Found, *, markup: Markup, steps: bool) -> np.ndarray:
+def _overlay(found: Found, *, markup: Markup, steps: bool, errors: bool) -> np.ndarray:
     image, faces = found.image, found.faces
     shrink = min(1.0, _OVERLAY_SIDE / max(image.shape[:2]))
     if shrink < 1:
@@ -238,6 +250,7 @@ def _overlay(found: Found, *, markup: Markup, steps: bool) -> np.ndarray:
         place(faces.points),
         markup=markup,
         trajectory=place(faces.trajectory) if steps else None,
+        ellipses=faces.ellipses * [shrink, shrink, 1] if errors else None,
     )
 
 

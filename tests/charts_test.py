@@ -1,10 +1,11 @@
-"""Tests of rcsr_jax.charts and rcsr_jax.diagrams."""
+"""Tests of rcsr_jax.report.charts and rcsr_jax.report.diagrams."""
 
 import numpy as np
 import pytest
 
-from rcsr_jax import diagrams, metrics
-from rcsr_jax.charts import chart
+from rcsr_jax import metrics
+from rcsr_jax.report import diagrams
+from rcsr_jax.report.charts import chart
 
 
 def test_curves_are_shares_of_their_axes():

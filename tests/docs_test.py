@@ -30,8 +30,8 @@ from rcsr_jax.data.annotations import (
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.face_shapes import frontal_landmarks
 from rcsr_jax.data.images import save_image
-from rcsr_jax.diagram import landmark_diagram
 from rcsr_jax.markup import FACE_68, read_markup
+from rcsr_jax.report.numbering import landmark_diagram
 from rcsr_jax.video import VideoFrame, VideoWriter
 from tests import tiny
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from jax import export
 
+from rcsr_jax.checkpoint import load_params
+from rcsr_jax.config import replace_fields
 from rcsr_jax.data.annotations import read_pts, write_landmarks_json
 from rcsr_jax.data.clips import draw_clip
 from rcsr_jax.data.images import load_image
@@ -313,6 +315,37 @@ def test_robustness_is_measured_for_models_side_by_side(place):
     done = subprocess.run(missing, cwd=place, capture_output=True, text=True)
     assert done.returncode == 1 and "error: " in done.stderr
     assert "gone does not exist" in done.stderr
+
+
+def program(name: str, *arguments, cwd: Path) -> str:
+    words = [sys.executable, "-m", f"rcsr_jax.experiments.{name}", *arguments]
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_trust_is_measured_again_and_judged_on_hard_faces(place):
+    data = ["--checkpoint=run", "--data=photos", "--boxes=photos/boxes.csv"]
+    said = program("calibrate", *data, "--out=sure.npz", cwd=place)
+    assert said.splitlines()[-1] == "8 faces; wrote sure.npz"  # those held out
+    config = load_params(place / "sure.npz")[1]
+    before = load_params(place / "run")[1]
+    ratios = config.model.error_ratios
+    assert len(ratios) == 68 and ratios == tuple(ratios[n] for n in FACE_68.mirror)
+    given = {"error_scale": 1.0, "error_spread": 0.3, "error_ratios": ()}
+    assert replace_fields(config, given).model == replace_fields(before, given).model
+    # the same faces, once through cached crops and once through their boxes
+    assert config.model.error_scale == pytest.approx(before.model.error_scale, rel=0.1)
+    said = program(
+        "failures", *data, "--split=all", "--copies=2", "--out=hard", cwd=place
+    )
+    found = json.loads((place / "hard/failures.json").read_text())
+    assert found["num_faces"] + found["num_refused"] == 48
+    assert f"{found['num_faces']} faces, {found['nme_interocular']:.2f} %" in said
+    for order in found["orders"].values():
+        assert order["kept"]["100"] == pytest.approx(found["nme_interocular"])
+        assert order["area"] >= found["orders"]["best possible"]["area"]
+    assert load_image(place / "hard/failures.png").shape[1] > 500
 
 
 def test_a_video_gives_a_video_and_a_table(place):

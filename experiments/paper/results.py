@@ -5,7 +5,7 @@ from typing import Any
 
 from rcsr_jax.data.sources import DRAWN
 from rcsr_jax.data.splits import TEST_SETS, size_of
-from rcsr_jax.tables import format_number
+from rcsr_jax.report.tables import format_number
 
 ORDER = (
     *("table1", "table2", "table3", "table4", "fig4", "fig5", "fig6", "fig7", "fig8"),

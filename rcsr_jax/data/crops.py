@@ -280,12 +280,12 @@ def _read_header(folder: Path) -> dict:
         header = json.loads(path.read_text(encoding="utf-8"))
         if header["settings"]["format"] != _FORMAT:
             raise ValueError(f"format {header['settings']['format']}, not {_FORMAT}")
-        if sorted(header["checksums"]) != sorted(_ARRAYS):
+        if sorted(dict(header["checksums"])) != sorted(_ARRAYS):
             raise ValueError("it does not list the files of a cache")
         if missing := {"made_from", "names", "refused"} - set(header):
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         return header
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is no crop cache ({error}).") from error
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rcsr_jax import metrics
-from rcsr_jax.charts import Chart, Curve, chart, round_ticks
+from rcsr_jax.report.charts import Chart, Curve, chart, round_ticks
 
 Summary = Mapping[str, Any]
 

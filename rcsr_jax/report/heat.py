@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rcsr_jax import outlines
-from rcsr_jax.charts import round_ticks
 from rcsr_jax.geometry import box_of
 from rcsr_jax.markup import Markup
+from rcsr_jax.report import outlines
+from rcsr_jax.report.charts import round_ticks
 
 NUM_HEATS = 9
 SIDE = 300  # of the drawing, with its margin

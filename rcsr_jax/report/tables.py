@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rcsr_jax import metrics
-from rcsr_jax.diagrams import Summary, number
 from rcsr_jax.published import read_published
+from rcsr_jax.report.diagrams import Summary, number
 
 COLUMNS = {
     "num_faces": "Faces",

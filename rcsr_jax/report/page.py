@@ -18,10 +18,11 @@ import jinja2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rcsr_jax import diagrams, heat, metrics, outlines, tables
-from rcsr_jax.figures import photo_uri
-from rcsr_jax.gallery import SIDE, GalleryFace
+from rcsr_jax import metrics
 from rcsr_jax.markup import Markup
+from rcsr_jax.report import diagrams, heat, outlines, tables
+from rcsr_jax.report.figures import photo_uri
+from rcsr_jax.report.gallery import SIDE, GalleryFace
 from rcsr_jax.version import __version__
 
 _JPEG_QUALITY = 82
@@ -162,7 +163,7 @@ def _card(face: GalleryFace, markup: Markup) -> dict[str, Any]:
         "truth_lines": outlines.lines(face.truth, markup=markup),
         "points": outlines.dots(points),
         "point_lines": outlines.lines(points, markup=markup),
-        "circles": outlines.circles(points, face.expected_error),
+        "ellipses": outlines.ellipses(points, face.ellipses),
         "error": float(face.errors[-1]),
     }
 
@@ -174,7 +175,7 @@ def _face_values(face: GalleryFace) -> dict[str, Any]:
         "truth": _numbers(face.truth),
         "shapes": _numbers(face.shapes),
         "errors": _numbers(face.errors, digits=2),
-        "expected": _numbers(face.expected_error),
+        "expected": _numbers(face.ellipses),
         "score": face.score,
     }
 

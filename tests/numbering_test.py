@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from rcsr_jax.data.face_shapes import frontal_landmarks
-from rcsr_jax.diagram import landmark_diagram
 from rcsr_jax.markup import FACE_49, FACE_68, INNER_49
+from rcsr_jax.report.numbering import landmark_diagram
 
 SVG = "{http://www.w3.org/2000/svg}"
 
