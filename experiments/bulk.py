@@ -147,21 +147,23 @@ def _workforce() -> tuple[int, int, float]:
 def _job(out: Path, *, cores: int) -> Job:
     """What workers need to know; raises ValueError for what none of them could do."""
     checkpoint = os.path.abspath(_MODEL())  # noqa: PTH100
-    finding: dict[str, Any] = {
-        "table": os.path.abspath(_BOXES.value) if _BOXES.value else None,  # noqa: PTH100
+    boxes = os.path.abspath(_BOXES.value) if _BOXES.value else None  # noqa: PTH100
+    num_steps = _NUM_STEPS.value
+    given: dict[str, Any] = {
         "filled": _FILLED.value,
         "threshold": _THRESHOLD.value,
         "min_face": _MIN_FACE.value,
     }
-    box_finder(**finding)
-    num_steps, boxes = _NUM_STEPS.value, finding["table"]
-    given = {**finding, "num_steps": num_steps}
+    box_finder(table=boxes, **given)
+    made_with = digest_of(
+        load_predictor(checkpoint), boxes=boxes, num_steps=num_steps, **given
+    )
     return Job(
         checkpoint=checkpoint,
-        finding=finding,
+        finding={"table": boxes, **given},
         num_steps=num_steps,
         out=str(out),
-        made_with=digest_of(load_predictor(checkpoint), boxes=boxes, **given),
+        made_with=made_with,
         overwrite=_OVERWRITE.value,
         cores=cores,
         keep_compiled=process.COMPILATION_CACHE.value,
