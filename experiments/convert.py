@@ -11,6 +11,7 @@ file: put the new one beside the old one. Entries that cannot be used are named 
 out, and the exit code is then 1.
 """
 
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -92,8 +93,10 @@ def _with_boxes(
     found = []
     for face in faces:
         rows = table.get(PurePosixPath(face.image).as_posix())
-        if rows is None or face.points is None:
-            raise ValueError(f"{_BOXES.value}: no box for {face.image}.")
+        if rows is None or face.points is None or np.isnan(face.points).all():
+            raise ValueError(
+                f"{_BOXES.value}: no box for the landmarks of {face.image}."
+            )
         found.append(
             face._replace(box=rows[overlap(rows, box_of(face.points)).argmax()])
         )
@@ -129,7 +132,8 @@ def _find_image(data: Path, image: str) -> Path | None:
         places = [data / image]
     else:
         places = [data.parent / place for place in image_places(data, image)]
-    return next((place for place in places if place.is_file()), None)
+    # not Path.is_file, which raises for names that no file can have
+    return next((place for place in places if os.path.isfile(place)), None)  # noqa: PTH113
 
 
 def run() -> None:

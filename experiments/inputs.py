@@ -2,16 +2,20 @@
 
 import glob
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from rcsr_jax.data.folders import files_below
 from rcsr_jax.data.images import IMAGE_SUFFIXES
+from rcsr_jax.data.names import name_problem, shown
 
 OVERLAY = "_overlay.png"  # what the picture of results ends in
 VIDEO_OVERLAY = "_overlay.mp4"
 _OVERLAYS = (OVERLAY, VIDEO_OVERLAY)
 SUMMARY = "summary"  # results of all photos, so of none
+_MOST_PARTS = 50  # of a pattern; pathlib calls itself for each
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 
 
@@ -36,7 +40,8 @@ class Inputs(NamedTuple):
     Attributes:
         photos: what is no video; whether a file is a photo shows when it is read.
         videos: by their suffix.
-        empty: an argument that names nothing -> why.
+        empty: an argument that names nothing, a folder that cannot be read or a file of
+            an unusable name -> why.
     """
 
     photos: tuple[Input, ...]
@@ -49,21 +54,27 @@ def find_inputs(arguments: Iterable[str]) -> Inputs:
 
     Args:
         arguments: files; folders, which are searched for pictures and videos at any
-            depth, hidden ones apart; patterns with *, ?, [] and **. Folders and patterns
-            leave out NAME_overlay.png and NAME_overlay.mp4, which are results.
+            depth and through links, hidden ones apart; patterns with *, ?, [] and **,
+            which does not go through links. Folders and patterns leave out
+            NAME_overlay.png and NAME_overlay.mp4, which are results.
     """
     found: dict[Path, Input] = {}
     empty: dict[str, str] = {}
     names, results = set[str](), {SUMMARY}
     for argument in arguments:
-        files = list(_files_of(argument))
-        if not files:
-            what = "no picture" if Path(argument).is_dir() else "no such file"
-            empty[argument] = f"{what} here"
+        closed: dict[str, str] = {}
+        files = list(_files_of(argument, closed))
+        empty |= closed
+        if not files and not closed:
+            what = "no picture" if os.path.isdir(argument) else "no such file"  # noqa: PTH112
+            empty[shown(argument)] = f"{what} here"
         for short, path in files:
             absolute = Path(os.path.normpath(path.absolute()))
             if absolute not in found:
                 name = path.as_posix() if short in names else short
+                if problem := name_problem(name):
+                    empty[shown(name)] = problem
+                    continue
                 found[absolute] = Input(name, absolute, _free_name(short, results))
                 names.add(name)
     return Inputs(
@@ -73,34 +84,48 @@ def find_inputs(arguments: Iterable[str]) -> Inputs:
     )
 
 
-def _files_of(argument: str) -> Iterator[tuple[str, Path]]:
+def _files_of(argument: str, closed: dict[str, str]) -> Iterator[tuple[str, Path]]:
+    """Name and path of each file; folders that cannot be read are added to `closed`."""
     path = Path(argument)
-    if path.is_dir():
-        yield from ((p.relative_to(path).as_posix(), p) for p in _pictures_below(path))
-    elif glob.has_magic(argument) and not path.exists():
-        root = _fixed_folder(path)
-        for match in sorted(glob.glob(argument, recursive=True)):  # noqa: PTH207
-            if Path(match).is_file() and not match.endswith(_OVERLAYS):
-                yield Path(match).relative_to(root).as_posix(), Path(match)
+    # of os.path, which answers for every argument where Path raises for some
+    if os.path.isdir(argument):  # noqa: PTH112
+
+        def close(folder: Path, reason: str) -> None:
+            closed[shown(path / folder)] = reason
+
+        for below in files_below(path, on_problem=close):
+            chosen = below.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES
+            if chosen and not below.name.endswith(_OVERLAYS):
+                yield below.as_posix(), path / below
+    elif glob.has_magic(argument) and not os.path.lexists(argument):
+        root, matches = _matches(path)
+        for match in sorted(matches):
+            if os.path.isfile(match) and not match.name.endswith(_OVERLAYS):  # noqa: PTH113
+                yield match.relative_to(root).as_posix(), match
     else:
         yield path.name, path
 
 
-def _pictures_below(root: Path) -> Iterator[Path]:
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(files):
-            suffix = Path(name).suffix.lower()
-            chosen = suffix in IMAGE_SUFFIXES + VIDEO_SUFFIXES
-            if chosen and not name.startswith(".") and not name.endswith(_OVERLAYS):
-                yield Path(folder) / name
+def _matches(pattern: Path) -> tuple[Path, Iterator[Path]]:
+    """The folder above the first part that is a pattern, and what matches below it.
 
-
-def _fixed_folder(pattern: Path) -> Path:
-    """The folder above the first part that is a pattern."""
-    parts = pattern.parts
-    first = next(place for place, part in enumerate(parts) if glob.has_magic(part))
-    return Path(*parts[:first])
+    Not by the module glob, whose ** goes through links and never comes back from two that
+    lead to their own folder.
+    """
+    first = next(n for n, part in enumerate(pattern.parts) if glob.has_magic(part))
+    root, parts = Path(*pattern.parts[:first]), pattern.parts[first:]
+    # pathlib takes ** as a whole part alone, and then for folders
+    parts = tuple(p if p == "**" else re.sub(r"\*\*+", "*", p) for p in parts)
+    parts += ("*",) if parts[-1] == "**" else ()
+    if len(parts) > _MOST_PARTS:
+        return root, iter(())
+    hidden = any(part.startswith(".") for part in parts)
+    matches = root.glob("/".join(parts))
+    return root, (
+        match
+        for match in matches
+        if hidden or not any(p.startswith(".") for p in match.relative_to(root).parts)
+    )
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -21,21 +21,17 @@ videos from their beginning. The exit code is 1 where a photo failed.
 """
 
 import functools
-import hashlib
-import json
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import jax
 import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from rcsr_jax.config import to_dict
 from rcsr_jax.data.images import load_image
+from rcsr_jax.data.names import shown
 from rcsr_jax.inference import Faces, Predictor, load_predictor
 from rcsr_jax.stream import map_ahead
 
@@ -43,7 +39,7 @@ from . import settings
 from .finding import Boxes, FindBoxes, box_finder
 from .inputs import Input, find_inputs
 from .process import num_cores
-from .results import Found, Results
+from .results import Found, Results, digest_of
 from .video import define_flags, track_video
 
 _MODEL = settings.define_model_flags()
@@ -115,8 +111,8 @@ def main(arguments: list[str]) -> None:
     for photo in inputs.photos:
         try:
             (done if results.is_done(photo) else waiting).append(photo)
-        except ValueError as error:
-            failed[photo.name] = str(error)
+        except (ValueError, OSError) as error:
+            failed[photo.name] = _reason(photo, error)
     num_before, reached = len(done), set[Input]()
     answers = _predict(waiting, predictor, results, find_boxes)
     with closing(answers), _bar(len(done + waiting), first=num_before) as bar:
@@ -241,24 +237,20 @@ def _conclude(
 
 def _made_with(predictor: Predictor) -> str:
     """A digest of the model and of the flags that change its answers."""
-    boxes = Path(_BOXES.value).read_bytes() if _BOXES.value else b""
-    flags_given: dict[str, Any] = {
-        "config": to_dict(predictor.config),
-        "boxes": hashlib.sha256(boxes).hexdigest(),
-        "filled": _FILLED.value,
-        "num_steps": _NUM_STEPS.value,
-        "threshold": _THRESHOLD.value,
-        "min_face": _MIN_FACE.value,
-    }
-    digest = hashlib.sha256(json.dumps(flags_given, sort_keys=True).encode())
-    for leaf in jax.tree.leaves(jax.device_get(predictor.params)):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()[:16]
+    return digest_of(
+        predictor,
+        boxes=_BOXES.value,
+        filled=_FILLED.value,
+        num_steps=_NUM_STEPS.value,
+        threshold=_THRESHOLD.value,
+        min_face=_MIN_FACE.value,
+    )
 
 
 def _reason(photo: Input, error: Exception) -> str:
     """What went wrong, without the path that messages begin with."""
-    text = " ".join(str(error).split()).rstrip(".").removeprefix(f"{photo.path}: ")
+    text = shown(" ".join(str(error).split()), limit=1000).rstrip(".")
+    text = text.removeprefix(f"{photo.path}: ")
     known = isinstance(error, ValueError | OSError)
     return text if known and text else f"{type(error).__name__}: {text}"
 

@@ -1,6 +1,9 @@
 """Cuts and checks every face of a data set once; rcsr-train takes the folder as --data.
 
 rcsr-prepare --data=300W --boxes=BOXES.csv --out=DIR
+
+When it was killed the same command goes on where it stopped; when it has finished, it finds
+that out and changes nothing.
 """
 
 import csv
@@ -15,8 +18,12 @@ from rcsr_jax.data import crops
 from rcsr_jax.data.sources import read_sources
 
 from . import settings
+from .process import num_cores
 
 _OUT = flags.DEFINE_string("out", None, "Folder for the crops.", required=True)
+_JOBS = flags.DEFINE_integer(
+    "jobs", 0, "Processes that cut faces; 0: one per core.", lower_bound=0
+)
 _config = settings.define_run_flags(ModelConfig, DataConfig)
 
 
@@ -34,6 +41,7 @@ def main(arguments: list[str]) -> None:
             sources,
             model=config.model,
             data=config.data,
+            jobs=_JOBS.value or num_cores(),
             on_progress=lambda *_: bar.update(),
         )
     refused += cache.refused

@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,27 @@ _MADV_HUGEPAGE = 14
 # the parameters of mallopt
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 _MMAP_MAX_DEFAULT, _TRIM_DEFAULT = 65536, 128 << 10
+
+
+class StopRequest:
+    """Whether SIGTERM or SIGINT has come; a second one interrupts at once."""
+
+    def __init__(self):
+        self.came = False
+
+    def listen(self) -> None:
+        """Takes the signals from now on."""
+        for kind in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(kind, self._note)
+
+    def __call__(self) -> bool:
+        """Whether one has come."""
+        return self.came
+
+    def _note(self, *_: object) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+        self.came = True
 
 
 def set_up() -> None:

@@ -6,18 +6,21 @@ photo is written last, so where it is all else is.
 """
 
 import csv
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from PIL import Image
 
+from rcsr_jax.config import to_dict
 from rcsr_jax.data.annotations import point_columns, point_fields, write_pts
 from rcsr_jax.data.images import save_image
-from rcsr_jax.inference import Faces
+from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.markup import Markup
 from rcsr_jax.plots import draw_overlay
 
@@ -160,9 +163,31 @@ class Results:
             content = json.loads(self._json(photo).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
-        return content if isinstance(content, dict) else {}
+        faces = content.get("faces") if isinstance(content, dict) else None
+        whole = isinstance(faces, list) and all(isinstance(f, dict) for f in faces)
+        return content if whole else {}
+
+
+def digest_of(predictor: Predictor, *, boxes: str | None, **given: Any) -> str:
+    """A digest of a model and of the settings that change its answers.
+
+    Args:
+        predictor: holds the model.
+        boxes: a file of boxes, or None.
+        given: plain values.
+    """
+    content = Path(boxes).read_bytes() if boxes else b""
+    settings = {
+        "config": to_dict(predictor.config),
+        "boxes": hashlib.sha256(content).hexdigest(),
+        **given,
+    }
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for leaf in jax.tree.leaves(jax.device_get(predictor.params)):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _described(found: Found) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 from rcsr_jax import updates
 from rcsr_jax.config import ModelConfig, preset, replace_fields
 from rcsr_jax.data.crops import cached_size
+from rcsr_jax.feed import feed
 from rcsr_jax.model import Params, init_params, predict
 
 from .process import num_cores
@@ -79,19 +80,17 @@ def training_row(name: str, sampling: str, *, batch: int) -> Row:
     random = np.random.default_rng(0)
     side = cached_size(config.model, config.data)
     shape = (_TRAINING_FACES, config.model.num_points, 2)
-    faces = updates.on_every_device(
-        updates.Faces(
-            random.integers(0, 256, (_TRAINING_FACES, side, side), np.uint8),
-            random.uniform(side / 3, 2 * side / 3, shape).astype(np.float32),
-        ),
-        devices,
+    faces = updates.Faces(
+        random.integers(0, 256, (_TRAINING_FACES, side, side), np.uint8),
+        random.uniform(side / 3, 2 * side / 3, shape).astype(np.float32),
     )
+    batches = feed(faces, 0, config=config, devices=devices)
     start = updates.init_state(random_params(config.model), optimiser=optimiser)
     state = updates.on_every_device(start, devices)
 
     def call() -> Any:
         nonlocal state  # an update may take the memory of the state that it is given
-        state, logged = update(state, faces)
+        state, logged = update(state, next(batches))
         return state, logged
 
     def prepare() -> dict[str, Any]:

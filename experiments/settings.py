@@ -5,6 +5,7 @@ given leaves the preset's value alone.
 """
 
 import dataclasses
+import io
 import math
 import signal
 import sys
@@ -18,12 +19,14 @@ from absl import app, flags, logging
 from rcsr_jax import weights
 from rcsr_jax.config import PRESETS, RunConfig, preset, replace_fields
 from rcsr_jax.data.faces import Refusal
+from rcsr_jax.data.names import shown
 from rcsr_jax.markup import Markup, read_markup
 
 from . import process
 
 flags.disclaim_key_flags()  # a flag belongs to the program that asks for it
 
+_LONGEST_MESSAGE = 4000  # characters
 _DEFINE: dict[Any, Callable[..., flags.FlagHolder]] = {
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
@@ -105,11 +108,16 @@ def run(main: Callable[[list[str]], None], *, shared: Sequence[str] = ()) -> Non
         logging.set_verbosity(logging.WARNING)  # orbax tells every file it writes
         process.set_up()
         signal.signal(signal.SIGTERM, _end)
+        if isinstance(sys.stdout, io.TextIOWrapper):  # folders may be called anything
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             main(arguments)
         except (ValueError, OSError, ImportError) as error:  # an extra that lacks, too
-            message = " ".join(str(error).split())
+            message = shown(" ".join(str(error).split()), limit=_LONGEST_MESSAGE)
             print(f"error: {message}", file=sys.stderr)
+            sys.exit(1)
+        except MemoryError:
+            print("error: not enough memory", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt as ended:
             print("interrupted", file=sys.stderr)
@@ -142,7 +150,8 @@ def no_arguments(arguments: Iterable[str]) -> None:
 def tell_refused(refused: Sequence[Refusal]) -> None:
     """Prints the first faces that cannot be used, and why."""
     for refusal in refused[:10]:
-        print(f"left out {refusal.name}: {refusal.reason}", file=sys.stderr)
+        told = shown(f"{refusal.name}: {refusal.reason}", limit=_LONGEST_MESSAGE)
+        print(f"left out {told}", file=sys.stderr)
 
 
 def without_nan(value: Any) -> Any:

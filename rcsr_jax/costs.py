@@ -66,6 +66,7 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
         sampling = 4 * config.num_points * config.cut_size**2
     widths = [memory, *[DENSE_UNITS] * (config.dense_layers - 1), config.num_points * 2]
     step = sampling + cell + sum(a * b for a, b in itertools.pairwise(widths))
+    step += memory * config.num_points * config.own_marks
     looks = 1 if config.sampling == "planes" else num_steps
     return Costs(
         parameters=sum(leaf.size for leaf in leaves),

@@ -64,14 +64,16 @@ def save_convergence(
     curves: Mapping[str, Mapping[int, float]],
     *,
     label: str = "NME, inter-ocular (%)",
+    across: str = "steps",
     level: tuple[str, float] | None = None,
 ) -> None:
-    """Saves the error by the number of refinement steps.
+    """Saves the error by the number of refinement steps, or of updates in training.
 
     Args:
         path: where to; the ending (.png, .svg, .pdf) says the format.
         curves: the name of each method with its error after each number of steps.
         label: what the error is.
+        across: what is counted.
         level: name and height of a dashed line across, such as a threshold.
 
     Raises:
@@ -92,7 +94,7 @@ def save_convergence(
             label=name,
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="steps", ylabel=label)
+    axes.set(xlabel=across, ylabel=label)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     figure.savefig(path)

@@ -30,6 +30,7 @@ _WINDOW = 80  # pixels; the smallest face that dlib finds in a picture as it is
 # A face is sought that is at least this share of the longer side: smaller ones would
 # cost seconds in large photos, and small photos are cheap to search thoroughly.
 _SMALLEST, _SMALL = 1 / 20, 1 / 6
+_MOST_PIXELS = 1 << 27  # of the picture that is searched; hundreds of bytes each
 _ONE_AT_A_TIME = threading.Lock()  # a detector keeps the picture that it searches
 
 
@@ -73,11 +74,18 @@ def detect_faces(
     check_image(image)
     longer = max(image.shape[:2])
     if min_face is None:
-        min_face = min(max(_WINDOW, _SMALLEST * longer), _SMALL * longer)
+        min_face = max(min(max(_WINDOW, _SMALLEST * longer), _SMALL * longer), 1)
     if not (math.isfinite(threshold) and 1 <= min_face < math.inf):
         raise ValueError(
             "threshold must be finite and min_face at least 1 pixel; got "
             f"{threshold} and {min_face}."
+        )
+    wanted = image.shape[0] * image.shape[1] * (_WINDOW / min_face) ** 2
+    if wanted > _MOST_PIXELS:
+        least = min_face * math.sqrt(wanted / _MOST_PIXELS)
+        raise ValueError(
+            f"to search {image.shape[1]} x {image.shape[0]} pixels for faces of "
+            f"{min_face:g} would take too much memory; min_face can be {least:.0f} there."
         )
     grey, scale = _resized(image, scale=_WINDOW / min_face)
     with _ONE_AT_A_TIME:

@@ -6,7 +6,7 @@ the centre of a pixel, so an image of width w spans -0.5 to w - 0.5. Boxes are
 leading batch shape.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -96,11 +96,12 @@ def to_photo(points: ArrayLike, frame: Frame) -> Any:
     return points * frame.scale[..., None, None] + frame.corner[..., None, :]
 
 
-def mean_shape(shapes: ArrayLike) -> np.ndarray:
+def mean_shape(shapes: ArrayLike | Iterator[ArrayLike]) -> np.ndarray:
     """The mean of shapes in their crop frames, over the faces that annotate a landmark.
 
     Args:
-        shapes: float [faces, num_points, 2], crop px, NaN where not annotated.
+        shapes: float [faces, num_points, 2], crop px, NaN where not annotated; or an
+            iterator over such arrays, where one would be too large.
 
     Returns:
         float32 [num_points, 2].
@@ -108,15 +109,20 @@ def mean_shape(shapes: ArrayLike) -> np.ndarray:
     Raises:
         ValueError: there is no face, or a landmark that no face annotates.
     """
-    shapes = np.asarray(shapes, np.float64)
-    counts = np.isfinite(shapes).all(-1).sum(0)
-    if len(shapes) == 0 or not counts.all():
+    parts = shapes if isinstance(shapes, Iterator) else iter([shapes])
+    num_faces, counts, sums = 0, np.zeros(1, int), np.zeros((1, 2))
+    for part in parts:
+        points = np.asarray(part, np.float64)
+        here = np.asarray(np.isfinite(points).all(-1))
+        num_faces, counts = num_faces + len(points), counts + here.sum(0)
+        sums = sums + np.where(here[..., None], points, 0).sum(0)
+    if num_faces == 0 or not counts.all():
         missing = np.flatnonzero(counts == 0).tolist()
         raise ValueError(
-            f"{len(shapes)} faces do not annotate the landmarks {missing}; leave these "
+            f"{num_faces} faces do not annotate the landmarks {missing}; leave these "
             "landmarks out of the markup or add faces that have them."
         )
-    return np.nanmean(shapes, 0).astype(np.float32)
+    return (sums / counts[:, None]).astype(np.float32)
 
 
 def mirror_points(points: ArrayLike, *, width: Any, markup: Markup) -> Any:

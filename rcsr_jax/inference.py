@@ -15,6 +15,7 @@ from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.data.cutting import check_image, cut_crop
 from rcsr_jax.data.faces import meets_image
+from rcsr_jax.data.names import shown
 from rcsr_jax.ellipses import error_ellipses
 from rcsr_jax.geometry import Frame, frame_of_box, join_frames, to_photo
 from rcsr_jax.model import Params, Prediction
@@ -66,7 +67,9 @@ class Predictor:
     """Finds landmarks in photos; a pure function with its parameters held.
 
     A program is compiled when a call needs it first, of a handful for any number of
-    faces; `compile` does that beforehand.
+    faces; `compile` does that beforehand. Threads may share a predictor. Processes each
+    need their own: a spawned one may be sent it, a forked one raises RuntimeError, as JAX
+    would wait for ever there.
 
     Attributes:
         params: the pytree that `rcsr_jax.predict` takes; put on the device once.
@@ -75,9 +78,15 @@ class Predictor:
 
     params: Params
     config: ModelConfig
+    _process: int = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
         object.__setattr__(self, "params", jax.device_put(self.params))
+        object.__setattr__(self, "_process", os.getpid())
+
+    def __reduce__(self):
+        # to be sent to a spawned process, where it is put on the device again
+        return type(self), (jax.device_get(self.params), self.config)
 
     def __call__(
         self, image: np.ndarray, boxes: np.ndarray, *, num_steps: int | None = None
@@ -91,8 +100,8 @@ class Predictor:
                 itself.
 
         Raises:
-            ValueError: the image is no picture, or a box is inverted, not finite or
-                outside the image.
+            ValueError: the image is no picture, or a box is inverted, not finite, smaller
+                than a pixel or outside the image.
         """
         image = np.asarray(image)
         crops, frames = self.crops(image, boxes)
@@ -187,7 +196,12 @@ class Predictor:
         Returns:
             uint8 [faces, crop_size, crop_size] and their frames.
         """
-        boxes = np.asarray(boxes, np.float64)
+        try:
+            boxes = np.asarray(boxes, np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"boxes must be numbers [faces, 4]; got {shown(boxes)}."
+            ) from error
         if boxes.shape in ((4,), (0,)):  # one box; an empty list
             boxes = boxes.reshape(-1, 4)
         check_image(image)
@@ -226,16 +240,28 @@ class Predictor:
         Returns:
             The faces in pixels of their photos, and the estimate they ended with.
         """
-        pieces = start_pieces(
-            self.params, crops, config=self.config, num_steps=None, start=start
-        )
+        pieces = self._start(crops, None, start=start)
         found = finish_pieces(pieces, num_faces=len(crops))
         first = self.params["mean_shape"] if start is None else start.points
         faces = self._in_photo(found, frames, first=first)
         return faces, Estimate(found.points, found.hidden)
 
-    def _start(self, crops: np.ndarray, num_steps: int | None) -> list[Prediction]:
-        return start_pieces(self.params, crops, config=self.config, num_steps=num_steps)
+    def _start(
+        self,
+        crops: np.ndarray,
+        num_steps: int | None,
+        *,
+        start: Estimate | None = None,
+    ) -> list[Prediction]:
+        if self._process != os.getpid():
+            raise RuntimeError(
+                "this process was forked from one that runs JAX, which cannot work here: "
+                'start it with multiprocessing.get_context("spawn"), or load the predictor '
+                "in it before the parent uses JAX."
+            )
+        return start_pieces(
+            self.params, crops, config=self.config, num_steps=num_steps, start=start
+        )
 
     def _finish(self, pieces: list[Prediction], frames: Frame) -> Faces:
         found = finish_pieces(pieces, num_faces=len(frames.scale))
@@ -322,6 +348,8 @@ def check_boxes(boxes: np.ndarray, shape: tuple[int, ...]) -> None:
                 f"{_shown(box)} is inverted, empty or not finite; boxes are "
                 "(x0, y0, x1, y1)."
             )
+        if max(box[2] - box[0], box[3] - box[1]) < 1:
+            raise ValueError(f"{_shown(box)} is smaller than a pixel.")
         if not meets_image(box, size=(width, height)):
             raise ValueError(
                 f"{_shown(box)} lies outside the image of {width} x {height} pixels."

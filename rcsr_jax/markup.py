@@ -57,6 +57,12 @@ class Markup:
                     f"markup {self.name}: {what} must be indices from 0 to "
                     f"{self.num_points - 1}; got {indices}."
                 )
+        left, right = map(set, self.eyes)
+        if len(set(self.eye_corners)) < 2 or left == right or not (left and right):
+            raise ValueError(
+                f"markup {self.name}: eye_corners and eyes are each two places of a face, "
+                f"whose distance measures it; got {self.eye_corners} and {self.eyes}."
+            )
 
     @property
     def num_points(self) -> int:
@@ -89,19 +95,17 @@ class Markup:
         if isinstance(regions, Mapping):
             regions = regions.items()
         try:
-            corners = tuple(int(i) for i in fields["eye_corners"])
-            eyes = tuple(tuple(int(i) for i in eye) for eye in fields["eyes"])
+            corners = _indices(fields["eye_corners"])
+            eyes = tuple(_indices(eye) for eye in fields["eyes"])
             if len(corners) != 2 or len(eyes) != 2:
                 raise ValueError("eye_corners and eyes each name two things")
             return cls(
                 name=str(fields["name"]),
-                mirror=tuple(int(i) for i in fields["mirror"]),
+                mirror=_indices(fields["mirror"]),
                 eye_corners=(corners[0], corners[1]),
                 eyes=(eyes[0], eyes[1]),
-                regions=tuple((str(k), tuple(int(i) for i in v)) for k, v in regions),
-                outlines=tuple(
-                    tuple(int(i) for i in line) for line in fields.get("outlines", ())
-                ),
+                regions=tuple((str(k), _indices(v)) for k, v in regions),
+                outlines=tuple(_indices(line) for line in fields.get("outlines", ())),
             )
         except TypeError as error:
             raise ValueError(f"not a markup: {error}") from error
@@ -118,8 +122,18 @@ def read_markup(path: str | Path) -> Markup:
         if not isinstance(fields, dict):
             raise ValueError("a markup file holds one JSON object")
         return Markup.from_dict(fields)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"markup file {path}: {error}") from error
+
+
+def _indices(values: Any) -> tuple[int, ...]:
+    """The landmarks that a list names; a fraction would become another landmark."""
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"landmarks are named in a list; got {values!r:.80}")
+    for value in values:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"landmarks are named by whole numbers; got {value!r:.80}")
+    return tuple(values)
 
 
 def _face_68() -> Markup:

@@ -13,6 +13,7 @@ from rcsr_jax.features.hog import hog
 from rcsr_jax.features.lenet import LeNet
 from rcsr_jax.features.pyramid import STRIDE, Pyramid
 from rcsr_jax.features.srcnn import SRCNN
+from rcsr_jax.marks import marked_offsets
 from rcsr_jax.patch_nets import HOG_CELL, patch_layers
 from rcsr_jax.patches import own_patches, slice_patches
 from rcsr_jax.recurrent import ConvGRUCell, GRUCell
@@ -22,6 +23,7 @@ Scene = tuple[Array, ...]
 
 DENSE_UNITS = 256  # of the dense layers below the last one; the paper does not tell
 _FIRST_DOUBT = 0.1  # error in eye distances that fresh parameters expect
+_FIRST_TRUST = -1.0  # logit of the share of its own mark in a landmark's first places
 _DOUBTS = (math.log(1e-3), math.log(2.0))  # logarithms of what may be expected
 
 
@@ -49,6 +51,13 @@ class RCSR(nn.Module):
         self.output = nn.Dense(
             config.num_points * 2, kernel_init=nn.initializers.zeros, name="output"
         )
+        if config.own_marks:
+            self.trust = nn.Dense(
+                config.num_points,
+                kernel_init=nn.initializers.zeros,
+                bias_init=nn.initializers.constant(_FIRST_TRUST),
+                name="trust",
+            )
         self.doubt = nn.Dense(
             config.num_points,
             kernel_init=nn.initializers.zeros,
@@ -68,14 +77,12 @@ class RCSR(nn.Module):
         return tuple(planes)
 
     def look(self, scene: Scene, points: Array) -> Array:
-        """The feature maps around the landmarks, stacked: [batch, map, map, points * c]."""
+        """The feature maps around the landmarks: [batch, points, map, map, channels]."""
         config = self.config
         if not config.position_gradient:
             points = lax.stop_gradient(points)
         cut = self._of_planes if config.sampling == "planes" else self._of_patches
-        maps = jnp.concatenate(cut(scene, points), axis=-1)
-        maps = jnp.moveaxis(maps, 1, 3)  # landmarks beside their channels
-        return maps.reshape(*maps.shape[:3], -1)
+        return jnp.concatenate(cut(scene, points), axis=-1)
 
     def _of_planes(self, scene: Scene, points: Array) -> list[Array]:
         size, grid = self.config.map_size, self.config.plane
@@ -109,12 +116,25 @@ class RCSR(nn.Module):
         flat = lax.stop_gradient(hidden).reshape(hidden.shape[0], -1)
         return jnp.clip(self.doubt(flat.astype(jnp.float32)), *_DOUBTS)
 
+    def pull(self, points: Array, hidden: Array, marked: Array) -> Array:
+        """Points that go as far towards what is marked as the memory trusts it to."""
+        flat = hidden.reshape(hidden.shape[0], -1).astype(jnp.float32)
+        share = nn.sigmoid(self.trust(flat))
+        return points + share[..., None] * (marked - points)
+
     def step(self, scene: Scene, first: Array, estimate: Estimate) -> Estimate:
         """One recurrence: look, remember, move."""
-        hidden = self.cell(estimate.hidden, self.look(scene, estimate.points))
-        whole = self.config.increment == "whole"
-        origin = first if whole else estimate.points
-        return Estimate(origin + self.move(hidden), hidden)
+        config = self.config
+        maps = self.look(scene, estimate.points)
+        beside = jnp.moveaxis(maps, 1, 3)  # landmarks beside their channels
+        hidden = self.cell(estimate.hidden, beside.reshape(*beside.shape[:3], -1))
+        origin = first if config.increment == "whole" else estimate.points
+        points = origin + self.move(hidden)
+        if config.own_marks:
+            scores = maps[..., -config.context_channels]
+            marked = estimate.points + STRIDE * marked_offsets(scores)
+            points = self.pull(points, hidden, marked)
+        return Estimate(points, hidden)
 
     def __call__(self, crops: Array, estimate: Estimate) -> Estimate:
         """A first step from crops: what creates the parameters."""
@@ -125,7 +145,7 @@ class RCSR(nn.Module):
 
 def is_exact(name: str) -> bool:
     """Whether a layer computes in float32 whatever the model computes in."""
-    return name.startswith(("output", "dense", "doubt"))
+    return name.startswith(("output", "dense", "doubt", "trust"))
 
 
 def _make_net(config: ModelConfig) -> Callable[[Array], Array]:

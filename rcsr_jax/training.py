@@ -3,23 +3,32 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from rcsr_jax import checkpoint, updates
-from rcsr_jax.config import RunConfig, differences, replace_fields
+from rcsr_jax import checkpoint, hosts, updates
+from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.data.sources import open_faces
-from rcsr_jax.geometry import mean_shape
-from rcsr_jax.model import Params, init_params
-from rcsr_jax.records import MetricsTable, check_same_run, write_config, write_refused
-from rcsr_jax.validation import Judge, measured_tolerance, points_in_crops
+from rcsr_jax.feed import feed
+from rcsr_jax.records import (
+    MetricsTable,
+    check_same_run,
+    environment_change,
+    write_config,
+    write_refused,
+)
+from rcsr_jax.start import first_params
+from rcsr_jax.validation import Judge, mean_in_crops, measured_tolerance
 
 _SYNC_EVERY = 10  # updates between two looks at the device: it runs ahead meanwhile
+_MOST_SKIPPED = 20  # updates in a row whose gradient is not finite
+# of the parameters
+_MEASURED = ("tolerance", "error_scale", "error_spread", "error_ratios")
 
 
 class Progress(NamedTuple):
@@ -37,6 +46,9 @@ class Progress(NamedTuple):
         seconds_left: estimate for the whole run.
         compile_seconds: what the first update took.
         checkpoint: whether this report comes with a saved checkpoint.
+        skipped: updates so far whose gradient was not finite; they changed nothing.
+        note: what a user should know: a damaged checkpoint that was passed over, another
+            version of JAX than before. Empty: nothing.
     """
 
     stage: str
@@ -49,6 +61,8 @@ class Progress(NamedTuple):
     seconds_left: float = math.nan
     compile_seconds: float = math.nan
     checkpoint: bool = False
+    skipped: int = 0
+    note: str = ""
 
 
 class TrainResult(NamedTuple):
@@ -56,12 +70,14 @@ class TrainResult(NamedTuple):
 
     Attributes:
         step: updates done.
-        finished: whether these were all; else time was up.
+        finished: whether these were all; else time was up or the run was told to stop.
         nme: validation error of the last checkpoint, inter-ocular, percent.
         baseline_nme: that of the mean shape.
         num_faces: trained on.
         num_refused: faces that could not be used; `refused.csv` in the work folder names
             them.
+        skipped: updates whose gradient was not finite.
+        told: whether `should_stop` ended it.
     """
 
     step: int
@@ -70,6 +86,8 @@ class TrainResult(NamedTuple):
     baseline_nme: float
     num_faces: int
     num_refused: int
+    skipped: int = 0
+    told: bool = False
 
 
 class TrainingError(ValueError):
@@ -81,16 +99,24 @@ def train(
     *,
     workdir: str | Path,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainResult:
     """Trains a model, or goes on where the work folder's last checkpoint stands.
 
     Step n is a pure function of (seed, n), so an interrupted run ends with the parameters
     of an uninterrupted one: to the bit on the CPU.
 
+    After `jax.distributed.initialize` all processes call this with the same config and a
+    work folder that they share; the devices of all of them are used. Each judges the
+    validation faces for itself, and the first one writes the files beside the checkpoints.
+
     Args:
         config: the run.
         workdir: folder for crops, checkpoints, `config.json` and `metrics.csv`.
         on_progress: called now and then.
+        should_stop: asked after every update, of several processes after every tenth.
+            Once it says yes in one of them the run saves where it stands, without a
+            validation, and ends; the checkpoint is ranked by the validation before.
 
     Returns:
         A `TrainResult`; the parameters are in the work folder.
@@ -100,44 +126,53 @@ def train(
     """
     deadline = time.monotonic() + (config.train.max_seconds or math.inf)
     workdir = Path(workdir)
-    devices = jax.local_devices()
-    with checkpoint.open_manager(workdir) as manager:
-        latest = manager.latest_step()
-        check_same_run(workdir, config, resuming=latest is not None)
-        training, validation = open_faces(
+    workdir.mkdir(parents=True, exist_ok=True)
+    devices = jax.devices()
+    check_same_run(workdir, config, resuming=bool(checkpoint.saved_steps(workdir)))
+    training, validation = hosts.first_before_others(
+        lambda: open_faces(
             config.model,
             config.data,
             folder=workdir,
             on_progress=lambda done, total: on_progress(Progress("data", done, total)),
         )
-        write_refused(workdir, training.refused)
-        write_config(workdir, config)
-        faces = updates.Faces(np.asarray(training.crops), np.asarray(training.points))
-        shape = mean_shape(points_in_crops(training, config.model, config.data))
-        optimiser = updates.make_optimiser(config.train, num_faces=len(faces.crops))
-        run_update = updates.parallel_update(
-            config=config, optimiser=optimiser, devices=devices
-        )
-        params = _first_params(config, shape)
-        state = updates.init_state(params, optimiser=optimiser)
-        if latest is not None:
-            state = _restore(manager, latest, like=state)
+    )
+    write_refused(workdir, training.refused)
+    write_config(workdir, config)
+    faces = updates.Faces(training.crops, training.points)
+    shape = mean_in_crops(training, config.model, config.data)
+    optimiser = updates.make_optimiser(config.train, num_faces=len(faces.crops))
+    run_update = updates.parallel_update(
+        config=config, optimiser=optimiser, devices=devices
+    )
+    params = first_params(config, mean_shape=shape)
+    state, measured, problems = _restore(
+        workdir, updates.init_state(params, optimiser=optimiser)
+    )
+    with checkpoint.open_manager(workdir) as manager, ExitStack() as at_end:
         state = updates.on_every_device(state, devices)
-        faces = updates.on_every_device(faces, devices)
         judge = Judge(validation, config)
         baseline = judge.error(np.broadcast_to(shape, judge.points.shape))
-        rows = MetricsTable(workdir, upto=latest or 0)
 
         step, total = int(state.step), config.train.num_updates
-        error = math.nan if latest is None else judge.nme(state.average)
+        rows = MetricsTable(workdir, upto=step)
+        if change := environment_change(workdir):
+            problems += (change,)
+        batches = feed(faces, step, config=config, devices=devices)
+        at_end.enter_context(closing(batches))
+        error = judge.nme(state.average) if step else math.nan
         losses: list[jax.Array] = []
         compile_seconds = math.nan
         started = marked = time.monotonic()
         begun = marked_step = step
-        in_time = True
-        on_progress(Progress("train", step, total, baseline_nme=baseline))
-        while step < total and in_time:
-            state, logged = run_update(state, faces)
+        in_time, told, skipped, in_a_row = True, False, 0, 0
+        on_progress(
+            Progress(
+                "train", step, total, baseline_nme=baseline, note="; ".join(problems)
+            )
+        )
+        while step < total and in_time and not told and in_a_row < _MOST_SKIPPED:
+            state, logged = run_update(state, next(batches))
             losses.append(logged["loss"])
             step += 1
             if step == begun + 1:
@@ -145,20 +180,31 @@ def train(
                 compile_seconds = time.monotonic() - started
                 started = marked = time.monotonic()
                 marked_step = step
-            in_time = time.monotonic() < deadline
-            due = step % config.train.eval_every == 0
-            evaluate = due or step == total or not in_time
-            if not evaluate and step % _SYNC_EVERY:
+            due = step % config.train.eval_every == 0 or step == total
+            look = due or step == begun + 1 or step % _SYNC_EVERY == 0
+            if not look and jax.process_count() > 1:
+                continue  # they do not stop to agree on more than they must
+            told, late = hosts.any_of(should_stop(), time.monotonic() >= deadline)
+            in_time = not late
+            evaluate = (due or late) and not told
+            if not (look or late or told):
                 continue
-            loss = _mean_loss(losses, step)
-            losses = []
+            loss, losses = _mean_loss(losses), []
+            skipped, in_a_row = int(logged["skipped"]), int(logged["skipped_in_a_row"])
             speed = (step - marked_step) / max(time.monotonic() - marked, 1e-9)
             if evaluate:
                 found = judge.predict(state.average)
                 error = judge.error(found.points)
                 measured = judge.error_calibration(found)
-                _save(manager, state, faces, config, error, measured)
-                rows.add(step, loss, error, speed * config.train.batch_size)
+                if config.train.calibrate:
+                    measured["tolerance"] = measured_tolerance(
+                        state, faces, config=config
+                    )
+                rows.add(step, loss, error, speed * config.train.batch_size, skipped)
+            keep = evaluate or told or in_a_row >= _MOST_SKIPPED
+            if keep:
+                rank = baseline if math.isnan(error) else error
+                _save(manager, state, replace_fields(config, measured), rank)
             on_progress(
                 Progress(
                     "train",
@@ -172,60 +218,42 @@ def train(
                     / max(step - begun - 1, 1)
                     * (total - step),
                     compile_seconds=compile_seconds,
-                    checkpoint=evaluate,
+                    checkpoint=keep,
+                    skipped=skipped,
                 )
             )
             marked, marked_step = time.monotonic(), step
-        manager.wait_until_finished()
-    return TrainResult(
-        step, step == total, error, baseline, len(training.names), len(training.refused)
-    )
-
-
-# What a network may be trained on with: everything else decides what its numbers mean.
-_FREE = {
-    "num_steps",
-    "max_steps",
-    "tolerance",
-    "increment_norm",
-    "error_scale",
-    "error_spread",
-    "error_ratios",
-    "compute_dtype",
-    "sampling",
-    "position_gradient",
-}
-
-
-def _first_params(config: RunConfig, mean_shape: np.ndarray) -> Params:
-    """The parameters that a run starts from."""
-    source = config.train.init_from
-    if not source:
-        key = jax.random.key(config.train.seed)
-        return init_params(key, config=config.model, mean_shape=mean_shape)
-    params, run = checkpoint.load_params(source)
-    other = {
-        name: pair
-        for name, pair in differences(
-            RunConfig(model=run.model), RunConfig(model=config.model)
-        ).items()
-        if name not in _FREE
-    }
-    if other:
-        told = ", ".join(
-            f"{name} is {old}, not {new}" for name, (old, new) in other.items()
+        checkpoint.finish_saving(manager)
+    if in_a_row >= _MOST_SKIPPED:
+        raise TrainingError(
+            f"the gradients of the last {in_a_row} updates are not finite; the "
+            f"parameters before them are kept in checkpoint {step}. Lower the learning "
+            "rate or clip the gradient."
         )
-        raise ValueError(f"init_from={source} is another network: {told}.")
-    return params
+    return TrainResult(
+        step,
+        step == total,
+        error,
+        baseline,
+        len(training.names),
+        len(training.refused),
+        skipped,
+        told and step < total,
+    )
 
 
 def _restore(
-    manager: ocp.CheckpointManager, step: int, *, like: updates.TrainState
-) -> updates.TrainState:
-    average, rest = checkpoint.restore_training(
-        manager, step, params=like.average, training=_without_average(like)
+    workdir: Path, state: updates.TrainState
+) -> tuple[updates.TrainState, dict[str, Any], tuple[str, ...]]:
+    """Where the run stands, what was measured of it, and checkpoints that are damaged."""
+    found, problems = checkpoint.restore_latest(
+        workdir, params=state.average, training=_without_average(state)
     )
-    return updates.TrainState(average=average, **rest)
+    if found is None:
+        return state, {}, problems
+    measured = {name: getattr(found.config.model, name) for name in _MEASURED}
+    state = updates.TrainState(average=found.params, **found.training)
+    return state, measured, problems
 
 
 def _without_average(state: updates.TrainState) -> dict:
@@ -236,36 +264,26 @@ def _without_average(state: updates.TrainState) -> dict:
 def _save(
     manager: ocp.CheckpointManager,
     state: updates.TrainState,
-    faces: updates.Faces,
     config: RunConfig,
     error: float,
-    measured: dict[str, Any],
 ) -> None:
     if not math.isfinite(error):
         raise TrainingError(
             f"the validation error is no number at update {int(state.step)}; the last "
             "good checkpoint is kept. Lower the learning rate or clip the gradient."
         )
-    if config.train.calibrate:
-        # with the run's own settings: others would compile a program at each checkpoint
-        tolerance = measured_tolerance(state, faces, config=config)
-        measured = {**measured, "tolerance": tolerance}
     checkpoint.save_step(
         manager,
         int(state.step),
         params=state.average,
         training=_without_average(state),
-        config=replace_fields(config, measured),
+        config=config,
         nme=error,
     )
 
 
-def _mean_loss(losses: list[jax.Array], step: int) -> float:
-    values = np.asarray(jnp.stack(losses))
-    if not np.isfinite(values).all():
-        first = step - len(values) + 1 + int(np.flatnonzero(~np.isfinite(values))[0])
-        raise TrainingError(
-            f"the loss is no number at update {first}; the last good checkpoint is kept. "
-            "Lower the learning rate or clip the gradient."
-        )
-    return float(values.mean())
+def _mean_loss(losses: list[jax.Array]) -> float:
+    """Of those that are numbers; NaN where none is."""
+    values = np.array(jax.device_get(losses))
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else math.nan

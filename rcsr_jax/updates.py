@@ -1,7 +1,9 @@
 """One parameter update: examples, loss, gradients averaged over devices, optimiser.
 
 The state is one small pytree, passed and returned unstacked; `parallel_update` maps the
-update over all local devices with `jax.pmap`.
+update over all devices: with `jax.pmap` those of one process, with `jax.shard_map` those of
+several. What pmap returns belongs to its process alone; of several processes the state has
+to be one array over all of them, or a checkpoint could not be written by them together.
 """
 
 import functools
@@ -31,15 +33,15 @@ _DOUBT_WEIGHT = 0.1  # Adam does not mind; clipping the gradient would
 
 
 class Faces(NamedTuple):
-    """The whole training set, resident on the device.
+    """Cached faces: a whole training set, or those of a step.
 
     Attributes:
-        crops: uint8 [faces, side, side], cached crops.
-        points: float32 [faces, num_points, 2], in cached pixels.
+        crops: uint8 [faces, side, side], cached crops; arrays, or `Rows` on the disk.
+        points: float32 [faces, num_points, 2], in cached pixels; likewise.
     """
 
-    crops: Array | np.ndarray
-    points: Array | np.ndarray
+    crops: Any
+    points: Any
 
 
 @flax.struct.dataclass
@@ -74,7 +76,7 @@ def init_state(
 def make_optimiser(
     config: TrainConfig, *, num_faces: int
 ) -> optax.GradientTransformation:
-    """The optimiser of a run.
+    """The optimiser of a run; it leaves everything as it is where a gradient is not finite.
 
     Args:
         config: which, and how fast.
@@ -101,8 +103,9 @@ def make_optimiser(
             rate, weight_decay=config.weight_decay, mask=_decayed_leaves
         )
     if config.clip_norm > 0:
-        return optax.chain(optax.clip_by_global_norm(config.clip_norm), update)
-    return update
+        update = optax.chain(optax.clip_by_global_norm(config.clip_norm), update)
+    # one bad gradient would spoil the parameters and both moments for good
+    return optax.apply_if_finite(update, max_consecutive_errors=np.iinfo(np.int32).max)
 
 
 def _decayed_leaves(params: Params) -> Any:
@@ -157,7 +160,7 @@ def batch_loss(
 def update(
     state: TrainState,
     places: Array,
-    faces: Faces,
+    batch: Faces,
     *,
     config: RunConfig,
     optimiser: optax.GradientTransformation,
@@ -165,15 +168,18 @@ def update(
 ) -> tuple[TrainState, dict[str, Array]]:
     """The state after one update, and what there is to log.
 
+    A gradient that is not finite changes nothing but the number of the step, and is counted
+    in "skipped" and "skipped_in_a_row".
+
     Args:
         state: before.
         places: int [faces of this device], their places in the batch of this step.
-        faces: the training set.
+        batch: the faces in these places.
         config: the run.
         optimiser: from `make_optimiser`.
         axis_name: of the devices to average over.
     """
-    crops, points = examples(state.step, places, faces, config=config)
+    crops, points = examples(state.step, places, batch, config=config)
     (_, loss), gradients = jax.value_and_grad(batch_loss, has_aux=True)(
         state.params, crops, points, config=config
     )
@@ -185,21 +191,51 @@ def update(
     decay = jnp.minimum(config.train.ema_decay, (1 + state.step) / (10 + state.step))
     average = optax.incremental_update(params, state.average, 1 - decay)
     state = TrainState(state.step + 1, params, average, opt_state)
-    return state, {"loss": loss}
+    return state, {
+        "loss": loss,
+        "skipped": opt_state.total_notfinite,
+        "skipped_in_a_row": opt_state.notfinite_count,
+    }
+
+
+def faces_at(
+    step: int, places: np.ndarray, faces: Faces, *, config: RunConfig
+) -> Faces:
+    """The faces of a step, in some places of its batch.
+
+    Args:
+        step: from 0.
+        places: int [...], in the batch.
+        faces: the training set; only these are read of what is on the disk.
+        config: the run.
+
+    Returns:
+        The arrays of `faces`, with the shape of `places` in front.
+    """
+    chosen = faces_of_step(
+        step,
+        seed=config.train.seed,
+        num_faces=len(faces.crops),
+        batch_size=config.train.batch_size,
+    )[places]
+    return Faces(faces.crops[chosen], faces.points[chosen])
 
 
 def examples(
-    step: Array, places: Array, faces: Faces, *, config: RunConfig
+    step: Array, places: Array, batch: Faces, *, config: RunConfig
 ) -> tuple[Array, Array]:
     """The training examples of a step: a pure function of (seed, step, place).
+
+    Args:
+        step: int scalar, from 0.
+        places: int [faces], their places in the whole batch.
+        batch: the faces in these places; `faces_at` says which.
+        config: the run.
 
     Returns:
         float [faces, crop_size, crop_size] and float [faces, num_points, 2].
     """
     model, train = config.model, config.train
-    chosen = faces_of_step(
-        step, seed=train.seed, num_faces=len(faces.crops), batch_size=train.batch_size
-    )[places]
     vary = functools.partial(
         augment,
         config=config.augment,
@@ -209,7 +245,7 @@ def examples(
         markup=model.markup,
     )
     keys = keys_of_step(step, places, seed=train.seed)
-    return jax.vmap(vary)(keys, faces.crops[chosen], faces.points[chosen])
+    return jax.vmap(vary)(keys, batch.crops, batch.points)
 
 
 def parallel_update(
@@ -220,7 +256,45 @@ def parallel_update(
 ) -> Callable[[TrainState, Faces], tuple[TrainState, dict[str, Array]]]:
     """`update` over several devices, each with its share of the batch.
 
-    The state that it is given is donated: its memory becomes that of the new one.
+    What it returns takes the state and the faces of the step, `shared_out`, in the order of
+    `places_of`. The state that it is given is donated: its memory becomes that of the new
+    one.
+
+    Raises:
+        ValueError: the batch cannot be shared out evenly.
+    """
+    places = shared_out(own_places(config, devices=devices), devices)
+    mine = functools.partial(update, config=config, optimiser=optimiser, axis_name=AXIS)
+    if jax.process_count() == 1:
+        mapped = jax.pmap(
+            mine,
+            axis_name=AXIS,
+            in_axes=(None, 0, 0),
+            out_axes=(None, None),
+            devices=list(devices),
+            donate_argnums=(0,),
+        )
+    else:
+        mapped = jax.jit(
+            jax.shard_map(
+                lambda state, *share: mine(state, *_unstacked(share)),
+                mesh=mesh_of(devices),
+                in_specs=(PartitionSpec(), PartitionSpec(AXIS), PartitionSpec(AXIS)),
+                out_specs=PartitionSpec(),
+                check_vma=False,  # gradients are averaged by hand, as under pmap
+            ),
+            donate_argnums=(0,),
+        )
+    return lambda state, batch: mapped(state, places, batch)
+
+
+def _unstacked(share: Any) -> Any:
+    """The arrays [1, ...] that a device sees of arrays that are `shared_out`."""
+    return jax.tree.map(lambda leaf: leaf[0], share)
+
+
+def places_of(config: RunConfig, *, devices: Sequence[jax.Device]) -> np.ndarray:
+    """Which places of a batch each device has: int32 [devices, faces of each].
 
     Raises:
         ValueError: the batch cannot be shared out evenly.
@@ -231,23 +305,41 @@ def parallel_update(
             f"batch_size must be a multiple of the {len(devices)} devices; got "
             f"{batch_size}."
         )
-    places = np.arange(batch_size, dtype=np.int32).reshape(len(devices), -1)
-    mapped = jax.pmap(
-        functools.partial(update, config=config, optimiser=optimiser, axis_name=AXIS),
-        axis_name=AXIS,
-        in_axes=(None, 0, None),
-        out_axes=(None, None),
-        devices=list(devices),
-        donate_argnums=(0,),
-    )
-    shared = jax.device_put(places, NamedSharding(_mesh(devices), PartitionSpec(AXIS)))
-    return lambda state, faces: mapped(state, shared, faces)
+    return np.arange(batch_size, dtype=np.int32).reshape(len(devices), -1)
+
+
+def own_places(config: RunConfig, *, devices: Sequence[jax.Device]) -> np.ndarray:
+    """The rows of `places_of` that belong to devices of this process."""
+    here = [device.process_index == jax.process_index() for device in devices]
+    return places_of(config, devices=devices)[here]
 
 
 def on_every_device(tree: Any, devices: Sequence[jax.Device]) -> Any:
-    """The arrays of a pytree, a copy on each device."""
-    return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec()))
+    """The arrays of a pytree, which every process has, a copy on each device."""
+    everywhere = NamedSharding(mesh_of(devices), PartitionSpec())
+    if not everywhere.is_fully_addressable:
+        return jax.tree.map(
+            lambda leaf: jax.make_array_from_process_local_data(
+                everywhere, np.asarray(leaf)
+            ),
+            tree,
+        )
+    return jax.device_put(tree, everywhere)
 
 
-def _mesh(devices: Sequence[jax.Device]) -> Mesh:
+def shared_out(tree: Any, devices: Sequence[jax.Device]) -> Any:
+    """The arrays [devices of this process, ...] of a pytree, to each device its own."""
+    shares = sharding_of_shares(devices)
+    return jax.tree.map(
+        lambda leaf: jax.make_array_from_process_local_data(shares, leaf), tree
+    )
+
+
+def sharding_of_shares(devices: Sequence[jax.Device]) -> NamedSharding:
+    """Where `shared_out` puts arrays."""
+    return NamedSharding(mesh_of(devices), PartitionSpec(AXIS))
+
+
+def mesh_of(devices: Sequence[jax.Device]) -> Mesh:
+    """The devices in a row."""
     return Mesh(np.array(devices), (AXIS,))

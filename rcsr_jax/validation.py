@@ -15,12 +15,14 @@ from rcsr_jax.confidence import measure_trust
 from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
 from rcsr_jax.data.augment import STRAIGHT, cut_view
 from rcsr_jax.data.crops import CropCache
+from rcsr_jax.geometry import mean_shape
 from rcsr_jax.metrics import interocular_distance, nme
 from rcsr_jax.model import Params, Prediction, predict
 from rcsr_jax.pieces import finish_pieces
 from rcsr_jax.stopping import calibrate_tolerance
 
 _BATCH = 64
+_PART = 1 << 16  # faces whose landmarks are in memory at once
 _REPLICATES = 256  # fresh training examples that the stopping rule is measured on
 
 _cut_examples = jax.jit(updates.examples, static_argnames="config")
@@ -109,6 +111,14 @@ def points_in_crops(
     return centred / unit + (model.crop_size - 1) / 2
 
 
+def mean_in_crops(cache: CropCache, model: ModelConfig, data: DataConfig) -> np.ndarray:
+    """The mean shape in plain crops, float32 [num_points, 2], read a part at a time."""
+    starts = range(0, len(cache.names), _PART)
+    ends = [min(start + _PART, len(cache.names)) for start in starts]
+    parts = (cache.take(range(*ends)) for ends in zip(starts, ends, strict=True))
+    return mean_shape(points_in_crops(part, model, data) for part in parts)
+
+
 def measured_tolerance(
     state: updates.TrainState, faces: updates.Faces, *, config: RunConfig
 ) -> float:
@@ -116,7 +126,7 @@ def measured_tolerance(
 
     Args:
         state: whose averaged parameters predict.
-        faces: the training set.
+        faces: the training set, in memory or on the disk.
         config: the run. The replicates are those of steps behind its last one, which no
             update has seen.
     """
@@ -124,8 +134,10 @@ def measured_tolerance(
     params = jax.device_get(state.average)
     paths, truths = [], []
     for number in range(-(-_REPLICATES // size)):
-        unseen = jnp.asarray(config.train.num_updates + number, jnp.int32)
-        crops, points = _cut_examples(unseen, jnp.arange(size), faces, config=config)
+        unseen = config.train.num_updates + number
+        batch = updates.faces_at(unseen, np.arange(size), faces, config=config)
+        step = jnp.asarray(unseen, jnp.int32)
+        crops, points = _cut_examples(step, jnp.arange(size), batch, config=config)
         crops, points = jax.device_get((crops, points))
         found = predict(params, crops, config=model, num_steps=model.max_steps)
         paths.append(np.asarray(found.trajectory))

@@ -14,12 +14,16 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 # FFmpeg's name for the cameras of a system, and how it calls the camera of a number.
 _CAMERAS = {
     "linux": ("video4linux2,v4l2", "/dev/video{}"),
     "darwin": ("avfoundation", "{}"),
 }
+# The kinds of file that are read. FFmpeg also reads lists of other files, and would open
+# whatever such a list names.
+_KINDS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,ogg,flv,asf,gif"
 _CLOCK = 90_000  # ticks a second, the usual unit of video files
 
 
@@ -64,13 +68,25 @@ class Video:
             form, pattern = _CAMERAS[sys.platform]
             name = pattern.format(source)
         try:
-            self._container = av.open(name, format=form)
+            options = {}
+            if form is None:
+                if Path(name).exists() and not Path(name).is_file():
+                    raise OSError("it is a folder, a pipe or a device; give a file")
+                options = {"format_whitelist": _KINDS, "protocol_whitelist": "file"}
+            self._container = av.open(name, format=form, options=options)
         except (av.FFmpegError, OSError) as error:
             raise ValueError(f"{_what(source)}: cannot be opened: {error}") from error
         if not self._container.streams.video:
             self._container.close()
             raise ValueError(f"{source}: there is no video in this file.")
         stream = self._container.streams.video[0]
+        limit = Image.MAX_IMAGE_PIXELS
+        if limit and stream.width * stream.height > limit:
+            size = f"{stream.width} x {stream.height}"
+            self._container.close()
+            raise ValueError(
+                f"{source}: its frames of {size} pixels are larger than {limit} pixels."
+            )
         stream.thread_type = "AUTO"
         self.rate = float(stream.average_rate or 30)
         self.num_frames: int | None = stream.frames or None

@@ -17,10 +17,12 @@ import flax
 import numpy as np
 
 from rcsr_jax.config import ModelConfig, RunConfig, from_dict, replace_fields, to_dict
+from rcsr_jax.data.names import shown
 from rcsr_jax.model import Params, params_like
 
 SUFFIX = ".npz"
 _FORMAT = 1
+_LARGEST = 256 << 20  # bytes of a file as unpacked, twelve times the largest preset
 _HEADER = "header"
 _MEAN_SHAPE = "mean_shape"
 _SHIPPED = Path(__file__).with_name("shipped")
@@ -122,6 +124,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise ValueError("there is no such file")
     if not zipfile.is_zipfile(path):  # np.load would take it for a pickle
         raise ValueError("it is not a whole .npz file")
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > _LARGEST:  # a few kilobytes may unpack to as many gigabytes
+        raise ValueError(f"it would unpack to {size} bytes, more than {_LARGEST}")
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
     header = json.loads(str(arrays.pop(_HEADER, "{}")))
@@ -164,10 +170,13 @@ def _fitted(arrays: Mapping[str, np.ndarray], model: ModelConfig) -> Params:
     if wrong:
         name = wrong[0]
         raise ValueError(
-            f"{name} has the shape {found.get(name, 'of nothing')}, where the model has "
-            f"{wanted.get(name, 'no such array')}"
+            f"{shown(name)} has the shape {found.get(name, 'of nothing')}, where the "
+            f"model has {wanted.get(name, 'no such array')}"
         )
     params = {name: array.astype(np.float32) for name, array in arrays.items()}
+    for name, array in params.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} holds what is not a finite number")
     return flax.traverse_util.unflatten_dict(params, sep="/")
 
 

@@ -61,6 +61,8 @@ def test_a_pyramid_counted_by_hand():
     # rows of a map from 23 rows of 23 cells, then its columns
     own = 68 * 3 * (4 * 23 * 23 + 4 * 23 * 4)
     assert costs.step == 4 * 16 * 68 + own + cell + 16 * 68 * 136
+    marking = static_costs(dataclasses.replace(model, own_marks=True))
+    assert marking.step == costs.step + 16 * 68 * 68  # the memory's trust in the marks
 
 
 @pytest.mark.parametrize("cell", ["conv_gru", "gru"])

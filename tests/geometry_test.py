@@ -89,6 +89,8 @@ def test_mean_shape_is_over_the_faces_that_have_a_landmark():
     mean = geometry.mean_shape(shapes)
     assert mean.dtype == np.float32
     np.testing.assert_allclose(mean, [[2, 2], [15, 3], [5, 5]])
+    parts = geometry.mean_shape(iter([shapes[:1], shapes[1:]]))
+    np.testing.assert_array_equal(parts, mean)
 
 
 def test_mean_shape_names_landmarks_that_nobody_has():

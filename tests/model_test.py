@@ -7,13 +7,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from five import (
+    CONFIG,
+    FIVE,
+    HIDDEN,
+    MEAN,
+    PATCHES,
+    SETTLING,
+    assert_same,
+    random_params,
+    with_output,
+)
 
-from rcsr_jax.config import ModelConfig
 from rcsr_jax.geometry import mirror_points
-from rcsr_jax.markup import Markup
 from rcsr_jax.model import (
-    RCSR,
-    first_estimate,
     init_params,
     log_doubts,
     make_step,
@@ -22,53 +29,6 @@ from rcsr_jax.model import (
     predict_adaptive,
 )
 from rcsr_jax.refine import Estimate
-
-# Eye corners, mouth corners and nose of a face that is its own mirror image.
-FIVE = Markup(
-    name="five", mirror=(1, 0, 3, 2, 4), eye_corners=(0, 1), eyes=((0,), (1,))
-)
-MEAN = np.float32([[9.5, 11.5], [21.5, 11.5], [11.5, 20.5], [19.5, 20.5], [15.5, 16.5]])
-CONFIG = ModelConfig(
-    markup=FIVE,
-    crop_size=32,
-    patch_size=16,
-    filters=(4, 3, 1),
-    hidden_size=5,
-    num_steps=3,
-    max_steps=3,
-    tolerance=0.0,
-)
-PATCHES = dataclasses.replace(CONFIG, sampling="patches")
-CONTEXT = dataclasses.replace(
-    CONFIG, context_widths=(3, 4, 6), context_blocks=(0, 1), context_channels=2
-)
-SETTLING = dataclasses.replace(CONFIG, tolerance=0.93)
-HIDDEN = 4 * 4 * 5
-
-
-def random_params(config=CONFIG, *, seed=0):
-    """Parameters under which every step moves the points by a pixel or so."""
-    generator = np.random.default_rng(seed)
-    start = functools.partial(init_params, config=config, mean_shape=MEAN)
-    network = jax.eval_shape(start, jax.random.key(0))["network"]
-    drawn = {
-        name: jax.tree.map(
-            lambda leaf: jnp.float32(generator.normal(0, 0.3, leaf.shape)),
-            network[name],
-        )
-        for name in sorted(network, key=lambda name: (name == "doubt", name))
-    }
-    return {"network": drawn, "mean_shape": jnp.asarray(MEAN)}
-
-
-def with_output(params, *, kernel, bias):
-    """The same parameters with another dense layer."""
-    old = params["network"]["output"]
-    output = {
-        "kernel": jnp.full_like(old["kernel"], kernel),
-        "bias": jnp.broadcast_to(jnp.asarray(bias, jnp.float32), old["bias"].shape),
-    }
-    return {**params, "network": {**params["network"], "output": output}}
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +41,6 @@ def crops():
     return np.random.default_rng(5).integers(0, 256, (3, 32, 32), np.uint8)
 
 
-def assert_same(found, expected, *, atol=1e-4):
-    jax.tree.map(
-        functools.partial(np.testing.assert_allclose, atol=atol), found, expected
-    )
-
-
 def test_fresh_parameters_predict_the_mean_shape(crops):
     fresh = init_params(jax.random.key(0), config=CONFIG, mean_shape=MEAN)
     found = predict(fresh, crops, config=CONFIG)
@@ -97,66 +51,6 @@ def test_fresh_parameters_predict_the_mean_shape(crops):
     np.testing.assert_array_equal(adaptive.points, found.points)
     np.testing.assert_array_equal(adaptive.num_steps, [1, 1, 1])
     assert adaptive.settled.all()
-
-
-def test_fresh_parameters_have_the_shapes_of_the_layers():
-    start = functools.partial(init_params, config=CONFIG, mean_shape=MEAN)
-    shapes = jax.tree.map(jnp.shape, jax.eval_shape(start, jax.random.key(0)))
-    network = shapes["network"]
-    assert shapes["mean_shape"] == (5, 2)
-    assert network["features"]["w1"] == (9, 9, 1, 4)
-    assert network["cell"]["gates"] == {"kernel": (3, 3, 10, 10), "bias": (10,)}
-    assert network["cell"]["candidate"] == {"kernel": (3, 3, 10, 5), "bias": (5,)}
-    assert network["output"] == {"kernel": (HIDDEN, 10), "bias": (10,)}
-
-
-def test_planes_are_patches_at_whole_pixels(params, crops):
-    images = normalise(crops)
-    # even patches lie on pixels where their middle is half way between two
-    points = np.random.default_rng(1).integers(7, 24, (3, 5, 2)) + np.float32(0.5)
-
-    def look(config):
-        network, variables = RCSR(config), {"params": params["network"]}
-        scene = network.apply(variables, images, method="scene")
-        return network.apply(variables, scene, points, method="look")
-
-    assert look(PATCHES).shape == (3, 4, 4, 5)
-    np.testing.assert_allclose(look(CONFIG), look(PATCHES), atol=1e-4)
-    first = [predict(params, crops, config=c, num_steps=1) for c in (CONFIG, PATCHES)]
-    assert np.abs(first[0].points - MEAN[None]).max() > 0.5
-    np.testing.assert_allclose(first[0].points, first[1].points, atol=1e-3)
-
-
-def test_each_landmark_looks_at_its_own_channels_of_the_pyramid(crops):
-    params = random_params(CONTEXT)
-    network, variables = RCSR(CONTEXT), {"params": params["network"]}
-    fine, own = network.apply(variables, normalise(crops), method="scene")
-    assert fine.shape == (3, 20, 20, 1)
-    assert own.shape == (3, 5, 8, 8, 2)
-    # a map of 4 has its middle between two features: x = 10 is 2.5 cells of 4 pixels
-    points = jnp.broadcast_to(jnp.float32([[10, 14]]), (3, 5, 2))
-    maps = network.apply(variables, (fine, own), points, method="look")
-    assert maps.shape == (3, 4, 4, 5 * 3)
-    maps = maps.reshape(3, 4, 4, 5, 3)
-    for landmark in range(5):
-        expected = own[:, landmark, 2:6, 1:5]
-        np.testing.assert_allclose(maps[..., landmark, 1:], expected, atol=1e-5)
-
-
-def test_a_pyramid_sees_beyond_the_patch(crops):
-    params = random_params(CONTEXT)
-    network, variables = RCSR(CONTEXT), {"params": params["network"]}
-    images = normalise(crops)
-    points = jnp.broadcast_to(jnp.float32([[8, 8]]), (3, 5, 2))
-
-    def look(images):
-        scene = network.apply(variables, images, method="scene")
-        return network.apply(variables, scene, points, method="look")
-
-    changed = look(images.at[:, 28:].add(1.0)) - look(images)
-    changed = np.abs(changed.reshape(3, 4, 4, 5, 3)).max((0, 1, 2, 3))
-    assert changed[0] == 0
-    assert changed[1:].min() > 0
 
 
 def test_expected_errors_are_read_off_the_memory_and_scaled(params, crops):
@@ -211,23 +105,6 @@ def test_bfloat16_keeps_positions_and_parameters(params, crops):
     gradient = jax.grad(lambda p: predict(p, crops, config=config).points.sum())(params)
     kinds = {leaf.dtype for leaf in jax.tree.leaves(gradient)}
     assert kinds == {jnp.dtype("float32")}
-
-
-def test_look_stacks_the_maps_of_each_landmark(crops):
-    config = dataclasses.replace(PATCHES, filters=(4, 3, 2))
-    params = random_params(config)
-    points = jnp.asarray(np.stack([MEAN] * 3))
-    network, variables = RCSR(config), {"params": params["network"]}
-    images = normalise(crops)
-    maps = network.apply(variables, (images,), points, method="look")
-    assert maps.shape == (3, 4, 4, 10)
-    # landmark 2 is at (11.5, 20.5): its patch is columns 4..19 and rows 13..28
-    alone = network.apply(variables, images[:, 13:29, 4:20], method=features_of)
-    np.testing.assert_allclose(maps[..., 4:6], alone, atol=1e-4)
-
-
-def features_of(network, images):
-    return network.features(images)
 
 
 def test_increments_are_whole_or_of_a_step(params, crops):
@@ -408,31 +285,6 @@ def test_adaptive_prediction_has_no_reverse_mode(params, crops):
         )(params)
 
 
-def test_a_stopped_position_gradient_stops_nothing_else(params, crops):
-    points = jnp.asarray(np.stack([MEAN + np.float32(0.2)] * 3))
-    scene = normalise(crops)
-    weights = np.float32(np.random.default_rng(3).normal(size=(3, 4, 4, 5)))
-    results = {}
-    for through in (True, False):
-        network = RCSR(dataclasses.replace(PATCHES, position_gradient=through))
-
-        def total(params, scene, points, network=network):
-            variables = {"params": params["network"]}
-            maps = network.apply(variables, (scene,), points, method="look")
-            return (maps * weights).sum()
-
-        results[through] = jax.jit(jax.value_and_grad(total, (0, 1, 2)))(
-            params, scene, points
-        )
-    value, (by_params, by_scene, by_points) = results[True]
-    stopped, (same_params, same_scene, no_points) = results[False]
-    assert stopped == value
-    assert_same(same_params, by_params)
-    assert_same(same_scene, by_scene)
-    assert np.abs(by_points).min() > 0
-    np.testing.assert_array_equal(no_points, np.zeros((3, 5, 2)))
-
-
 def symmetric(params):
     """Parameters that treat a mirrored face as the mirrored face."""
     mirror = np.array(FIVE.mirror)
@@ -471,20 +323,6 @@ def test_a_mirrored_face_gets_the_mirrored_answer(params, crops, config):
     mirrored = mirror_points(points, width=32, markup=FIVE)
     assert np.abs(points - mirrored).max() > 0.5
     np.testing.assert_allclose(flipped, mirrored, atol=5e-3)
-
-
-def test_gru_memory_is_flat(crops):
-    config = dataclasses.replace(CONFIG, cell="gru", increment="step")
-    params = random_params(config)
-    assert first_estimate(jnp.asarray(MEAN), batch=3, config=config).hidden.shape == (
-        3,
-        5,
-    )
-    assert params["network"]["cell"]["gates"]["kernel"].shape == (5 + 4 * 4 * 5, 10)
-    found = predict(params, crops, config=config)
-    assert np.isfinite(found.points).all()
-    adaptive = predict_adaptive(params, crops, config=config)
-    assert_same(adaptive, found, atol=1e-3)
 
 
 @pytest.mark.parametrize("form", [predict, predict_adaptive])

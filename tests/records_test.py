@@ -24,12 +24,12 @@ def rows_of(path):
 
 def test_a_new_table_begins_with_its_header(tmp_path):
     table = MetricsTable(tmp_path, upto=0)
-    table.add(250, 0.123456789, 7.65432, 98.76)
-    table.add(500, 0.1, 6.5, 100.0)
+    table.add(250, 0.123456789, 7.65432, 98.76, 0)
+    table.add(500, 0.1, 6.5, 100.0, 2)
     assert rows_of(tmp_path / "metrics.csv") == [
-        ["step", "loss", "nme_interocular", "faces_per_second"],
-        ["250", "0.123457", "7.6543", "98.8"],
-        ["500", "0.100000", "6.5000", "100.0"],
+        ["step", "loss", "nme_interocular", "faces_per_second", "skipped"],
+        ["250", "0.123457", "7.6543", "98.8", "0"],
+        ["500", "0.100000", "6.5000", "100.0", "2"],
     ]
 
 
@@ -39,13 +39,13 @@ def test_a_new_table_begins_with_its_header(tmp_path):
 def test_rows_of_undone_updates_go_when_a_run_resumes(upto, kept, tmp_path):
     table = MetricsTable(tmp_path, upto=0)
     for step in (250, 500, 750):
-        table.add(step, 0.5, 5.0, 50.0)
+        table.add(step, 0.5, 5.0, 50.0, 0)
     before = rows_of(tmp_path / "metrics.csv")
     resumed = MetricsTable(tmp_path, upto=upto)
     rows = rows_of(tmp_path / "metrics.csv")
     assert rows == before[: len(kept) + 1]
     assert [int(row[0]) for row in rows[1:]] == kept
-    resumed.add(upto + 1, 0.4, 4.0, 40.0)
+    resumed.add(upto + 1, 0.4, 4.0, 40.0, 0)
     assert rows_of(tmp_path / "metrics.csv")[-1][0] == str(upto + 1)
 
 
@@ -95,6 +95,7 @@ def test_a_changed_run_is_refused_by_its_settings(changes, message, tmp_path):
 def test_what_does_not_change_the_result_may_change(tmp_path):
     write_config(tmp_path, RunConfig())
     changes = {"max_seconds": 60.0, "eval_every": 10, "strict": True}
+    changes["stream_faces"] = "always"
     assert set(changes) == RESUMABLE
     check_same_run(tmp_path, replace_fields(RunConfig(), changes), resuming=True)
 

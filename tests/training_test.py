@@ -1,16 +1,20 @@
 """Training as a whole: it learns, it resumes to the bit, four devices equal one."""
 
 import dataclasses
+import shutil
+import threading
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 import tiny
 
 import rcsr_jax
-from rcsr_jax import checkpoint, updates
+from rcsr_jax import checkpoint, training, updates
 from rcsr_jax.config import RunConfig, preset, replace_fields
+from rcsr_jax.feed import feed
 from rcsr_jax.model import predict
 from rcsr_jax.training import TrainingError, train
 
@@ -60,10 +64,10 @@ def test_a_killed_run_goes_on_to_the_same_parameters(last, straight, tmp_path):
     def fragile(**arguments):
         update = real(**arguments)
 
-        def counted(state, faces):
+        def counted(state, batch):
             if int(state.step) == last:
                 raise Killed
-            return update(state, faces)
+            return update(state, batch)
 
         return counted
 
@@ -76,6 +80,25 @@ def test_a_killed_run_goes_on_to_the_same_parameters(last, straight, tmp_path):
     for step in (3, 6):
         place = f"checkpoints/{step}"
         assert_same(stored_params(tmp_path / place), stored_params(straight / place))
+
+
+def test_streamed_faces_give_the_same_parameters(straight, tmp_path):
+    run = tiny_run(stream_faces="always")
+    result = train(run, workdir=tmp_path)
+    assert result.finished
+    for step in (3, 6):
+        place = f"checkpoints/{step}"
+        assert_same(stored_params(tmp_path / place), stored_params(straight / place))
+    threads = [t.name for t in threading.enumerate() if t.is_alive()]
+    assert not [name for name in threads if name.startswith("grain-prefetch")]
+
+
+def test_a_resident_run_goes_on_streamed(straight, tmp_path):
+    first = train(tiny_run(max_seconds=1e-6), workdir=tmp_path)
+    assert not first.finished
+    assert train(tiny_run(stream_faces="always"), workdir=tmp_path).finished
+    place = "checkpoints/6"
+    assert_same(stored_params(tmp_path / place), stored_params(straight / place))
 
 
 def test_a_run_cut_by_time_keeps_a_checkpoint_and_goes_on(straight, tmp_path):
@@ -101,27 +124,108 @@ def test_another_config_is_refused_by_name(straight):
         train(tiny_run(batch_size=4), workdir=straight)
 
 
-def test_a_loss_that_is_no_number_stops_with_the_last_checkpoint(straight, tmp_path):
-    real = updates.parallel_update
+def poison(patch, *steps):
+    """Has the examples of some steps give gradients that are no numbers."""
+    real = updates.examples
 
-    def poisoned(**arguments):
-        update = real(**arguments)
+    def poisoned(step, *arguments, **options):
+        crops, points = real(step, *arguments, **options)
+        bad = jnp.isin(step, jnp.array(steps))
+        return jnp.where(bad, jnp.nan, crops), points
 
-        def apply(state, faces):
-            state, logged = update(state, faces)
-            bad = jnp.where(state.step > 4, jnp.nan, 1.0)
-            return state, {**logged, "loss": logged["loss"] * bad}
+    patch.setattr(updates, "examples", poisoned)
 
-        return apply
 
+def test_an_update_without_a_finite_gradient_changes_nothing(tmp_path):
+    seen = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(updates, "parallel_update", poisoned)
-        with pytest.raises(TrainingError, match="update 5; the last good checkpoint"):
-            train(tiny_run(), workdir=tmp_path)
-    assert_same(
-        stored_params(tmp_path / "checkpoints/3"),
-        stored_params(straight / "checkpoints/3"),
-    )
+        poison(patch, 0, 2, 4)
+        run = tiny_run(eval_every=1)
+        result = train(run, workdir=tmp_path, on_progress=seen.append)
+    assert result.finished and result.skipped == 3
+    assert [told.skipped for told in seen if told.checkpoint] == [1, 1, 2, 2, 3, 3]
+    # 5 and 6 are what is kept, and the best; of both the raw parameters
+    kept = {
+        step: jax.tree.leaves(stored_raw(tmp_path, step=step)["params"])
+        for step in (5, 6)
+    }
+    for left, right in zip(kept[5], kept[6], strict=True):
+        assert np.isfinite(left).all() and np.isfinite(right).all()
+    changed = [np.abs(b - a).max() for a, b in zip(kept[5], kept[6], strict=True)]
+    assert max(changed) > 0
+
+
+def test_a_run_of_bad_gradients_stops_with_what_was_good(tmp_path, monkeypatch):
+    poison(monkeypatch, 2, 3, 4, 5)
+    monkeypatch.setattr(training, "_MOST_SKIPPED", 2)
+    monkeypatch.setattr(training, "_SYNC_EVERY", 1)
+    with pytest.raises(TrainingError, match="last 2 updates are .* in checkpoint 4"):
+        train(tiny_run(eval_every=2), workdir=tmp_path)
+    before, after = (stored_raw(tmp_path, step=step)["params"] for step in (2, 4))
+    assert_same(after, before)
+
+
+def stored_raw(workdir, *, step):
+    """What training goes on from."""
+    wanted = ocp.args.Composite(training=ocp.args.StandardRestore())
+    with checkpoint.open_manager(workdir) as manager:
+        return manager.restore(step, args=wanted)["training"]
+
+
+def test_a_run_that_is_told_to_stop_goes_on_to_the_same(straight, tmp_path):
+    asked = []
+
+    def should_stop():
+        asked.append(1)
+        return len(asked) == 4
+
+    first = train(tiny_run(), workdir=tmp_path, should_stop=should_stop)
+    assert not first.finished and first.step == 4
+    # no validation at 4: it is ranked by the one at 3, with what that has measured
+    stored = checkpoint.load_params(tmp_path / "checkpoints/4")[1]
+    before = checkpoint.load_params(tmp_path / "checkpoints/3")[1]
+    assert stored == before
+    assert train(tiny_run(), workdir=tmp_path).finished
+    place = "checkpoints/6"
+    assert_same(stored_params(tmp_path / place), stored_params(straight / place))
+
+
+@pytest.mark.parametrize("item", ["params", "training"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
+    item, straight, tmp_path
+):
+    shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
+    files = [p for p in (tmp_path / "checkpoints/6" / item).rglob("*") if p.is_file()]
+    path = max(files, key=lambda path: path.stat().st_size)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    told = []
+    result = train(tiny_run(), workdir=tmp_path, on_progress=told.append)
+    assert result.finished
+    (note,) = (progress.note for progress in told if progress.note)
+    assert "checkpoints/6 cannot be read" in note
+    assert (tmp_path / "damaged/6").is_dir()
+    place = "checkpoints/6"
+    assert_same(stored_params(tmp_path / place), stored_params(straight / place))
+
+
+def test_where_no_checkpoint_can_be_read_nothing_is_moved(straight, tmp_path):
+    shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
+    for step in (3, 6):
+        shutil.rmtree(tmp_path / "checkpoints" / str(step) / "training")
+    with pytest.raises(ValueError, match=r"checkpoints/6 cannot .* take a new workdir"):
+        train(tiny_run(), workdir=tmp_path)
+    assert (tmp_path / "checkpoints/6/params").is_dir()
+
+
+def test_another_version_of_jax_is_told(straight, tmp_path):
+    shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "environment.json").write_text('{"jax": "0.1", "num_devices": 64}')
+    told = []
+    train(tiny_run(), workdir=tmp_path, on_progress=told.append)
+    (note,) = (progress.note for progress in told if progress.note)
+    assert "jax was 0.1, now" in note and "num_devices was 64" in note
 
 
 def test_a_checkpoint_is_all_that_prediction_needs(straight):
@@ -196,12 +300,12 @@ def run_updates(faces, *, num_devices: int, count: int = 3):
     params = fresh_params(config)
     state = updates.init_state(params, optimiser=optimiser)
     state = updates.on_every_device(state, devices)
-    faces = updates.on_every_device(faces, devices)
+    batches = feed(faces, 0, config=config, devices=devices)
     update = updates.parallel_update(
         config=config, optimiser=optimiser, devices=devices
     )
     for _ in range(count):
-        state, logged = update(state, faces)
+        state, logged = update(state, next(batches))
     return state, logged
 
 

@@ -3,6 +3,7 @@
 A runner is a function of a `Study`; `run` makes the study from the command line.
 """
 
+import csv
 import dataclasses
 import functools
 import json
@@ -171,6 +172,14 @@ def train_model(study: Study, name: str, changes: Mapping[str, Any]) -> Predicto
     train(run, workdir=workdir, on_progress=tell)
     params, trained = load_params(workdir)
     return Predictor(params, trained.model)
+
+
+def learning_curve(study: Study, name: str) -> dict[int, float]:
+    """Validation errors of a model of `train_model` by update: inter-ocular, per cent."""
+    path = study.out / "models" / name / "metrics.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {int(row["step"]): float(row["nme_interocular"]) for row in rows}
 
 
 def rcsr_model(study: Study) -> Predictor:

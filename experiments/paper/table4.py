@@ -9,6 +9,7 @@ The linear regressor has a closed form; the others are settings of one model, tr
 loop for the same number of updates and judged with their own measured stopping rule.
 """
 
+import functools
 import time
 from typing import Any
 
@@ -17,19 +18,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from rcsr_jax.config import RunConfig, replace_fields
-from rcsr_jax.curves import save_ced
+from rcsr_jax.curves import save_ced, save_convergence
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.descent import descend, fit_descent
 from rcsr_jax.evaluation import CutFaces, cut_faces
-from rcsr_jax.geometry import mean_shape, to_photo
+from rcsr_jax.geometry import to_photo
 from rcsr_jax.inference import Predictor
-from rcsr_jax.updates import Faces, examples
-from rcsr_jax.validation import points_in_crops
+from rcsr_jax.updates import Faces, examples, faces_at
+from rcsr_jax.validation import mean_in_crops
 
 from . import results
 from .budgets import DESCENT, SYSTEMS
 from .scoring import face_errors, judge, score, score_adaptive
-from .study import Study, finish, run, train_model
+from .study import Study, finish, learning_curve, run, train_model
 
 PUBLISHED: dict[str, dict[str, float]] = {
     DESCENT: {"common": 5.70, "challenging": 15.77, "full": 7.68},
@@ -39,12 +40,13 @@ PUBLISHED: dict[str, dict[str, float]] = {
     "Convolutional GRU + FAUC": {"common": 4.32, "challenging": 8.96, "full": 5.24},
     "Convolutional GRU + SRCNN": {"common": 4.01, "challenging": 8.58, "full": 4.90},
 }
+_LOOKS = 5  # at the held-out faces while a system is trained
 _BATCH = 64  # faces of supervised descent at once
 
 
 def make(study: Study) -> None:
-    """Trains the six systems and writes the table and their error distributions."""
-    rows, errors = [], {}
+    """Trains the six systems; writes the table, error distributions, learning curves."""
+    rows, errors, learned = [], {}, {}
     row, points, found = _descent(study)
     rows.append(row)
     errors[DESCENT] = face_errors(points, found)
@@ -53,14 +55,23 @@ def make(study: Study) -> None:
             **structure,
             **study.budget.systems.get(name, {}),
             "num_updates": study.budget.system_updates,
+            "eval_every": max(study.budget.system_updates // _LOOKS, 1),
         }
         predictor = train_model(study, _folder(name), changes)
         judged = judge(study, predictor)
-        rows.append(score_adaptive(study, name, predictor, judged))
+        learned[name] = learning_curve(study, _folder(name))
+        row = score_adaptive(study, name, predictor, judged)
+        rows.append(row | {"learning_curve": learned[name]})
         errors[name] = face_errors(judged.adaptive.points, judged)
     for row in rows:
         row["published"] = PUBLISHED[row["method"]]
     save_ced(study.out / "table4.png", errors)
+    save_convergence(
+        study.out / "table4_learning.png",
+        learned,
+        label="validation NME, inter-ocular (%)",
+        across="updates",
+    )
     finish(
         study,
         "table4",
@@ -82,7 +93,7 @@ def make(study: Study) -> None:
                 ],
             ),
         ],
-        pictures=["table4.png"],
+        pictures=["table4.png", "table4_learning.png"],
         notes=[
             f"each trained system had {study.budget.system_updates} updates of "
             f"{study.run.train.batch_size} faces, supervised descent "
@@ -139,17 +150,18 @@ def _views(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Views of every training face, their landmarks, and the mean shape in plain crops."""
     training, _ = open_faces(seen.model, seen.data, folder=study.out / "models/descent")
-    faces = Faces(jnp.asarray(training.crops), jnp.asarray(training.points))
-    places = jnp.arange(seen.train.batch_size)
+    faces = Faces(training.crops, training.points)
+    places = np.arange(seen.train.batch_size)
+    batch = functools.partial(faces_at, places=places, faces=faces, config=seen)
     cut = jax.jit(examples, static_argnames="config")
     steps = count * max(len(faces.crops) // seen.train.batch_size, 1)
     made = [
-        jax.device_get(cut(jnp.asarray(step), places, faces, config=seen))
+        jax.device_get(cut(jnp.asarray(step), places, batch(step), config=seen))
         for step in range(steps)
     ]
     crops, points = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
     crops = np.rint(crops).clip(0, 255).astype(np.uint8)
-    shape = mean_shape(points_in_crops(training, seen.model, seen.data))
+    shape = mean_in_crops(training, seen.model, seen.data)
     return crops, points, shape
 
 

@@ -22,6 +22,15 @@ def check_choices(config: Any) -> None:
             )
 
 
+def check_at_most(config: Any, most: float, *names: str) -> None:
+    """Raises ValueError for a field of these names that is above `most`, or NaN."""
+    for name in names:
+        if not getattr(config, name) <= most:
+            raise ValueError(
+                f"{name} must be at most {most}; got {getattr(config, name)}."
+            )
+
+
 def check_at_least(config: Any, least: float, *names: str) -> None:
     """Raises ValueError for a field of these names that is below `least`, or NaN."""
     for name in names:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from rcsr_jax.config.fields import check_at_least, check_choices, setting
+from rcsr_jax.config.fields import check_at_least, check_at_most, check_choices, setting
 from rcsr_jax.markup import FACE_68, Markup
 from rcsr_jax.patch_nets import HOG_CHANNELS, patch_layers, patch_map_size
 from rcsr_jax.planes import Plane
@@ -57,6 +57,11 @@ class ModelConfig:
         (), "Residual blocks on each of its grids from the 4th pixel on."
     )
     context_channels: int = setting(2, "Channels of the pyramid for each landmark.")
+    own_marks: bool = setting(
+        False,
+        "Let the place that a landmark's first channel of the pyramid marks pull its "
+        "point, as far as the memory trusts it.",
+    )
     cell: str = setting("conv_gru", "Recurrent cell.", choices=("conv_gru", "gru"))
     hidden_size: int = setting(64, "Channels (conv_gru) or units (gru) of the memory.")
     dense_layers: int = setting(
@@ -104,6 +109,7 @@ class ModelConfig:
         check_choices(self)
         check_at_least(self, 1, "crop_size", "hidden_size", "num_steps", "max_steps")
         check_at_least(self, 1, "context_channels", "dense_layers")
+        check_at_least(self, 0, "tolerance", "error_scale", "error_spread")
         if self.error_ratios and (
             len(self.error_ratios) != self.num_points or not min(self.error_ratios) > 0
         ):
@@ -126,6 +132,9 @@ class ModelConfig:
             )
         if not self.frame_scale > 0:
             raise ValueError(f"frame_scale must be positive; got {self.frame_scale}.")
+        # a settings file from elsewhere could ask for any memory, and for years
+        check_at_most(self, 1000, "num_steps", "max_steps")
+        check_at_most(self, 4096, "crop_size", "frame_scale", "hidden_size")
 
     def _check_patch_net(self) -> None:
         if self.sampling != "patches":
@@ -159,6 +168,12 @@ class ModelConfig:
             raise ValueError(
                 'a context pyramid looks at the whole crop: take sampling="planes", or '
                 f"leave context_widths empty; got {self.context_widths}."
+            )
+
+        if self.own_marks and not self.context_widths:
+            raise ValueError(
+                "own_marks are those of a context pyramid: give its context_widths, or "
+                "leave own_marks out."
             )
 
     @property

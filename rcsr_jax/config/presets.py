@@ -14,6 +14,7 @@ _WITH_CONTEXT = {
     "pixel": 2,
     "patch_size": 25,
     "rotation": 15.0,
+    "own_marks": True,
     "heatmap_weight": 0.05,
 }
 # Fields that differ from the defaults, which are the paper's net on one plane.

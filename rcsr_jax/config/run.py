@@ -30,8 +30,16 @@ class DataConfig:
         1.5, "Side of a cached crop, in crop frames: room for jitter."
     )
     strict: bool = setting(False, "Refuse to train when any face is broken.")
+    stream_faces: str = setting(
+        "auto",
+        "Read the training faces of each update from the disk, instead of keeping all of "
+        "them on the device; auto: where they would take more than a quarter of its "
+        "memory. It changes nothing else.",
+        choices=("auto", "always", "never"),
+    )
 
     def __post_init__(self):
+        check_choices(self)
         check_at_least(self, 0, "validation_faces")
         check_at_least(self, 1, "drawn_faces", "cache_margin")
 

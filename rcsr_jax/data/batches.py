@@ -5,24 +5,28 @@ each face's randomness belongs to its place in the batch, not to the device it i
 """
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
+from rcsr_jax.data.permutation import permuted
 
-def faces_of_step(step: Array, *, seed: int, num_faces: int, batch_size: int) -> Array:
+
+def faces_of_step(
+    step: int, *, seed: int, num_faces: int, batch_size: int
+) -> np.ndarray:
     """The faces of a step: each epoch is a new permutation of the data set.
 
     What is left of an epoch after its last whole batch is skipped; where there are fewer
     faces than a batch holds, the permutation is repeated.
 
     Args:
-        step: int scalar, from 0.
+        step: from 0.
         seed: of the run.
         num_faces: in the data set.
         batch_size: faces per step.
 
     Returns:
-        int32 [batch_size], indices of faces.
+        int64 [batch_size], indices of faces. Its time does not grow with the data set.
 
     Raises:
         ValueError: there are no faces.
@@ -30,10 +34,9 @@ def faces_of_step(step: Array, *, seed: int, num_faces: int, batch_size: int) ->
     if num_faces < 1:
         raise ValueError("there are no faces to make batches of.")
     steps_per_epoch = max(num_faces // batch_size, 1)
-    epoch, position = step // steps_per_epoch, step % steps_per_epoch
-    key = jax.random.fold_in(_stream(seed, 0), epoch)
-    order = jax.random.permutation(key, num_faces)
-    return order[(position * batch_size + jnp.arange(batch_size)) % num_faces]
+    epoch, position = divmod(step, steps_per_epoch)
+    places = (position * batch_size + np.arange(batch_size)) % num_faces
+    return permuted(places, count=num_faces, key=(seed, epoch))
 
 
 def keys_of_step(step: Array, places: Array, *, seed: int) -> Array:
@@ -44,9 +47,7 @@ def keys_of_step(step: Array, places: Array, *, seed: int) -> Array:
         places: int [faces], their places in the whole batch.
         seed: of the run.
     """
-    key = jax.random.fold_in(_stream(seed, 1), step)
+    # 1: stream 0 was that of the faces when JAX permuted them
+    stream = jax.random.fold_in(jax.random.key(seed), 1)
+    key = jax.random.fold_in(stream, step)
     return jax.vmap(jax.random.fold_in, (None, 0))(key, places)
-
-
-def _stream(seed: int, number: int) -> Array:
-    return jax.random.fold_in(jax.random.key(seed), number)

@@ -8,10 +8,9 @@ made from, the names and the checksums. It is rebuilt when its inputs change.
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,52 +18,40 @@ import numpy as np
 
 from rcsr_jax import config as configs
 from rcsr_jax.config import DataConfig, ModelConfig
-from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.data.faces import Refusal
-from rcsr_jax.geometry import Frame, frame_of_box, to_crop
+from rcsr_jax.data.parts import ROWS, Part, Source, cut_parts, refusals, remove_parts
+from rcsr_jax.data.rows import Rows, taken
+from rcsr_jax.geometry import Frame
 
 _FORMAT = 2
+_ARRAYS = ("crops.npy", "frames.npy", "points.npy")
+_COPIED = 1024  # crops that are copied at once
 _OVERSAMPLING = 1.125  # cached pixels per crop pixel: turning a crop costs sharpness
-
-
-class Source(NamedTuple):
-    """One annotated face that a crop can be cut from.
-
-    Attributes:
-        name: unique in its data set.
-        load: gives the photo uint8 [height, width, 3], the landmarks float
-            [num_points, 2] and the box float [4]; raises ValueError where it cannot.
-        stamp: changes when the inputs do.
-    """
-
-    name: str
-    load: Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]]
-    stamp: str
 
 
 class CropCache(NamedTuple):
     """Cached faces.
 
     Attributes:
-        crops: uint8 [faces, size, size], grey.
+        crops: uint8 [faces, size, size], grey; on the disk, as are the points.
         points: float32 [faces, num_points, 2], in cached pixels.
         frames: where each crop lies in its photo.
         names: of the faces.
         refused: faces that could not be used, and why.
     """
 
-    crops: np.ndarray
-    points: np.ndarray
+    crops: np.ndarray | Rows
+    points: np.ndarray | Rows
     frames: Frame
     names: tuple[str, ...]
     refused: tuple[Refusal, ...]
 
     def take(self, indices: Sequence[int]) -> "CropCache":
-        """The faces of these indices."""
+        """The faces of these indices; those on the disk stay there."""
         index = np.asarray(indices, np.int64)
         return CropCache(
-            self.crops[index],
-            self.points[index],
+            taken(self.crops, index),
+            taken(self.points, index),
             Frame(self.frames.corner[index], self.frames.scale[index]),
             tuple(self.names[i] for i in index),
             self.refused,
@@ -82,15 +69,20 @@ def open_or_build(
     *,
     model: ModelConfig,
     data: DataConfig,
-    on_progress: Callable[[int, int], None] | None = None,
+    jobs: int | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CropCache:
     """The cache of these sources in a folder, built anew where it is missing or stale.
+
+    A build that was killed goes on where it stopped and ends with the same bytes.
 
     Args:
         folder: where the cache lives.
         sources: the faces.
         model: gives the crop and the frame.
         data: gives the margin, and whether a broken face is fatal.
+        jobs: processes that cut faces; None: a thread for each core, which suits small
+            sets and sources that cannot go to a process.
         on_progress: called with (faces done, faces).
 
     Raises:
@@ -104,7 +96,15 @@ def open_or_build(
                 return open_cache(folder)
         except ValueError:
             pass  # a damaged cache is made anew, like a stale one
-    return _build(folder, sources, model, data, made_from, on_progress)
+    return _build(
+        folder,
+        sources,
+        model=model,
+        data=data,
+        made_from=made_from,
+        jobs=jobs,
+        on_progress=on_progress,
+    )
 
 
 def fingerprint(
@@ -136,7 +136,7 @@ def open_cache(folder: str | Path) -> CropCache:
     frames = arrays["frames.npy"]
     return CropCache(
         arrays["crops.npy"],
-        np.asarray(arrays["points.npy"]),
+        arrays["points.npy"],
         Frame(np.asarray(frames[:, :2]), np.asarray(frames[:, 2])),
         tuple(header["names"]),
         tuple(Refusal(*pair) for pair in header["refused"]),
@@ -159,6 +159,11 @@ def check_fits(folder: str | Path, *, model: ModelConfig, data: DataConfig) -> N
         )
 
 
+def checksums(folder: str | Path) -> dict[str, str]:
+    """The checksums of the arrays of a cache, as its header lists them."""
+    return {name: _checksum(Path(folder) / name) for name in _ARRAYS}
+
+
 def is_cache(folder: str | Path) -> bool:
     """Whether a folder holds a crop cache."""
     return (Path(folder) / "cache.json").is_file()
@@ -173,68 +178,100 @@ def _settings(model: ModelConfig, data: DataConfig) -> dict:
     }
 
 
-def _build(folder, sources, model, data, made_from, on_progress) -> CropCache:
+def _build(
+    folder: Path,
+    sources: Sequence[Source],
+    *,
+    model: ModelConfig,
+    data: DataConfig,
+    made_from: str,
+    jobs: int | None,
+    on_progress: Callable[[int, int], None],
+) -> CropCache:
     settings = _settings(model, data)
     building = folder.with_name(folder.name + ".building")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-
-    def cut(source: Source):
-        try:
-            image, points, box = source.load()
-            frame = frame_of_box(
-                box, frame_scale=settings["frame_scale"], size=settings["size"]
-            )
-            crop = cut_crop(image, frame, size=settings["size"])
-            return crop, to_crop(points, frame), [*frame.corner, frame.scale]
-        except ValueError as error:
-            return Refusal(source.name, str(error))
-
-    crops = np.lib.format.open_memmap(
-        building / "crops.npy",
-        mode="w+",
-        dtype=np.uint8,
-        shape=(len(sources), settings["size"], settings["size"]),
-    )
-    names: list[str] = []
-    refused: list[Refusal] = []
-    points, frames = [], []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, result in enumerate(pool.map(cut, sources), start=1):
-            if isinstance(result, Refusal):
-                refused.append(result)
-                if data.strict:
-                    raise ValueError(f"{result.name}: {result.reason}")
-            else:
-                crops[len(names)] = result[0]
-                points.append(result[1])
-                frames.append(result[2])
-                names.append(sources[done - 1].name)
-            if on_progress is not None:
-                on_progress(done, len(sources))
-    if not names:
-        reasons = "; ".join(f"{name}: {why}" for name, why in refused[:3])
-        raise ValueError(f"none of {len(sources)} faces can be used: {reasons}")
-    crops.flush()
-    if refused:  # the file was sized for all of them
-        kept = np.array(crops[: len(names)])
-        del crops
-        np.save(building / "crops.npy", kept, allow_pickle=False)
-    np.save(building / "points.npy", np.array(points, np.float32), allow_pickle=False)
-    np.save(building / "frames.npy", np.array(frames, np.float64), allow_pickle=False)
-    header = {
-        "made_from": made_from,
-        "settings": settings,
-        "names": names,
-        "refused": refused,
-        "checksums": {
-            path.name: _checksum(path) for path in sorted(building.glob("*.npy"))
-        },
-    }
-    (building / "cache.json").write_text(json.dumps(header), encoding="utf-8")
+    if not _is_finished(building, made_from):
+        parts = cut_parts(
+            building,
+            sources,
+            made_from=made_from,
+            size=settings["size"],
+            frame_scale=settings["frame_scale"],
+            jobs=jobs,
+            strict=data.strict,
+            on_progress=on_progress,
+        )
+        with closing(parts):
+            _collect(building, sources, list(parts), settings, made_from)
+    remove_parts(building)
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
     return open_cache(folder)
+
+
+def _is_finished(building: Path, made_from: str) -> bool:
+    """Whether a run was killed just before the cache came to its place."""
+    try:
+        finished = _read_header(building)["made_from"] == made_from
+        open_cache(building)
+    except ValueError:
+        return False
+    return finished
+
+
+def _collect(
+    building: Path,
+    sources: Sequence[Source],
+    parts: list[Part],
+    settings: dict,
+    made_from: str,
+) -> None:
+    """Makes a cache of the parts: the header comes last."""
+    kept = np.concatenate([part.kept for part in parts] or [np.zeros(0, bool)])
+    pieces = np.split(
+        np.arange(len(kept)), np.cumsum([len(part.kept) for part in parts])
+    )
+    refused = [
+        refusal
+        for part, piece in zip(parts, pieces, strict=False)
+        for refusal in refusals(part, [sources[n] for n in piece])
+    ]
+    if not kept.any():
+        reasons = "; ".join(f"{name}: {why}" for name, why in refused[:3])
+        raise ValueError(f"none of {len(sources)} faces can be used: {reasons}")
+    _save_rows(building / "crops.npy", building / ROWS, kept)
+    for name in ("points", "frames"):
+        arrays = [getattr(part, name) for part in parts if part.kept.any()]
+        np.save(building / f"{name}.npy", np.concatenate(arrays), allow_pickle=False)
+    header = {
+        "made_from": made_from,
+        "settings": settings,
+        "names": [s.name for s, used in zip(sources, kept, strict=True) if used],
+        "refused": refused,
+        "checksums": checksums(building),
+    }
+    unfinished = building / "cache.json.unfinished"
+    unfinished.write_text(json.dumps(header), encoding="utf-8")
+    unfinished.replace(building / "cache.json")
+
+
+def _save_rows(path: Path, rows: Path, kept: np.ndarray) -> None:
+    """Saves the rows that are kept: all of them without a copy, where links are known."""
+    path.unlink(missing_ok=True)
+    if kept.all():
+        try:
+            path.hardlink_to(rows)
+            return
+        except OSError:
+            pass
+    source = np.load(rows, mmap_mode="r", allow_pickle=False)
+    shape = (int(kept.sum()), *source.shape[1:])
+    saved = np.lib.format.open_memmap(path, mode="w+", dtype=source.dtype, shape=shape)
+    chosen = np.flatnonzero(kept)
+    for first in range(0, len(chosen), _COPIED):
+        piece = chosen[first : first + _COPIED]
+        saved[first : first + len(piece)] = source[piece]
+    saved.flush()
 
 
 def _read_header(folder: Path) -> dict:
@@ -243,12 +280,12 @@ def _read_header(folder: Path) -> dict:
         header = json.loads(path.read_text(encoding="utf-8"))
         if header["settings"]["format"] != _FORMAT:
             raise ValueError(f"format {header['settings']['format']}, not {_FORMAT}")
-        if set(header["checksums"]) != {"crops.npy", "points.npy", "frames.npy"}:
+        if sorted(dict(header["checksums"])) != sorted(_ARRAYS):
             raise ValueError("it does not list the files of a cache")
         if missing := {"made_from", "names", "refused"} - set(header):
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         return header
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is no crop cache ({error}).") from error
 
 

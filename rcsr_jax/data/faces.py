@@ -9,6 +9,7 @@ with the reason and left out.
 
 import dataclasses
 import hashlib
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -277,7 +278,8 @@ def _with_images(
         number[key] += 1
         names = image_places(table, key)
         inside = not PurePosixPath(key).is_absolute() and ".." not in key.split("/")
-        present = [n for n in names if inside and (table.parent / n).is_file()]
+        # not Path.is_file, which raises for names that no file can have
+        present = [n for n in names if inside and os.path.isfile(table.parent / n)]  # noqa: PTH113
         image = (present or names)[0]
         name = f"{image}#{number[key]}" if total[key] > 1 else image
         if face.problem:

@@ -1,11 +1,15 @@
-"""Photos as arrays: every kind that Pillow opens, upright, 8 bits, three channels.
+"""Photos as arrays: every usual kind of picture, upright, 8 bits, three channels.
 
-Points and boxes refer to the upright picture: an EXIF orientation is applied first.
+Points and boxes refer to the upright picture: an EXIF orientation is applied first. The
+kind of a picture is told by its content, whatever it is called.
 """
 
+import functools
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -25,6 +29,22 @@ IMAGE_SUFFIXES = (
     ".webp",
 )
 
+# What is read, by Pillow's names. Not all that Pillow knows: EPS is a program, which it
+# would have Ghostscript run.
+_FORMATS = {
+    "AVIF",
+    "BMP",
+    "DIB",
+    "GIF",
+    "JPEG",
+    "JPEG2000",
+    "PNG",
+    "PPM",
+    "TIFF",
+    "WEBP",
+}
+_BAND = 1 << 20  # pixels of deep grey that are worked on at once
+
 _UPRIGHT = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -36,7 +56,7 @@ _UPRIGHT = {  # EXIF orientation -> what undoes it
 }
 
 
-def load_image(path: str | Path) -> np.ndarray:
+def load_image(path: str | Path, *, content: bytes | None = None) -> np.ndarray:
     """The picture in a file as RGB, upright and 8 bits deep.
 
     Grey becomes three equal channels, transparency is laid over white, 16-bit grey is
@@ -46,18 +66,22 @@ def load_image(path: str | Path) -> np.ndarray:
     not finite becomes black.
 
     Args:
-        path: any image that Pillow opens.
+        path: JPEG, PNG, WebP, TIFF, GIF, BMP, JPEG 2000, PPM or AVIF.
+        content: of the file, where it is in memory; then the path is but a name.
 
     Returns:
         uint8 [height, width, 3], 0 to 255.
 
     Raises:
-        ValueError: the file is missing, is not an image, is cut short, has no pixels,
-            or has more of them than Pillow's limit (`PIL.Image.MAX_IMAGE_PIXELS`).
+        ValueError: the file is missing or no file but a pipe or a device, is not such an
+            image, is cut short, has no pixels, or has more of them than Pillow's limit
+            (`PIL.Image.MAX_IMAGE_PIXELS`); below it 20 bytes a pixel are enough.
     """
-    with _open(path) as image:
+    with _open(path, content) as image:
         image.load()
         orientation = _orientation(image)  # after loading: TIFF has then turned itself
+        if image.mode in ("P", "PA") and not image.getpalette():
+            raise ValueError("its palette is missing")  # Pillow would make it black
         if image.mode == "F" or image.mode.startswith("I"):
             pixels = Image.fromarray(_to_8_bits(np.asarray(image)))
         else:
@@ -109,10 +133,16 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
 
 
 @contextmanager
-def _open(path: str | Path) -> Iterator[Image.Image]:
+def _open(path: str | Path, content: bytes | None = None) -> Iterator[Image.Image]:
     """The opened image; whatever goes wrong with it becomes one ValueError."""
     try:
-        with Path(path).open("rb") as file, Image.open(file) as image:
+        special = Path(path).exists() and not Path(path).is_file()
+        if content is None and special:  # a pipe would never end
+            raise ValueError("it is a folder, a pipe or a device; give a file")
+        with (
+            _file(path, content) as file,
+            Image.open(file, formats=_formats()) as image,
+        ):
             width, height = image.size
             if width * height == 0:
                 raise ValueError("it has no pixels")
@@ -129,10 +159,23 @@ def _open(path: str | Path) -> Iterator[Image.Image]:
             "it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
         ) from error
     except Image.UnidentifiedImageError as error:
-        raise ValueError(f"{path}: empty, or not an image Pillow can read.") from error
+        raise ValueError(
+            f"{path}: empty, or not an image of a kind that is read: "
+            f"{', '.join(_formats())}."
+        ) from error
     # Decoders meet broken files with SyntaxError, struct.error, EOFError and more.
     except Exception as error:
         raise ValueError(f"{path}: cannot read this image: {error}") from error
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(sorted(_FORMATS.intersection(Image.OPEN)))  # AVIF came later
+
+
+def _file(path: str | Path, content: bytes | None) -> BinaryIO:
+    return Path(path).open("rb") if content is None else io.BytesIO(content)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -145,7 +188,12 @@ def _orientation(image: Image.Image) -> int:
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
     scales = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (65535.0,)
-    values = np.nan_to_num(values.astype(np.float64), posinf=0.0).clip(min=0.0)
-    largest = float(values.max())
+    largest = float(values.max(where=np.isfinite(values), initial=0))
     full_scale = next((scale for scale in scales if largest <= scale), largest)
-    return np.rint(values * (255.0 / full_scale)).astype(np.uint8)
+    picture = np.empty(values.shape, np.uint8)
+    rows = max(_BAND // values.shape[1], 1)
+    for first in range(0, len(values), rows):
+        band = values[first : first + rows].astype(np.float64)
+        band = np.nan_to_num(band, posinf=0.0).clip(min=0.0)
+        picture[first : first + rows] = np.rint(band * (255.0 / full_scale))
+    return picture

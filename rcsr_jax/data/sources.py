@@ -18,6 +18,7 @@ from rcsr_jax.data.crops import CropCache, Source
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.faces import Face, Refusal, detector_like_box, hold_out, read_faces
 from rcsr_jax.data.images import load_image
+from rcsr_jax.data.rows import joined
 from rcsr_jax.geometry import Frame
 from rcsr_jax.markup import FACE_68
 
@@ -194,8 +195,8 @@ def _load(face: Face) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _join(caches: Sequence[CropCache]) -> CropCache:
     return CropCache(
-        np.concatenate([cache.crops for cache in caches]),
-        np.concatenate([cache.points for cache in caches]),
+        joined([cache.crops for cache in caches]),
+        joined([cache.points for cache in caches]),
         Frame(
             np.concatenate([cache.frames.corner for cache in caches]),
             np.concatenate([cache.frames.scale for cache in caches]),

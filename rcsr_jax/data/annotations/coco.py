@@ -15,13 +15,18 @@ import numpy as np
 from rcsr_jax.data.annotations.records import (
     AnnotatedFace,
     by_image,
+    checked_name,
     checked_points,
     face_of,
     num_points_of,
     plain,
+    to_numbers,
 )
+from rcsr_jax.data.names import shown
 
 _EDGE = 0.5  # px, from the edge of a pixel to its centre
+# Beyond it, whole numbers can be made that one look-up after the other collides with.
+_LARGEST_ID = 1 << 53
 
 
 def is_coco(content: Mapping[str, Any]) -> bool:
@@ -52,17 +57,22 @@ def faces_of_coco(
     for number, image in enumerate(content["images"]):
         where = f"{path}: images[{number}]"
         name, key = (_field(image, field) for field in ("file_name", "id"))
-        if not isinstance(name, str) or not name or not isinstance(key, int | str):
-            raise ValueError(f"{where}: needs an id and a file_name; got {image}.")
+        if not isinstance(name, str) or not name or not _is_id(key):
+            raise ValueError(
+                f"{where}: needs an id and a file_name; got {shown(image)}."
+            )
         if key in names:
-            raise ValueError(f"{where}: its id {key} is that of {names[key]} as well.")
+            raise ValueError(
+                f"{where}: its id {shown(key)} is that of {shown(names[key])} as well."
+            )
         names[key] = name
     faces = []
     for number, entry in enumerate(content["annotations"]):
         key = _field(entry, "image_id")
-        if not isinstance(key, int | str) or key not in names:
+        if not _is_id(key) or key not in names:
             raise ValueError(
-                f"{path}: annotations[{number}]: image_id {key} is not among the images."
+                f"{path}: annotations[{number}]: image_id {shown(key)} is not among the "
+                "images."
             )
         if not entry.get("iscrowd"):
             face = _face(names[key], entry)
@@ -89,7 +99,8 @@ def write_coco(
         ValueError: the numbers of landmarks differ.
     """
     num_points = num_points_of(faces, where=path)
-    ids = {image: number for number, image in enumerate(by_image(faces), start=1)}
+    names = [checked_name(image, where=path) for image in by_image(faces)]
+    ids = {image: number for number, image in enumerate(names, start=1)}
     images = []
     for image, number in ids.items():
         entry: dict[str, Any] = {"id": number, "file_name": image}
@@ -114,10 +125,17 @@ def _field(entry: Any, name: str) -> Any:
     return entry.get(name) if isinstance(entry, dict) else None
 
 
+def _is_id(key: Any) -> bool:
+    whole = isinstance(key, int) and not isinstance(key, bool)
+    return isinstance(key, str) or (whole and abs(key) <= _LARGEST_ID)
+
+
 def _face(image: str, entry: dict[str, Any]) -> AnnotatedFace:
     try:
         pairs = _pairs(entry.get("keypoints"))
         corners = _corners(entry.get("bbox"))
+        if pairs is None and corners is None:
+            raise ValueError("it has neither keypoints nor a bbox")
     except ValueError as error:
         return AnnotatedFace(image, problem=str(error))
     return face_of(image, pairs=pairs, corners=corners)
@@ -133,7 +151,7 @@ def _pairs(flat: Any) -> list | None:
     for index, (_, _, seen) in enumerate(triples):
         if seen not in (0, 1, 2):
             raise ValueError(
-                f"the visibility of landmark {index} is {seen}, not 0 to 2"
+                f"the visibility of landmark {index} is {shown(seen)}, not 0 to 2"
             )
     return [[x, y] if seen else None for x, y, seen in triples]
 
@@ -143,9 +161,9 @@ def _corners(bbox: Any) -> list[float] | None:
     if bbox is None:
         return None
     try:
-        x, y, width, height = (float(value) for value in bbox)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"bbox {bbox} is not four numbers") from error
+        x, y, width, height = to_numbers(bbox)
+    except ValueError as error:
+        raise ValueError(f"bbox {shown(bbox)} is not four numbers") from error
     return [x - _EDGE, y - _EDGE, x + width - _EDGE, y + height - _EDGE]
 
 

@@ -11,11 +11,19 @@ import numpy as np
 from rcsr_jax.data.annotations.records import (
     AnnotatedFace,
     by_image,
+    checked_name,
     checked_points,
     face_of,
     num_points_of,
+    to_number,
 )
+from rcsr_jax.data.names import shown
 from rcsr_jax.geometry import box_of
+
+_MOST_DIGITS = 18  # of the number of a landmark
+# Places for parts, boxes times names, that a file may always have; and how many it may
+# have for each part that is there. A file of a few megabytes could ask for gigabytes.
+_PLACES, _PLACES_PER_PART = 10**6, 100
 
 
 def read_dlib_xml(path: str | Path) -> tuple[AnnotatedFace, ...]:
@@ -27,11 +35,19 @@ def read_dlib_xml(path: str | Path) -> tuple[AnnotatedFace, ...]:
     of the file have and this one has not is not annotated.
 
     Raises:
-        ValueError: the file is missing or no such XML, or an image has no name.
+        ValueError: the file is missing or no such XML, an image has no name, or nearly
+            every part one of its own.
     """
     boxes = list(_boxes(path, _root(path)))
-    names = {part.get("name", "") for _, _, box in boxes for part in box.iter("part")}
-    numbered = all(name.isdecimal() for name in names)
+    parts = [part.get("name", "") for _, _, box in boxes for part in box.iter("part")]
+    names = set(parts)
+    places = len(boxes) * len(names)
+    if places > max(_PLACES, _PLACES_PER_PART * len(parts)):
+        raise ValueError(
+            f"{path}: {len(names)} names for the {len(parts)} parts of {len(boxes)} "
+            "boxes: a landmark has the same name in every box."
+        )
+    numbered = all(name.isdecimal() and len(name) <= _MOST_DIGITS for name in names)
     order = sorted(names, key=lambda name: (int(name) if numbered else 0, name))
     index = {name: position for position, name in enumerate(order)}
     return tuple(_face(image, number, box, index) for image, number, box in boxes)
@@ -47,14 +63,18 @@ def write_dlib_xml(path: str | Path, faces: Sequence[AnnotatedFace]) -> None:
             tight box of its landmarks.
 
     Raises:
-        ValueError: the numbers of landmarks differ, or a face has neither points nor box.
+        ValueError: the numbers of landmarks differ, a face has neither points nor box, or
+            the name of an image could not be read again.
     """
     num_points = num_points_of(faces, where=path)
     digits = max(len(str(num_points - 1)), 2)  # dlib sorts names by the alphabet
     root = ElementTree.Element("dataset")
     images = ElementTree.SubElement(root, "images")
     for image, group in by_image(faces).items():
-        element = ElementTree.SubElement(images, "image", file=image)
+        if "\\" in image:
+            raise ValueError(f"{path}: {image}: dlib takes a backslash for a slash.")
+        name = checked_name(image, where=path)
+        element = ElementTree.SubElement(images, "image", file=name)
         for face in group:
             _add_box(element, face, digits=digits, where=f"{path}: {image}")
     ElementTree.indent(root)
@@ -99,11 +119,11 @@ def _face(
     for part in parts:
         position = index[part.get("name", "")]
         if pairs[position] is not None:
-            problem = f"it has part {part.get('name')} twice"
+            problem = f"it has part {shown(part.get('name'))} twice"
         pairs[position] = [part.get("x", "none"), part.get("y", "none")]
     try:
         left, top, width, height = (
-            float(box.get(name, "")) for name in ("left", "top", "width", "height")
+            to_number(box.get(name, "")) for name in ("left", "top", "width", "height")
         )
     except ValueError:
         problem = "left, top, width and height are not four numbers"

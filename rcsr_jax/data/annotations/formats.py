@@ -11,6 +11,7 @@ from rcsr_jax.data.annotations.json_files import faces_of, load_json, write_json
 from rcsr_jax.data.annotations.pts import read_pts_folder, write_pts_folder
 from rcsr_jax.data.annotations.records import AnnotatedFace
 from rcsr_jax.data.annotations.tables import read_csv, write_boxes, write_csv
+from rcsr_jax.data.names import name_problem, shown
 
 FORMATS = ("pts", "csv", "boxes", "json", "coco", "dlib")
 _OF_SUFFIX = {".csv": "csv", ".json": "json", ".xml": "dlib", "": "pts"}
@@ -30,7 +31,15 @@ def read_annotations(path: str | Path) -> tuple[AnnotatedFace, ...]:
     Raises:
         ValueError: the file as a whole is missing, of another kind or cannot be read.
     """
-    path = Path(path)
+    return tuple(_named(face) for face in _read(Path(path)))
+
+
+def _named(face: AnnotatedFace) -> AnnotatedFace:
+    problem = name_problem(face.image)
+    return AnnotatedFace(shown(face.image), problem=problem) if problem else face
+
+
+def _read(path: Path) -> tuple[AnnotatedFace, ...]:
     if path.is_dir():
         return read_pts_folder(path)
     kind = _OF_SUFFIX.get(path.suffix.lower())

@@ -1,6 +1,7 @@
 """JSON: image -> landmarks, our own layout. 0-based on disk."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from rcsr_jax.data.annotations.records import (
     AnnotatedFace,
     annotated,
     by_image,
+    checked_name,
     face_of,
     plain,
     read_text,
 )
+from rcsr_jax.data.names import shown
 
 
 def load_json(path: str | Path) -> dict[str, Any]:
@@ -27,9 +30,8 @@ def load_json(path: str | Path) -> dict[str, Any]:
     def with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         fields = dict(pairs)
         if len(fields) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"{twice} is named twice")
+            (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+            raise ValueError(f"{shown(twice)} is named twice")
         return fields
 
     try:
@@ -102,12 +104,15 @@ def write_json(path: str | Path, faces: Sequence[AnnotatedFace]) -> None:
     Args:
         path: the file to write; its folder exists.
         faces: points and boxes are kept to a millionth of a pixel.
+
+    Raises:
+        ValueError: a name or points could not be read again.
     """
     content: dict[str, Any] = {}
     for image, group in by_image(faces).items():
         entries = [_entry(face, where=path) for face in group]
         simple = len(group) == 1 and group[0].box is None
-        content[image] = (
+        content[checked_name(image, where=path)] = (
             entries[0]["points"]
             if simple
             else entries

@@ -1,9 +1,8 @@
 """`.pts`: one face in a file beside its image, as in 300-W. Counts from 1 on disk."""
 
-import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -11,10 +10,12 @@ import numpy as np
 from rcsr_jax.data.annotations.records import (
     AnnotatedFace,
     by_image,
+    checked_name,
     checked_points,
     read_text,
     to_points,
 )
+from rcsr_jax.data.folders import files_below
 from rcsr_jax.data.images import IMAGE_SUFFIXES
 
 SUFFIX = ".pts"
@@ -43,7 +44,7 @@ def read_pts(path: str | Path, *, num_points: int | None = None) -> np.ndarray:
             f"{path}: the points of a .pts file stand in one pair of braces."
         )
     header, body = match.groups()
-    declared = re.search(r"\bn_points\s*:\s*(\d+)\s*$", header, flags=re.MULTILINE)
+    declared = re.search(r"\bn_points\s*:\s*(\d{1,9})\s*$", header, flags=re.MULTILINE)
     if declared is None:
         raise ValueError(f"{path}: no line 'n_points: NUMBER' before the braces.")
     try:
@@ -82,11 +83,17 @@ def read_pts_folder(root: str | Path) -> tuple[AnnotatedFace, ...]:
 
     Returns:
         The faces; their images are named relative to the folder. A `.pts` without its
-        image is named itself, with that problem.
+        image is named itself, with that problem, and so is FOLDER/* where a folder
+        cannot be read.
     """
+    closed = []
+
+    def close(folder: Path, reason: str) -> None:
+        closed.append(AnnotatedFace((folder / "*").as_posix(), problem=reason))
+
     root = Path(root)
     images, found = defaultdict(list), defaultdict(list)
-    for path in sorted(_files_below(root)):
+    for path in sorted(files_below(root, on_problem=close)):
         if path.suffix.lower() == SUFFIX:
             found[path.with_suffix("")].append(path)
         elif path.suffix.lower() in IMAGE_SUFFIXES:
@@ -101,7 +108,7 @@ def read_pts_folder(root: str | Path) -> tuple[AnnotatedFace, ...]:
                 f"needs one image of this stem beside it; found {beside or 'none'}"
             )
             faces.append(AnnotatedFace(pts[0].as_posix(), problem=problem))
-    return tuple(faces)
+    return (*faces, *closed)
 
 
 def write_pts_folder(
@@ -125,8 +132,8 @@ def write_pts_folder(
     Path(root).mkdir(parents=True, exist_ok=True)
     written: dict[str, tuple[str, AnnotatedFace]] = {}
     for image, group in by_image(faces).items():
-        path = PurePosixPath(image)
-        if path.is_absolute() or ".." in path.parts:
+        path = PurePosixPath(checked_name(image, where=root))
+        if not path.name or path.is_absolute() or ".." in path.parts:
             raise ValueError(f"{root}: {image} does not lie in this folder.")
         for number, face in enumerate(group, start=1):
             if face.points is None:
@@ -145,22 +152,9 @@ def write_pts_folder(
 
 
 def _read_face(root: Path, image: str, pts: Path) -> AnnotatedFace:
+    if (root / pts).exists() and not (root / pts).is_file():  # a pipe would never end
+        return AnnotatedFace(image, problem=f"{pts.name} is a pipe or a device")
     try:
         return AnnotatedFace(image, read_pts(root / pts))
     except ValueError as error:
         return AnnotatedFace(image, problem=str(error).rstrip("."))
-
-
-def _files_below(root: Path) -> Iterator[Path]:
-    """Paths relative to `root`, through links to folders, without hidden files."""
-    visited = set()
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        visited.add(Path(folder).resolve())
-        subfolders[:] = [
-            name
-            for name in subfolders
-            if not name.startswith(".")
-            and (Path(folder) / name).resolve() not in visited
-        ]
-        here = Path(folder).relative_to(root)
-        yield from (here / name for name in files if not name.startswith("."))

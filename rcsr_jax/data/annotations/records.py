@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rcsr_jax.data.names import name_problem, shown
+
 _LARGEST = 1e6  # px; no photo is as wide, and float32 still keeps a tenth of a pixel
+_LONGEST = 1 << 30  # characters of a file; the longest of COCO has half of that
 
 
 class AnnotatedFace(NamedTuple):
@@ -72,14 +75,16 @@ def to_points(pairs: Any) -> np.ndarray:
     for index, pair in enumerate(pairs):
         pair = [None, None] if pair is None else pair
         if not isinstance(pair, list) or len(pair) != 2:
-            raise ValueError(f"landmark {index} is not an x and a y: {pair}")
+            raise ValueError(f"landmark {index} is not an x and a y: {shown(pair)}")
         try:
-            x, y = (float("nan" if v in (None, "") else v) for v in pair)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"landmark {index} is not two numbers: {pair}") from error
+            x, y = (to_number("nan" if v in (None, "") else v) for v in pair)
+        except ValueError as error:
+            raise ValueError(
+                f"landmark {index} is not two numbers: {shown(pair)}"
+            ) from error
         if abs(x) > _LARGEST or abs(y) > _LARGEST or math.isnan(x) != math.isnan(y):
             raise ValueError(
-                f"landmark {index} is not two pixel positions or two nan: {pair}"
+                f"landmark {index} is not two pixel positions or two nan: {shown(pair)}"
             )
         points[index] = x, y
     return points
@@ -89,34 +94,77 @@ def to_box(corners: Any) -> np.ndarray:
     """float32 [4] of a file's values.
 
     Args:
-        corners: a sequence of x0, y0, x1, y1, numbers or their texts.
+        corners: a list or tuple of x0, y0, x1, y1, numbers or their texts.
 
     Raises:
         ValueError: the reason, if they are no box.
     """
     try:
-        x0, y0, x1, y1 = box = tuple(float(corner) for corner in corners)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"its box {corners} is not four numbers") from error
+        x0, y0, x1, y1 = box = to_numbers(corners)
+    except ValueError as error:
+        raise ValueError(f"its box {shown(corners)} is not four numbers") from error
     # Chained so that NaN fails too.
     if not (-_LARGEST < x0 < x1 < _LARGEST and -_LARGEST < y0 < y1 < _LARGEST):
         raise ValueError(f"a box has finite x0 < x1, y0 < y1; got {box}")
     return np.array(box, np.float32)
 
 
+def to_number(value: Any) -> float:
+    """A number of a file, or its text.
+
+    Raises:
+        ValueError: it is none; Python would take true for 1 and "1_0" for 10.
+    """
+    if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
+        raise ValueError(f"{value} is not a number")
+    try:
+        return float(value)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"{shown(value)} is not a number") from error
+
+
+def to_numbers(values: Any) -> tuple[float, ...]:
+    """The numbers of a list.
+
+    Raises:
+        ValueError: it is no list, as a text or an object is not, or not of numbers.
+    """
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"{shown(values)} is not a list")
+    return tuple(to_number(value) for value in values)
+
+
 def checked_points(points: np.ndarray, *, where: str | Path) -> np.ndarray:
     """Points that are to be written.
 
     Raises:
-        ValueError: naming `where`, if they are not [num_points, 2], finite or NaN.
+        ValueError: naming `where`, if they are not [num_points, 2] and each of them two
+            pixel positions or two NaN, as they are read.
     """
     points = np.asarray(points)
-    if points.ndim != 2 or points.shape[1] != 2 or np.isinf(points).any():
+    if points.ndim != 2 or points.shape[1] != 2 or not points.size:
         raise ValueError(
-            f"{where}: points are [num_points, 2], finite or NaN; got shape "
-            f"{points.shape}."
+            f"{where}: points are [num_points, 2]; got shape {points.shape}."
+        )
+    missing = np.isnan(points)
+    good = (np.abs(points) <= _LARGEST) | missing
+    if not (good.all() and (missing[:, 0] == missing[:, 1]).all()):
+        raise ValueError(
+            f"{where}: points are finite, at most {_LARGEST:g} pixels off, or two NaN; "
+            f"got {shown(points.tolist())}."
         )
     return points
+
+
+def checked_name(image: str, *, where: str | Path) -> str:
+    """The name of an image that is to be written.
+
+    Raises:
+        ValueError: naming `where`, if it could not be read again.
+    """
+    if problem := name_problem(image):
+        raise ValueError(f"{where}: {shown(image)!r}: {problem}.")
+    return image
 
 
 def annotated(
@@ -156,11 +204,15 @@ def read_text(path: str | Path) -> str:
     """The text of a file.
 
     Raises:
-        ValueError: it is missing or not in UTF-8.
+        ValueError: it is missing, not in UTF-8 or without an end.
     """
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        with Path(path).open(encoding="utf-8-sig") as file:
+            text = file.read(_LONGEST + 1)
     except OSError as error:
         raise ValueError(f"{path}: cannot read it: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a text file in UTF-8: {error}.") from error
+    if len(text) > _LONGEST:
+        raise ValueError(f"{path}: more than {_LONGEST} characters; split it.")
+    return text

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from rcsr_jax.data.annotations.records import (
     AnnotatedFace,
+    checked_name,
     checked_points,
     face_of,
     num_points_of,
@@ -17,6 +19,7 @@ from rcsr_jax.data.annotations.records import (
     read_text,
     to_box,
 )
+from rcsr_jax.data.names import shown
 
 _BOX_COLUMNS = ("image", "x0", "y0", "x1", "y1")
 # Of a table of landmarks, beside x_0, y_0, x_1, y_1 and so on.
@@ -32,8 +35,9 @@ def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
         image name as written -> float32 [num_boxes, 4], 0-based pixels, in file order.
 
     Raises:
-        ValueError: the file is missing, lacks a column or any row, or a row holds
-            something that is not a finite number, an inverted box or a repeated one.
+        ValueError: the file is missing, lacks a column or any row or has a column twice,
+            or a row holds something that is not a finite number, an inverted box or a
+            repeated one.
     """
     header, rows = _read_csv(path)
     if missing := [name for name in _BOX_COLUMNS if name not in header]:
@@ -41,6 +45,7 @@ def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
             f"{path}: line 1 must name the columns {','.join(_BOX_COLUMNS)}; it lacks "
             f"{','.join(missing)}."
         )
+    _check_once(path, header, _BOX_COLUMNS)
     columns = [header.index(name) for name in _BOX_COLUMNS]
     boxes: dict[str, list[tuple[float, ...]]] = {}
     for line, row in rows:
@@ -53,7 +58,7 @@ def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
         except ValueError as error:
             raise ValueError(f"{where}: {error}.") from error
         if box in boxes.setdefault(image, []):
-            raise ValueError(f"{where}: {image} has this box twice.")
+            raise ValueError(f"{where}: {shown(image)} has this box twice.")
         boxes[image].append(box)
     if not boxes:
         raise ValueError(f"{path}: no box in this file.")
@@ -67,12 +72,25 @@ def write_boxes(path: str | Path, boxes: Mapping[str, np.ndarray]) -> None:
         path: the file to write; its folder exists.
         boxes: image name -> float [4] or [num_boxes, 4], 0-based pixels; three decimals
             are kept.
+
+    Raises:
+        ValueError: a name or a box could not be read again.
     """
+    kept = {}
+    for image, given in boxes.items():
+        where = f"{path}: {_name_of_row(image, where=path)}"
+        rounded = np.reshape(given, (-1, 4)).astype(np.float64).round(3).tolist()
+        try:
+            kept[image] = {tuple(to_box(box).tolist()): box for box in rounded}
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}.") from error
+        if len(kept[image]) < len(rounded):
+            raise ValueError(f"{where}: it has a box twice.")
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_BOX_COLUMNS)
-        for image, rows in boxes.items():
-            for box in np.reshape(rows, (-1, 4)):
+        for image, rows in kept.items():
+            for box in rows.values():
                 writer.writerow([image, *(f"{corner:.3f}" for corner in box)])
 
 
@@ -110,7 +128,7 @@ def write_csv(path: str | Path, faces: Sequence[AnnotatedFace]) -> None:
         faces: with the same number of landmarks, those that have any.
 
     Raises:
-        ValueError: the numbers of landmarks differ.
+        ValueError: the numbers of landmarks differ, or a name could not be read again.
     """
     num_points = num_points_of(faces, where=path)
     with Path(path).open("w", encoding="utf-8", newline="") as file:
@@ -121,7 +139,8 @@ def write_csv(path: str | Path, faces: Sequence[AnnotatedFace]) -> None:
             points = np.full((num_points, 2), np.nan)
             if face.points is not None:
                 points = checked_points(face.points, where=path)
-            writer.writerow([face.image, *box, *point_fields(points)])
+            name = _name_of_row(face.image, where=path)
+            writer.writerow([name, *box, *point_fields(points)])
 
 
 def point_columns(num_points: int) -> list[str]:
@@ -144,6 +163,7 @@ def _named_columns(
         wanted += FACE_COLUMNS[1:]
     if missing := [name for name in wanted if name not in place]:
         raise ValueError(f"{path}: line 1 lacks the columns {','.join(missing[:4])}.")
+    _check_once(path, header, wanted)
     for line, row in rows:
         if len(row) != len(header):
             raise ValueError(
@@ -166,17 +186,33 @@ def _in_order(
     path: str | Path, header: list[str], rows: list[tuple[int, list[str]]]
 ) -> Iterator[AnnotatedFace]:
     if Path(header[0]).suffix:
-        raise ValueError(f"{path}: line 1 must be a header, not the face {header[0]}.")
+        raise ValueError(
+            f"{path}: line 1 must be a header, not the face {shown(header[0])}."
+        )
     named = set()
     for line, (name, *values) in rows:
         image = _image_of(path, line, name.strip())
         if image in named:
-            raise ValueError(f"{path}: line {line}: {image} is named twice.")
+            raise ValueError(f"{path}: line {line}: {shown(image)} is named twice.")
         named.add(image)
         # An odd number leaves a last point of one value, which is refused as such.
         pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
         face = face_of(image, pairs=pairs)
         yield face._replace(problem=face.problem and f"line {line}: {face.problem}")
+
+
+def _name_of_row(image: str, *, where: str | Path) -> str:
+    if image != image.strip():
+        raise ValueError(
+            f"{where}: {image!r}: a table keeps no spaces around a name; rename it."
+        )
+    return checked_name(image, where=where)
+
+
+def _check_once(path: str | Path, header: list[str], names: Sequence[str]) -> None:
+    counts = Counter(header)
+    if twice := [name for name in names if counts[name] > 1]:
+        raise ValueError(f"{path}: line 1 names the column {twice[0]} twice.")
 
 
 def _image_of(path: str | Path, line: int, name: str) -> str:

@@ -1,0 +1,109 @@
+"""Rows of arrays that stay on the disk: chosen at once, read when they are asked for.
+
+A memory map would do as well, but for memory: what was read through it counts as the
+process's own until the system takes it back. These rows are read into arrays of their own.
+"""
+
+import itertools
+import os
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+
+class Rows:
+    """Some rows of one or several arrays, in an order.
+
+    It is indexed by a number, a slice or an array of numbers and gives arrays; several
+    threads may do so. `np.asarray` reads all.
+
+    Attributes:
+        shape: of all rows together, as an array's.
+        dtype: of their values.
+    """
+
+    def __init__(
+        self, parts: Sequence["np.ndarray | Rows"], order: np.ndarray | None = None
+    ):
+        """Refers to the arrays and reads nothing.
+
+        Args:
+            parts: memory maps, or arrays; of equal rows.
+            order: int [rows], of the rows of all parts one behind the other; None: all.
+        """
+        self._parts = [_reader(part) for part in parts]
+        self._starts = np.cumsum([0, *map(len, parts)])
+        self._order = np.arange(self._starts[-1]) if order is None else order
+        self.shape: tuple[int, ...] = (len(self._order), *parts[0].shape[1:])
+        self.dtype: np.dtype = parts[0].dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        wanted = np.asarray(self._order[index])
+        numbers = wanted.ravel()
+        rows = np.empty((len(numbers), *self.shape[1:]), self.dtype)
+        places = np.searchsorted(self._starts, numbers, side="right") - 1
+        # what lies together is read at once
+        apart = (np.diff(numbers) != 1) | (np.diff(places) != 0)
+        edges = [0, *(np.flatnonzero(apart) + 1), len(numbers)]
+        for first, end in itertools.pairwise(edges if len(numbers) else ()):
+            part = places[first]
+            self._parts[part](int(numbers[first] - self._starts[part]), rows[first:end])
+        return rows.reshape(*wanted.shape, *self.shape[1:])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        rows = self[:]
+        return rows if dtype is None else rows.astype(dtype, copy=False)
+
+    def take(self, indices: np.ndarray) -> "Rows":
+        """The rows of these indices, in their order; reads nothing."""
+        chosen = object.__new__(Rows)
+        chosen._parts, chosen._starts = self._parts, self._starts
+        chosen._order = self._order[np.asarray(indices, np.int64)]
+        chosen.shape, chosen.dtype = (len(chosen._order), *self.shape[1:]), self.dtype
+        return chosen
+
+
+def taken(rows: "np.ndarray | Rows", indices: Any) -> "np.ndarray | Rows":
+    """Some rows of what is in memory as an array, of what is on the disk as `Rows`."""
+    if isinstance(rows, np.memmap):
+        rows = Rows([rows])
+    return rows.take(indices) if isinstance(rows, Rows) else rows[indices]
+
+
+def joined(parts: Sequence["np.ndarray | Rows"]) -> "np.ndarray | Rows":
+    """The rows of several arrays one behind the other; those on the disk stay there."""
+    if not any(isinstance(part, np.memmap | Rows) for part in parts):
+        return np.concatenate(parts)
+    return Rows(parts)
+
+
+def _reader(part: Any) -> Callable[[int, np.ndarray], None]:
+    """What fills an array with the rows from a number on."""
+    if isinstance(part, np.memmap) and hasattr(os, "preadv"):
+        return _File(part).read
+    return lambda number, rows: np.copyto(rows, part[number : number + len(rows)])
+
+
+class _File:
+    """The file behind a memory map, which is a whole array in C order."""
+
+    def __init__(self, mapped: np.memmap):
+        name = str(mapped.filename)
+        self._handle = os.open(name, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._handle)
+        self._offset, self._size = mapped.offset, mapped[:1].nbytes
+        self._name = name
+
+    def read(self, number: int, rows: np.ndarray) -> None:
+        buffer = rows.reshape(-1).view(np.uint8).data
+        at = self._offset + number * self._size
+        while len(buffer):
+            count = os.preadv(self._handle, [buffer], at)
+            if count == 0:
+                raise ValueError(f"{self._name} is shorter than it was.")
+            buffer, at = buffer[count:], at + count

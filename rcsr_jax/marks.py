@@ -1,0 +1,29 @@
+"""Where the scores of a landmark's own map say that it lies."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+WIDTH = 1.5  # cells from the middle of a map after which its scores fade
+
+
+def marked_offsets(scores: Array) -> Array:
+    """The centre of mass of the softmax of each map, faded towards its border.
+
+    Differentiable everywhere, unlike the place of the highest score. Scores that are all
+    alike mark the middle.
+
+    Args:
+        scores: float [batch, num_points, size, size].
+
+    Returns:
+        float32 [batch, num_points, 2], (x, y) in cells from the middle of the map.
+    """
+    size = scores.shape[-1]
+    cells = jnp.arange(size) - (size - 1) / 2
+    distance = jnp.square(cells[:, None]) + jnp.square(cells[None, :])
+    faded = scores.astype(jnp.float32) - (distance / (2 * WIDTH**2))[None, None]
+    weights = jax.nn.softmax(faded, axis=(-2, -1))
+    x = weights.sum(-2) @ cells
+    y = weights.sum(-1) @ cells
+    return jnp.stack([x, y], axis=-1)

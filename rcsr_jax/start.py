@@ -1,0 +1,52 @@
+"""What a run starts from."""
+
+import jax
+import numpy as np
+
+from rcsr_jax import checkpoint
+from rcsr_jax.config import RunConfig, differences
+from rcsr_jax.model import Params, init_params
+
+# What a network may be trained on with: everything else decides what its numbers mean.
+_FREE = {
+    "num_steps",
+    "max_steps",
+    "tolerance",
+    "increment_norm",
+    "error_scale",
+    "error_spread",
+    "error_ratios",
+    "compute_dtype",
+    "sampling",
+    "position_gradient",
+}
+
+
+def first_params(config: RunConfig, *, mean_shape: np.ndarray) -> Params:
+    """The parameters that a run starts from: fresh ones, or those of `init_from`.
+
+    Args:
+        config: the run.
+        mean_shape: float [num_points, 2], crop px; of fresh parameters.
+
+    Raises:
+        ValueError: `init_from` cannot be read or is another network; the message names it.
+    """
+    source = config.train.init_from
+    if not source:
+        key = jax.random.key(config.train.seed)
+        return init_params(key, config=config.model, mean_shape=mean_shape)
+    params, run = checkpoint.load_params(source)
+    other = {
+        name: pair
+        for name, pair in differences(
+            RunConfig(model=run.model), RunConfig(model=config.model)
+        ).items()
+        if name not in _FREE
+    }
+    if other:
+        told = ", ".join(
+            f"{name} is {old}, not {new}" for name, (old, new) in other.items()
+        )
+        raise ValueError(f"init_from={source} is another network: {told}.")
+    return params

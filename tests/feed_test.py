@@ -1,0 +1,102 @@
+"""Resident and streamed faces are the same, in the same order, from any update on."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from rcsr_jax import feed as feeds
+from rcsr_jax import updates
+from rcsr_jax.config import preset, replace_fields
+from rcsr_jax.data.batches import faces_of_step
+from rcsr_jax.data.rows import Rows
+from rcsr_jax.feed import feed, is_streamed
+
+
+@pytest.fixture
+def faces(tmp_path, generator) -> updates.Faces:
+    """Fifty small faces on the disk."""
+    np.save(tmp_path / "crops.npy", generator.integers(0, 256, (50, 6, 6), np.uint8))
+    np.save(tmp_path / "points.npy", generator.random((50, 4, 2), np.float32))
+    return updates.Faces(
+        *(
+            Rows([np.load(tmp_path / name, mmap_mode="r")])
+            for name in ("crops.npy", "points.npy")
+        )
+    )
+
+
+def run(choice):
+    return replace_fields(preset("demo"), {"batch_size": 8, "stream_faces": choice})
+
+
+@pytest.mark.parametrize("choice", ["always", "never"])
+@pytest.mark.parametrize(("first", "num_devices"), [(0, 1), (5, 4)])
+def test_a_feed_gives_each_device_its_faces_of_each_step(
+    choice, first, num_devices, faces
+):
+    devices = jax.devices()[:num_devices]
+    batches = feed(faces, first, config=run(choice), devices=devices)
+    for step, batch in zip(range(first, first + 9), batches, strict=False):
+        chosen = faces_of_step(step, seed=0, num_faces=50, batch_size=8)
+        shares = chosen.reshape(num_devices, -1)
+        assert batch.crops.sharding.device_set == set(devices)
+        for shard in batch.crops.addressable_shards:
+            assert shard.data.shape == (1, 8 // num_devices, 6, 6)
+        np.testing.assert_array_equal(batch.crops, faces.crops[shares])
+        np.testing.assert_array_equal(batch.points, faces.points[shares])
+    batches.close()
+
+
+def test_only_the_faces_of_a_few_steps_are_read(faces, monkeypatch):
+    read = []
+    real = updates.faces_at
+    monkeypatch.setattr(
+        updates,
+        "faces_at",
+        lambda step, *rest, **options: (
+            read.append(step),
+            real(step, *rest, **options),
+        )[1],
+    )
+    batches = feed(faces, 3, config=run("always"), devices=jax.devices()[:1])
+    list(itertools.islice(batches, 4))
+    batches.close()
+    assert min(read) == 3 and max(read) <= 3 + 4 + feeds._AHEAD
+    assert len(read) == len(set(read))
+
+
+def test_what_is_read_wrongly_ends_the_training(faces, monkeypatch):
+    def fail(*arguments, **options):
+        raise ValueError("crops.npy is shorter than it was.")
+
+    monkeypatch.setattr(updates, "faces_at", fail)
+    batches = feed(faces, 0, config=run("always"), devices=jax.devices()[:1])
+    with pytest.raises(ValueError, match="shorter than it was"):
+        next(batches)
+
+
+@pytest.mark.parametrize(
+    ("memory", "num_devices", "streamed"),
+    # 50 faces of 36 + 32 bytes are 3,400 bytes; CPU devices share their memory
+    [(13_600, 1, False), (13_599, 1, True), (13_600, 2, True), (27_200, 2, False)],
+)
+def test_faces_are_streamed_where_they_take_a_quarter_of_the_memory(
+    memory, num_devices, streamed, faces, monkeypatch
+):
+    monkeypatch.setattr(feeds, "memory_of", lambda device: memory)
+    devices = jax.devices()[:num_devices]
+    assert is_streamed(faces, choice="auto", devices=devices) == streamed
+    assert is_streamed(faces, choice="always", devices=devices)
+    assert not is_streamed(faces, choice="never", devices=devices)
+
+
+def test_the_memory_of_a_cpu_is_known():
+    assert 2**28 < feeds.memory_of(jax.devices()[0]) < 2**50
+
+
+def test_streaming_without_grain_says_what_to_install(faces, monkeypatch):
+    monkeypatch.setattr(feeds.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r'pip install "rcsr-jax\[stream\]"'):
+        feed(faces, 0, config=run("always"), devices=jax.devices()[:1])

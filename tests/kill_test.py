@@ -1,0 +1,131 @@
+"""Training runs that are killed, told to end, or run out of disk lose no work."""
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from rcsr_jax import checkpoint
+
+# RCSR_KILLS=20 for as many as it takes to trust it
+KILLS = int(os.environ.get("RCSR_KILLS", "2"))
+UPDATES = 24
+SETTINGS = {
+    "data": "drawn",
+    "preset": "demo",
+    "crop_size": 32,
+    "patch_size": 16,
+    "filters": "4,3,1",
+    "hidden_size": 5,
+    "num_steps": 2,
+    "max_steps": 3,
+    "drawn_faces": 20,
+    "validation_faces": 4,
+    "batch_size": 8,
+    "eval_every": 2,
+    "num_updates": UPDATES,
+}
+
+
+def command(workdir, **changes):
+    options = SETTINGS | {"workdir": workdir} | changes
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    return [sys.executable, "-m", "rcsr_jax.experiments.train", *flags]
+
+
+def begin(workdir, **options):
+    return subprocess.Popen(
+        command(workdir), stderr=subprocess.PIPE, text=True, bufsize=1, **options
+    )
+
+
+def lines_until(running, text):
+    """What a run says, up to a line that holds the text."""
+    lines = []
+    for line in running.stderr:
+        lines.append(line)
+        if text in line:
+            return lines
+    raise AssertionError(f"never said {text!r}: {lines}")
+
+
+def finish(workdir):
+    done = subprocess.run(
+        command(workdir), capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def last_params(workdir):
+    place = workdir / "checkpoints" / str(UPDATES)
+    return jax.tree.leaves(jax.device_get(checkpoint.load_params(place)[0]))
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """The last parameters of a run that nobody touched."""
+    workdir = tmp_path_factory.mktemp("straight")
+    finish(workdir)
+    return last_params(workdir)
+
+
+def assert_same(left, right):
+    for one, other in zip(left, right, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_random_ends_with_the_same_parameters(straight, tmp_path):
+    moments = random.Random(0)
+    killed = 0
+    for number in range(KILLS):
+        running = begin(tmp_path / str(number // 4))
+        # a checkpoint is written at every second update: most moments fall into one
+        lines = lines_until(running, "update ")
+        time.sleep(moments.uniform(0, 1.5))
+        running.kill()
+        rest = running.communicate()[1]
+        killed += "finished" not in rest and "update" in lines[-1]
+        last = number == KILLS - 1 or (number + 1) % 4 == 0
+        if last:
+            finish(tmp_path / str(number // 4))
+            assert_same(last_params(tmp_path / str(number // 4)), straight)
+    assert killed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_told_to_end_saves_first(kind, straight, tmp_path):
+    running = begin(tmp_path)
+    lines_until(running, "first update")
+    told = time.monotonic()
+    running.send_signal(kind)
+    rest = running.communicate(timeout=120)[1]
+    assert running.returncode == 75, rest
+    assert time.monotonic() - told < 30  # on a busy machine; it takes a second or two
+    assert "run the same command again" in rest
+    finish(tmp_path)
+    assert_same(last_params(tmp_path), straight)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_and_loses_no_checkpoint(straight, tmp_path):
+    running = begin(tmp_path)
+    lines_until(running, "update 4 ")
+    # no file may grow beyond a block from now on: what a full disk does to writes
+    resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+    rest = running.communicate(timeout=120)[1]
+    assert running.returncode == 1, rest
+    assert "Traceback" not in rest
+    error = rest.strip().splitlines()[-1]
+    assert error.startswith("error: ") and "checkpoint" in error
+    finish(tmp_path)
+    assert_same(last_params(tmp_path), straight)
