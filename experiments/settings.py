@@ -7,11 +7,12 @@ given leaves the preset's value alone.
 import dataclasses
 import io
 import math
+import signal
 import sys
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
@@ -106,6 +107,7 @@ def run(main: Callable[[list[str]], None], *, shared: Sequence[str] = ()) -> Non
     def guarded(arguments: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)  # orbax tells every file it writes
         process.set_up()
+        signal.signal(signal.SIGTERM, _end)
         if isinstance(sys.stdout, io.TextIOWrapper):  # folders may be called anything
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
@@ -117,9 +119,9 @@ def run(main: Callable[[list[str]], None], *, shared: Sequence[str] = ()) -> Non
         except MemoryError:
             print("error: not enough memory", file=sys.stderr)
             sys.exit(1)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as ended:
             print("interrupted", file=sys.stderr)
-            sys.exit(130)
+            sys.exit(128 + (ended.args[0] if ended.args else signal.SIGINT))
 
     def parse(arguments: list[str]) -> list[str]:
         if {"--help", "-help", "-h"} & set(arguments):
@@ -163,6 +165,12 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _end(number: int, frame: Any) -> NoReturn:
+    """A request to end is a Ctrl-C: what is done is told, and files are closed."""
+    signal.signal(number, signal.SIG_DFL)  # asked twice, the program ends at once
+    raise KeyboardInterrupt(number)
 
 
 def _given(holders: dict[str, flags.FlagHolder]) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -315,6 +317,29 @@ def test_robustness_is_measured_for_models_side_by_side(place):
     done = subprocess.run(missing, cwd=place, capture_output=True, text=True)
     assert done.returncode == 1 and "error: " in done.stderr
     assert "gone does not exist" in done.stderr
+
+
+def test_a_run_that_is_asked_to_end_tells_what_it_did(place):
+    many = place / "many"
+    many.mkdir()
+    photos = sorted((place / "photos").glob("*.png"))
+    for number in range(300):
+        (many / f"{number:03d}.png").symlink_to(photos[number % len(photos)])
+    command = Path(sys.executable).parent / "rcsr-predict"
+    words = [command, "--checkpoint=run", "--filled", "--out=ended", "many"]
+    with subprocess.Popen(words, cwd=place, stderr=subprocess.PIPE, text=True) as run:
+        while run.poll() is None and not (place / "ended/000.json").exists():
+            time.sleep(0.02)
+        run.terminate()
+        said = run.communicate(timeout=120)[1]
+    assert run.returncode == 128 + signal.SIGTERM, said
+    assert said.splitlines()[-1] == "interrupted" and "Traceback" not in said
+    told = json.loads((place / "ended/summary.json").read_text())
+    assert set(told["failed"].values()) == {"the run ended before it"}
+    assert 0 < told["photos_done"] < 300
+    assert told["photos_done"] + len(told["failed"]) == 300
+    rows = (place / "ended/faces.csv").read_text().splitlines()
+    assert len(rows) == 1 + told["faces"] == 1 + told["photos_done"]
 
 
 def program(name: str, *arguments, cwd: Path) -> str:
