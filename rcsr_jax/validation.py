@@ -29,12 +29,17 @@ _cut_examples = jax.jit(updates.examples, static_argnames="config")
 
 
 class Judge:
-    """Validation: the error of parameters on faces that are not trained on."""
+    """Validation: the error of parameters on faces that are not trained on.
+
+    Attributes:
+        crops: uint8 or float [faces, crop_size, crop_size], plain crops of the faces.
+        points: float [faces, num_points, 2], their landmarks, crop px.
+    """
 
     def __init__(self, validation: CropCache, config: RunConfig):
         self._model = config.model
         cut = jax.jit(_cut_straight, static_argnames=("model", "data"))
-        self._crops = np.concatenate(
+        self.crops = np.concatenate(
             [
                 np.asarray(cut(c, p, model=config.model, data=config.data)[0])
                 for c, p in _chunks(validation.crops, validation.points)
@@ -56,11 +61,11 @@ class Judge:
         params = jax.device_get(params)
         plain = dataclasses.replace(self._model, error_scale=1.0)
         found = []
-        for (crops,) in _chunks(self._crops):
+        for (crops,) in _chunks(self.crops):
             missing = _BATCH - len(crops)  # one shape, one compilation
             padded = np.pad(crops, ((0, missing), (0, 0), (0, 0)), mode="edge")
             found.append(predict(params, padded, config=plain))
-        return finish_pieces(found, num_faces=len(self._crops))
+        return finish_pieces(found, num_faces=len(self.crops))
 
     def nme(self, params: Params) -> float:
         """Inter-ocular error after the trained number of steps, percent."""
