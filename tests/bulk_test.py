@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tiny
+from rcsr_jax.experiments import workers
 
-from experiments import workers
 from rcsr_jax import bulk
 from rcsr_jax.bulk import Counts, predict_shard, what_is_done, write_shard
 from rcsr_jax.data.images import save_image
