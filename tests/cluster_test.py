@@ -27,6 +27,6 @@ def test_an_environment_tells_of_several_processes(environment, several):
 
 
 def test_a_failed_computation_names_the_process():
-    with pytest.raises(ValueError, match=r"process 0 cannot .*: Gloo.* all processes"):
-        with cluster.together():
-            raise jax.errors.JaxRuntimeError("Gloo: closed by peer")
+    told = pytest.raises(ValueError, match=r"process 0 cannot .*: Gloo.* all processes")
+    with told, cluster.together():
+        raise jax.errors.JaxRuntimeError("Gloo: closed by peer")
