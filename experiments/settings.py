@@ -8,11 +8,12 @@ import dataclasses
 import io
 import math
 import os
+import signal
 import sys
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
@@ -45,6 +46,8 @@ def define_flags(*parts: type) -> dict[str, flags.FlagHolder]:
     for part in parts:
         kinds = typing.get_type_hints(part)
         for field in dataclasses.fields(part):
+            if kinds[field.name] == tuple[float, ...]:
+                continue  # a number for each landmark: measured, not typed
             holders[field.name] = _define(field, kinds[field.name])
     return holders
 
@@ -112,6 +115,7 @@ def run(
     def guarded(arguments: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)  # orbax tells every file it writes
         process.set_up()
+        signal.signal(signal.SIGTERM, _end)
         if isinstance(sys.stdout, io.TextIOWrapper):  # folders may be called anything
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
@@ -121,8 +125,8 @@ def run(
             leave(f"error: {message}", 1)
         except MemoryError:
             leave("error: not enough memory", 1)
-        except KeyboardInterrupt:
-            leave("interrupted", 130)
+        except KeyboardInterrupt as ended:
+            leave("interrupted", 128 + (ended.args[0] if ended.args else signal.SIGINT))
 
     def leave(message: str, code: int) -> None:
         print(message, file=sys.stderr)
@@ -174,6 +178,12 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _end(number: int, frame: Any) -> NoReturn:
+    """A request to end is a Ctrl-C: what is done is told, and files are closed."""
+    signal.signal(number, signal.SIG_DFL)  # asked twice, the program ends at once
+    raise KeyboardInterrupt(number)
 
 
 def _given(holders: dict[str, flags.FlagHolder]) -> dict[str, Any]:

@@ -1,18 +1,18 @@
-"""Curves of errors: over faces, over refinement steps, over disturbances.
+"""Curves of errors: over faces, steps, updates, times and disturbances.
 
 They are drawn on Matplotlib's Agg canvas, without a display and without its global state.
 Colours are from the Okabe-Ito set, which stays apart under every common colour blindness.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from rcsr_jax import metrics
@@ -64,16 +64,14 @@ def save_convergence(
     curves: Mapping[str, Mapping[int, float]],
     *,
     label: str = "NME, inter-ocular (%)",
-    across: str = "steps",
     level: tuple[str, float] | None = None,
 ) -> None:
-    """Saves the error by the number of refinement steps, or of updates in training.
+    """Saves the error by the number of refinement steps.
 
     Args:
         path: where to; the ending (.png, .svg, .pdf) says the format.
         curves: the name of each method with its error after each number of steps.
         label: what the error is.
-        across: what is counted.
         level: name and height of a dashed line across, such as a threshold.
 
     Raises:
@@ -94,9 +92,60 @@ def save_convergence(
             label=name,
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel=across, ylabel=label)
+    axes.set(xlabel="steps", ylabel=label)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
+    figure.savefig(path)
+
+
+def save_learning(
+    path: str | Path,
+    curves: Mapping[str, Sequence[Mapping[str, float]]],
+    *,
+    level: tuple[str, float] | None = None,
+    label: str = "validation NME, inter-ocular (%)",
+) -> None:
+    """Saves validation errors by updates and by processor time, on logarithmic scales.
+
+    Args:
+        path: where to; the ending (.png, .svg, .pdf) says the format.
+        curves: the name of each model -> `updates`, `cpu_seconds` and `nme_interocular`
+            of each look at it.
+        level: name and height of a dashed line across, such as a model without updates.
+        label: what the error is.
+
+    Raises:
+        ValueError: there are no curves, or one is empty.
+    """
+    _check_curves(curves)
+    figure = Figure(figsize=(9.6, 4.8), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = {"updates": "updates", "cpu_seconds": "seconds of processor time"}
+    both = figure.subplots(1, len(panels), sharey=True)
+    for axes, (across, told) in zip(both, panels.items(), strict=True):
+        if level is not None:
+            axes.axhline(level[1], color="0.4", linestyle="--", label=level[0])
+        for colour, (name, curve) in zip(_colours(curves), curves.items(), strict=True):
+            axes.plot(
+                [point[across] for point in curve],
+                [point["nme_interocular"] for point in curve],
+                color=colour,
+                marker="o",
+                markersize=3,
+                label=name,
+            )
+        axes.set(xscale="log", yscale="log", xlabel=told)
+        for axis, subs in (
+            (axes.xaxis, (1, 2, 5)),
+            (axes.yaxis, (1, 1.5, 2, 3, 4, 5, 6, 8)),
+        ):
+            axis.set_major_locator(LogLocator(subs=subs))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_locator(NullLocator())
+        _tidy(axes)
+    both[0].set_ylabel(label)
+    handles, names = both[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(path)
 
 

@@ -49,7 +49,7 @@ def is_streamed(
     here = [d for d in devices if d.process_index == jax.process_index()]
     # the devices of a CPU have one memory
     sharing = len(devices) / (len(here) if here[0].platform == "cpu" else 1)
-    fits = _num_bytes(faces) / sharing <= _LARGEST_SHARE * memory_of(here[0])
+    fits = num_bytes(faces) / sharing <= _LARGEST_SHARE * memory_of(here[0])
     return hosts.any_of(not fits)[0]
 
 
@@ -77,7 +77,7 @@ def feed(
         return _resident(faces, first, config=config, devices=devices)
     if importlib.util.find_spec("grain") is None:
         raise ValueError(
-            f"reading {_num_bytes(faces) / 1e9:.1f} GB of training faces from the disk "
+            f"reading {num_bytes(faces) / 1e9:.1f} GB of training faces from the disk "
             'while training needs grain: pip install "rcsr-jax[stream]", or set '
             "stream_faces to never."
         )
@@ -171,7 +171,8 @@ def memory_of(device: jax.Device) -> int:
     return memory if text == "max" else min(memory, int(text))
 
 
-def _num_bytes(faces: updates.Faces) -> int:
+def num_bytes(faces: updates.Faces) -> int:
+    """What faces take on a device, or on the disk."""
     return sum(
         int(np.prod(rows.shape, dtype=np.int64)) * np.dtype(rows.dtype).itemsize
         for rows in faces

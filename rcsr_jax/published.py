@@ -2,8 +2,9 @@
 
 The numbers lie in `published.json`, each with its source and with the distance it was
 divided by; where that is not settled the normaliser is "unclear" and `reason` says why.
-Which published test sets some faces make up is told from the folders that they lie in:
-every face of a set must be there, or its mean is of other faces.
+What the tables of the RCSR paper print as DFMF is called DRMF here, by the work that they
+cite for it. Which published test sets some faces make up is told from the folders that they
+lie in: every face of a set must be there, or its mean is of other faces.
 """
 
 import functools
@@ -11,8 +12,9 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+_PAPER = "the RCSR paper"  # how the sources of its tables begin
 INTEROCULAR, INTERPUPIL, UNCLEAR = "interocular", "interpupil", "unclear"
 
 
@@ -54,8 +56,7 @@ class PublishedSet(NamedTuple):
 @functools.cache
 def read_published() -> tuple[PublishedSet, ...]:
     """The test sets of `published.json`."""
-    file = resources.files(__package__).joinpath("published.json")
-    content = json.loads(file.read_text(encoding="utf-8"))
+    content = _content()
 
     def result(row: Mapping) -> PublishedResult:
         return PublishedResult(
@@ -73,6 +74,34 @@ def read_published() -> tuple[PublishedSet, ...]:
         )
         for entry in content["sets"]
     )
+
+
+def read_table(number: int) -> dict[str, dict[tuple[str, int], PublishedResult]]:
+    """A table of the RCSR paper.
+
+    Args:
+        number: from 1 to 4.
+
+    Returns:
+        The rows from top to bottom by method, in each the results by test set and number
+        of landmarks; what the paper leaves out is not there.
+    """
+    table = _content()["tables"][str(number)]
+    results = {
+        (row.method, entry.name, row.points): row
+        for entry in read_published()
+        for row in entry.results
+        if row.source.startswith(_PAPER)
+    }
+    columns = [(name, points) for name in table["sets"] for points in (68, 49)]
+    return {
+        method: {
+            column: results[method, *column]
+            for column in columns
+            if (method, *column) in results
+        }
+        for method in table["methods"]
+    }
 
 
 def sets_within(paths: Sequence[str]) -> list[tuple[PublishedSet, list[int]]]:
@@ -98,6 +127,11 @@ def sets_within(paths: Sequence[str]) -> list[tuple[PublishedSet, list[int]]]:
         for entry in whole
     ]
     return sorted(found, key=lambda pair: len(pair[1]))
+
+
+def _content() -> Any:
+    file = resources.files(__package__).joinpath("published.json")
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _folder_of(path: str, folders: set[str]) -> str:

@@ -14,7 +14,7 @@ from rcsr_jax.metrics import interocular_distance, nme
 from rcsr_jax.refine import increment_size
 
 _CANDIDATES = np.geomspace(1e-3, 1.0, 121)
-_WORTH = 1e-3  # a step more must lower the error by this share to be worth its time
+_WORTH = 1e-4  # a step more must lower the error by this share to be worth its time
 
 
 def stopping_steps(increments: ArrayLike, *, tolerance: float) -> np.ndarray:
@@ -41,7 +41,7 @@ def calibrate_tolerance(
 ) -> float:
     """The tolerance with which stopping gives the least error on these faces.
 
-    Of tolerances that are within a thousandth of the best, the largest: fewest steps.
+    Of tolerances that are within 0.01 % of the best, the largest: fewest steps.
 
     Args:
         trajectory: float [steps, faces, num_points, 2], shapes after 1, 2, ... steps.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -27,7 +27,8 @@ from rcsr_jax.validation import Judge, mean_in_crops, measured_tolerance
 
 _SYNC_EVERY = 10  # updates between two looks at the device: it runs ahead meanwhile
 _MOST_SKIPPED = 20  # updates in a row whose gradient is not finite
-_MEASURED = ("tolerance", "error_scale", "error_spread")  # of the parameters
+# of the parameters
+_MEASURED = ("tolerance", "error_scale", "error_spread", "error_ratios")
 
 
 class Progress(NamedTuple):
@@ -244,7 +245,7 @@ def train(
 
 def _restore(
     workdir: Path, state: updates.TrainState
-) -> tuple[updates.TrainState, dict[str, float], tuple[str, ...]]:
+) -> tuple[updates.TrainState, dict[str, Any], tuple[str, ...]]:
     """Where the run stands, what was measured of it, and checkpoints that are damaged."""
     found, problems = checkpoint.restore_latest(
         workdir, params=state.average, training=_without_average(state)

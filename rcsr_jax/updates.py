@@ -7,6 +7,7 @@ to be one array over all of them, or a checkpoint could not be written by them t
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from rcsr_jax.refine import unroll
 AXIS = "data"
 
 _DOUBT_WEIGHT = 0.1  # Adam does not mind; clipping the gradient would
+_STEADY_INPUTS = 4096  # of a layer of the memory, up to which it takes the whole rate
 
 
 class Faces(NamedTuple):
@@ -99,13 +101,33 @@ def make_optimiser(
             warmup_steps=warmup,
             decay_steps=config.num_updates,
         )
-        update = optax.adamw(
-            rate, weight_decay=config.weight_decay, mask=_decayed_leaves
+        update = optax.chain(
+            optax.adamw(rate, weight_decay=config.weight_decay, mask=_decayed_leaves),
+            optax.stateless(_steadied),
         )
     if config.clip_norm > 0:
         update = optax.chain(optax.clip_by_global_norm(config.clip_norm), update)
     # one bad gradient would spoil the parameters and both moments for good
     return optax.apply_if_finite(update, max_consecutive_errors=np.iinfo(np.int32).max)
+
+
+def _steadied(changes: Params, params: Params | None) -> Params:
+    """Smaller changes to the layers of the memory, and on top of it, with many inputs.
+
+    Adam moves every weight by the rate, whatever its gradient. Where inputs share their
+    sign, as HOG and a ReLU without biases do, ten thousand of them pull together: gates
+    would be driven into saturation within a few updates, the same for every face, and
+    stay there.
+    """
+
+    def steady(path: Any, change: Array) -> Array:
+        inputs = math.prod(change.shape[:-1])
+        of_memory = path[0].key.startswith(("cell", "dense"))
+        share = min(1.0, _STEADY_INPUTS / inputs) if of_memory else 1.0
+        return change if share == 1 else change * share
+
+    network = changes["network"]
+    return changes | {"network": jax.tree.map_with_path(steady, network)}
 
 
 def _decayed_leaves(params: Params) -> Any:
@@ -151,7 +173,7 @@ def batch_loss(
         doubts, trajectory, points, markup=model.markup, mean_eye_distance=distance
     )
     total = loss + _DOUBT_WEIGHT * misfit.mean()
-    if model.context_widths and train.heatmap_weight:
+    if train.heatmap_weight:
         marks = heatmap_loss(scene[-1][..., 0], points, stride=STRIDE).mean()
         total = total + train.heatmap_weight * marks
     return total, loss

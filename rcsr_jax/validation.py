@@ -4,13 +4,14 @@ Validation looks at cached crops through straight views, as prediction would see
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rcsr_jax import updates
-from rcsr_jax.confidence import calibrate_errors
+from rcsr_jax.confidence import measure_trust
 from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
 from rcsr_jax.data.augment import STRAIGHT, cut_view
 from rcsr_jax.data.crops import CropCache
@@ -28,12 +29,17 @@ _cut_examples = jax.jit(updates.examples, static_argnames="config")
 
 
 class Judge:
-    """Validation: the error of parameters on faces that are not trained on."""
+    """Validation: the error of parameters on faces that are not trained on.
+
+    Attributes:
+        crops: uint8 or float [faces, crop_size, crop_size], plain crops of the faces.
+        points: float [faces, num_points, 2], their landmarks, crop px.
+    """
 
     def __init__(self, validation: CropCache, config: RunConfig):
         self._model = config.model
         cut = jax.jit(_cut_straight, static_argnames=("model", "data"))
-        self._crops = np.concatenate(
+        self.crops = np.concatenate(
             [
                 np.asarray(cut(c, p, model=config.model, data=config.data)[0])
                 for c, p in _chunks(validation.crops, validation.points)
@@ -55,25 +61,21 @@ class Judge:
         params = jax.device_get(params)
         plain = dataclasses.replace(self._model, error_scale=1.0)
         found = []
-        for (crops,) in _chunks(self._crops):
+        for (crops,) in _chunks(self.crops):
             missing = _BATCH - len(crops)  # one shape, one compilation
             padded = np.pad(crops, ((0, missing), (0, 0), (0, 0)), mode="edge")
             found.append(predict(params, padded, config=plain))
-        return finish_pieces(found, num_faces=len(self._crops))
+        return finish_pieces(found, num_faces=len(self.crops))
 
     def nme(self, params: Params) -> float:
         """Inter-ocular error after the trained number of steps, percent."""
         return self.error(self.predict(params).points)
 
-    def error_calibration(self, found: Prediction) -> dict[str, float]:
+    def error_calibration(self, found: Prediction) -> dict[str, Any]:
         """The settings of the model that make these predictions' expected errors true."""
-        distance = np.where(self._distance > 0, self._distance, np.nan)[:, None]
-        seen = interocular_distance(found.points, markup=self._model.markup)
-        scale, spread = calibrate_errors(
-            found.expected_error / np.asarray(seen)[:, None],
-            np.linalg.norm(found.points - self.points, axis=-1) / distance,
+        return measure_trust(
+            found.points, self.points, found.expected_error, markup=self._model.markup
         )
-        return {"error_scale": scale, "error_spread": spread}
 
     def error(self, points: np.ndarray | jax.Array) -> float:
         """Inter-ocular error of estimated shapes, percent; infinite where one diverged.

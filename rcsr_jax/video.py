@@ -68,7 +68,11 @@ class Video:
             form, pattern = _CAMERAS[sys.platform]
             name = pattern.format(source)
         try:
-            options = {} if form else {"format_whitelist": _KINDS}
+            options = {}
+            if form is None:
+                if Path(name).exists() and not Path(name).is_file():
+                    raise OSError("it is a folder, a pipe or a device; give a file")
+                options = {"format_whitelist": _KINDS, "protocol_whitelist": "file"}
             self._container = av.open(name, format=form, options=options)
         except (av.FFmpegError, OSError) as error:
             raise ValueError(f"{_what(source)}: cannot be opened: {error}") from error

@@ -22,7 +22,7 @@ from rcsr_jax.model import Params, params_like
 
 SUFFIX = ".npz"
 _FORMAT = 1
-_LARGEST = 256 << 20  # bytes of a file as unpacked, forty times the largest preset
+_LARGEST = 256 << 20  # bytes of a file as unpacked, twelve times the largest preset
 _HEADER = "header"
 _MEAN_SHAPE = "mean_shape"
 _SHIPPED = Path(__file__).with_name("shipped")

@@ -248,10 +248,12 @@ def test_what_cannot_be_written_is_told_and_the_others_stay(broken, request, tmp
     with checkpoint.open_manager(folder) as manager:
         save(manager, 1)
     with broken(folder):
-        told = pytest.raises(
-            ValueError, match="can be written to .*/checkpoints: .*room"
-        )
-        with told, checkpoint.open_manager(folder) as manager:
+        with (
+            pytest.raises(
+                ValueError, match=r"can be written to .*/checkpoints: .*room"
+            ),
+            checkpoint.open_manager(folder) as manager,
+        ):
             save(manager, 2)
         assert restored_step(folder) == 1
         assert_same(jax.device_get(checkpoint.load_params(folder)[0]), scaled(1))

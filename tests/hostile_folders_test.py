@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from hostile import check_message, deadline
 from PIL import Image
-from rcsr_jax.experiments.inputs import find_inputs
+from rcsr_jax.experiments.inputs import Input, find_inputs
+from rcsr_jax.experiments.results import Results
 
 from rcsr_jax.data.annotations import (
     AnnotatedFace,
@@ -22,6 +23,7 @@ from rcsr_jax.data.annotations import (
     write_pts,
 )
 from rcsr_jax.data.annotations.json_files import write_json
+from rcsr_jax.data.crops import open_cache
 from rcsr_jax.data.faces import read_faces
 from rcsr_jax.data.folders import files_below
 from rcsr_jax.markup import Markup
@@ -244,6 +246,37 @@ def test_odd_arguments_end(tmp_path, monkeypatch, argument, photo):
     json.dumps(inputs.empty, ensure_ascii=False).encode()
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "[]",
+        "[" * 10**6,
+        "null",
+        '{"settings": 5}',
+        '{"settings": {"format": 9}}',
+        '{"settings": {"format": 2}, "checksums": ["crops.npy"]}',
+    ],
+    ids=lambda header: header[:30],
+)
+def test_a_forged_crop_cache_is_refused(tmp_path, header):
+    (tmp_path / "cache.json").write_text(header)
+    with deadline(10), pytest.raises(ValueError, match=r"cache.json is no crop cache"):
+        open_cache(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "[" * 10**6, '{"faces": 5}', '{"faces": [5]}', "\0"]
+)
+def test_forged_results_are_not_taken_for_those_of_a_photo(tmp_path, content):
+    results = Results(tmp_path, made_with="a", overwrite=False)
+    photo = Input("a.png", tmp_path / "a.png", "a")
+    (tmp_path / "a.json").write_text(content)
+    with deadline(10), pytest.raises(ValueError, match="--overwrite replaces it"):
+        results.is_done(photo)
+    assert results.write_table([photo]) == [0]
+
+
 def program(name, *arguments, cwd):
     words = [sys.executable, "-m", f"rcsr_jax.experiments.{name}", *arguments]
     return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=120)
@@ -293,6 +326,14 @@ def test_a_video_is_no_list_of_other_files(tmp_path):
         path.write_text(text)
         with pytest.raises(ValueError, match=f"{name}.mp4: cannot be opened"):
             video.Video(path)
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for name in (
+        str(tmp_path / "pipe.mp4"),
+        "http://127.0.0.1:9/clip.mp4",
+        "concat:a|b",
+    ):
+        with deadline(10), pytest.raises(ValueError, match="cannot be opened"):
+            video.Video(name)
 
 
 def test_faces_without_landmarks_choose_no_box(tmp_path):

@@ -65,9 +65,9 @@ def test_steps_that_gain_nothing_are_not_taken():
     assert calibrate([5, -5, 5, -5]) == 1.0  # nothing is ever gained: stop at once
 
 
-def test_a_gain_below_a_thousandth_is_no_gain():
-    # step 3 lowers the error from 5 to 4.997
-    assert calibrate([35, 15, 5, 4.997]) == pytest.approx(0.2, rel=0.06)
+def test_a_gain_below_a_ten_thousandth_is_no_gain():
+    # step 3 lowers the error from 5 to 4.9997
+    assert calibrate([35, 15, 5, 4.9997]) == pytest.approx(0.2, rel=0.06)
     assert calibrate([35, 15, 5, 4.9]) == pytest.approx(0.1, rel=0.06)
 
 

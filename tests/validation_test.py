@@ -9,7 +9,8 @@ import tiny
 from rcsr_jax import updates, validation
 from rcsr_jax.config import DataConfig, RunConfig, TrainConfig
 from rcsr_jax.data.augment import STRAIGHT, cut_view
-from rcsr_jax.data.crops import CropCache, Source, cut_crop, open_or_build
+from rcsr_jax.data.crops import CropCache, Source, open_or_build
+from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.geometry import Frame, frame_of_box, to_crop
 from rcsr_jax.model import predict
 from rcsr_jax.stopping import calibrate_tolerance
@@ -77,7 +78,7 @@ def test_the_straight_view_moves_landmarks_alike():
 
 
 def test_it_looks_at_what_prediction_would_see(one_face):
-    seen = Judge(one_face[0], RUN)._crops[0]
+    seen = Judge(one_face[0], RUN).crops[0]
     where = frame_of_box(BOX, frame_scale=RUN.model.frame_scale, size=32)
     np.testing.assert_allclose(seen, cut_crop(photo(), where, size=32), atol=6)
 
@@ -107,7 +108,7 @@ def test_the_error_of_the_mean_shape_by_hand():
 
 def test_the_error_of_parameters_is_that_of_their_predictions():
     params = tiny.make_params()
-    found = predict(params, judge()._crops, config=RUN.model).points
+    found = predict(params, judge().crops, config=RUN.model).points
     expected = judge().error(np.asarray(found))
     assert judge().nme(params) == pytest.approx(expected, rel=1e-4)  # in two pieces
     assert expected > 1
@@ -146,7 +147,7 @@ def asked(monkeypatch):
         steps.append(int(step))
         here = slice(0, len(number))
         points = points_in_crops(many_faces().take(number), config.model, config.data)
-        return judge()._crops[here], points
+        return judge().crops[here], points
 
     monkeypatch.setattr(validation, "_cut_examples", straight)
     return steps
@@ -161,7 +162,7 @@ def tolerance_of(params) -> float:
 def test_the_tolerance_is_measured_on_replicates_that_no_update_has_seen(asked):
     first = tolerance_of(tiny.make_params())
     assert asked == [6000, 6001, 6002, 6003]  # 256 faces, behind the last update
-    crops, points = judge()._crops[:64], judge().points[:64]
+    crops, points = judge().crops[:64], judge().points[:64]
     found = predict(tiny.make_params(), crops, config=RUN.model, num_steps=4)
     expected = calibrate_tolerance(
         found.trajectory,

@@ -110,11 +110,11 @@ def _small() -> Budget:
         "hidden_size": 24,
         "max_steps": 10,
         "batch_size": 16,
-        "num_updates": 4000,
+        "num_updates": 12000,
         "learning_rate": 2e-3,
         "ema_decay": 0.99,
         "validation_faces": 100,
-        "eval_every": 800,
+        "eval_every": 600,
     }
     return Budget(
         run=replace_fields(RunConfig(), changes),

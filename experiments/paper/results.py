@@ -89,7 +89,8 @@ def page(told: Mapping[str, Any], tables: Sequence[str]) -> str:
     ]
     lines += [f"- {note}" for note in told["notes"]]
     lines += [
-        f"- {told['seconds']:.0f} s on {told['device']}",
+        f"- {told['seconds']:.0f} s on {told['device']}, {told['cpu_seconds']:.0f} s of "
+        "processor time",
         f"- `{told['command']}`",
     ]
     return "\n".join(lines) + "\n"

@@ -3,7 +3,6 @@
 A runner is a function of a `Study`; `run` makes the study from the command line.
 """
 
-import csv
 import dataclasses
 import functools
 import json
@@ -38,6 +37,7 @@ from rcsr_jax.training import Progress, train
 from .. import process, settings
 from . import results
 from .budgets import BUDGETS, RCSR, Budget
+from .learning import Recorder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,6 +144,11 @@ def _sets(
     return {part: found[part].names for part in parts}
 
 
+def model_folder(study: Study, name: str) -> Path:
+    """Where `train_model` keeps a model."""
+    return study.out / "models" / name
+
+
 def train_model(study: Study, name: str, changes: Mapping[str, Any]) -> Predictor:
     """A model of the study's run with other settings, trained in `out/models/name`.
 
@@ -158,9 +163,11 @@ def train_model(study: Study, name: str, changes: Mapping[str, Any]) -> Predicto
     if "num_updates" in changes:
         every = min(run.train.eval_every, run.train.num_updates)
         run = replace_fields(run, {"eval_every": every})
-    workdir = study.out / "models" / name
+    workdir = model_folder(study, name)
+    recorder = Recorder(workdir)
 
     def tell(progress: Progress) -> None:
+        recorder.tell(progress)
         if progress.checkpoint:
             print(
                 f"{name}: update {progress.done} of {progress.total}, validation "
@@ -172,14 +179,6 @@ def train_model(study: Study, name: str, changes: Mapping[str, Any]) -> Predicto
     train(run, workdir=workdir, on_progress=tell)
     params, trained = load_params(workdir)
     return Predictor(params, trained.model)
-
-
-def learning_curve(study: Study, name: str) -> dict[int, float]:
-    """Validation errors of a model of `train_model` by update: inter-ocular, per cent."""
-    path = study.out / "models" / name / "metrics.csv"
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {int(row["step"]): float(row["nme_interocular"]) for row in rows}
 
 
 def rcsr_model(study: Study) -> Predictor:
@@ -234,6 +233,8 @@ def finish(
         ),
         "device": f"{jax.devices()[0].device_kind}, {process.num_cores()} cores",
         "seconds": round(time.monotonic() - study.started, 1),
+        # user and system: what it costs beside other work, twice the time of two cores
+        "cpu_seconds": round(time.process_time(), 1),
         "pictures": list(pictures),
         "rows": rows,
     }

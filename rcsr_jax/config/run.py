@@ -143,3 +143,10 @@ class RunConfig:
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+
+    def __post_init__(self):
+        if self.train.heatmap_weight and not self.model.context_widths:
+            raise ValueError(
+                "heatmap_weight is for the marks of a context pyramid: give its "
+                "context_widths, or leave heatmap_weight out (0)."
+            )

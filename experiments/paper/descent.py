@@ -1,0 +1,100 @@
+"""Supervised descent on the faces of a study: the first row of Table 4."""
+
+import functools
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rcsr_jax.config import RunConfig, replace_fields
+from rcsr_jax.data.crops import CropCache
+from rcsr_jax.data.sources import open_faces
+from rcsr_jax.descent import descend, fit_descent
+from rcsr_jax.evaluation import CutFaces, cut_faces
+from rcsr_jax.geometry import to_photo
+from rcsr_jax.inference import Predictor
+from rcsr_jax.updates import Faces, examples, faces_at
+from rcsr_jax.validation import Judge, mean_in_crops
+
+from .budgets import DESCENT
+from .scoring import score
+from .study import Study
+
+_BATCH = 64  # faces at once
+
+
+def judge_descent(study: Study) -> tuple[dict[str, Any], np.ndarray, CutFaces]:
+    """Fits supervised descent and judges it.
+
+    Returns:
+        its row of Table 4, with `nme_validation` of the faces held out of training; the
+        shapes of the test faces, px of the photos; and these faces.
+    """
+    budget = study.budget
+    seen = replace_fields(
+        study.run,
+        {
+            # what varies a face's first shape, and nothing of its light
+            **dict.fromkeys(("contrast", "brightness", "gamma", "noise"), 0.0),
+            "occlusion": 0.0,
+            "crop_size": budget.descent_crop,
+            "batch_size": min(study.run.train.batch_size, _BATCH),
+        },
+    )
+    training, held = open_faces(
+        seen.model, seen.data, folder=study.out / "models/descent"
+    )
+    crops, points = _views(training, seen, budget.views)
+    fitted = fit_descent(
+        crops,
+        points,
+        mean_shape=mean_in_crops(training, seen.model, seen.data),
+        config=budget.descent,
+    )
+    predictor = Predictor(fitted, seen.model)  # for its crops
+    cut = cut_faces(predictor, study.tests)
+
+    def find(some: np.ndarray) -> np.ndarray:
+        pieces = [
+            descend(fitted, some[start : start + _BATCH], config=budget.descent)[-1]
+            for start in range(0, len(some), _BATCH)
+        ]
+        return np.concatenate(pieces)
+
+    last = find(cut.crops)  # compiles
+    started = time.perf_counter()
+    find(cut.crops)
+    seconds = time.perf_counter() - started
+    held_out = Judge(held, seen)
+    found = to_photo(last, cut.frames).astype(np.float32)
+    row = score(
+        study,
+        DESCENT,
+        found,
+        cut,
+        num_steps_mean=float(len(budget.descent.patch_sizes)),
+        milliseconds_per_face=1e3 * seconds / len(last),
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(fitted["levels"])),
+        nme_validation=held_out.error(find(held_out.crops)),
+    )
+    return row, found, cut
+
+
+def _views(
+    training: CropCache, seen: RunConfig, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Views of every training face, and their landmarks."""
+    faces = Faces(training.crops, training.points)
+    places = np.arange(seen.train.batch_size)
+    batch = functools.partial(faces_at, places=places, faces=faces, config=seen)
+    cut = jax.jit(examples, static_argnames="config")
+    steps = count * max(len(faces.crops) // seen.train.batch_size, 1)
+    made = [
+        jax.device_get(cut(jnp.asarray(step), places, batch(step), config=seen))
+        for step in range(steps)
+    ]
+    crops, points = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
+    crops = np.rint(crops).clip(0, 255).astype(np.uint8)
+    return crops, points
