@@ -17,9 +17,10 @@ from rcsr_jax import checkpoint, hosts
 from rcsr_jax.config import preset, replace_fields
 from rcsr_jax.training import train
 
-# They failed in the only run of the whole since they were written, for a reason not yet known.
+# They failed in the last run of the whole suite, for a reason not yet known.
 several = pytest.mark.skipif(
-    "RCSR_HOSTS" not in os.environ, reason="set RCSR_HOSTS=1 to train with two processes"
+    "RCSR_HOSTS" not in os.environ,
+    reason="set RCSR_HOSTS=1 to train with two processes",
 )
 UPDATES = 6
 SETTINGS = {
