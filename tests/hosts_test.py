@@ -84,19 +84,18 @@ def begin(workdir, *, updates=UPDATES):
         "SLURM_NTASKS": "2",
         "JAX_COORDINATOR_PORT": str(port),
     }
-    return [
-        subprocess.Popen(
-            [sys.executable, "-m", "rcsr_jax.experiments.train", *flags],
-            env={
-                **os.environ,
-                **slurm,
-                "SLURM_PROCID": str(number),
-                "SLURM_LOCALID": str(number),
-            },
-            stderr=(workdir / f"log{number}").open("w"),
-        )
-        for number in range(2)
-    ]
+    running = []
+    for number in range(2):
+        place = {"SLURM_PROCID": str(number), "SLURM_LOCALID": str(number)}
+        with (workdir / f"log{number}").open("w") as file:
+            running.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "rcsr_jax.experiments.train", *flags],
+                    env={**os.environ, **slurm, **place},
+                    stderr=file,
+                )
+            )
+    return running
 
 
 def log(workdir, number):
