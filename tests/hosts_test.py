@@ -17,11 +17,6 @@ from rcsr_jax import checkpoint, hosts
 from rcsr_jax.config import preset, replace_fields
 from rcsr_jax.training import train
 
-# They failed in the last run of the whole suite, for a reason not yet known.
-several = pytest.mark.skipif(
-    "RCSR_HOSTS" not in os.environ,
-    reason="set RCSR_HOSTS=1 to train with two processes",
-)
 UPDATES = 6
 SETTINGS = {
     "crop_size": 32,
@@ -136,7 +131,6 @@ def assert_close(left, right):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
-@several
 @pytest.mark.slow
 def test_two_processes_of_two_devices_do_what_one_of_four_does(straight, tmp_path):
     running = begin(tmp_path)
@@ -150,7 +144,6 @@ def test_two_processes_of_two_devices_do_what_one_of_four_does(straight, tmp_pat
     assert sorted(parts) == ["ocdbt.process_0", "ocdbt.process_1"]
 
 
-@several
 @pytest.mark.slow
 @pytest.mark.parametrize("lost", [0, 1])
 def test_the_loss_of_a_process_ends_both_and_the_restart_goes_on(
@@ -173,7 +166,6 @@ def test_the_loss_of_a_process_ends_both_and_the_restart_goes_on(
     assert_close(tmp_path, straight)
 
 
-@several
 @pytest.mark.slow
 def test_a_signal_to_one_process_has_both_save_and_end(tmp_path):
     running = begin(tmp_path, updates=100_000)
