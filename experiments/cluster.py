@@ -6,7 +6,6 @@ it needs, elsewhere the flags do.
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator, Mapping
 
 import jax
@@ -54,6 +53,8 @@ def join() -> bool:
         wanted = given != (None, None, None) or several_told(os.environ)
     if not wanted:
         return False
+    # its handler of SIGTERM would swallow the signal until training listens
+    jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
             *given,
@@ -90,19 +91,17 @@ def several_told(environment: Mapping[str, str]) -> bool:
 
 
 @contextlib.contextmanager
-def together(joined: bool) -> Iterator[None]:
-    """Ends this process at once if another one has ended while they compute.
+def together() -> Iterator[None]:
+    """Makes an error of the devices one that names the process.
 
-    Args:
-        joined: whether there are others; if not, this does nothing.
+    Raises:
+        ValueError: a computation has failed; of several processes, most often because
+            another one has ended.
     """
     try:
         yield
-    except (jax.errors.JaxRuntimeError, ValueError) as error:
-        if not joined:
-            raise
-        # on its way out JAX would wait for a process that is no more
-        reason = " ".join(str(error).split())[:500]
-        print(f"error: process {jax.process_index()}: {reason}", file=sys.stderr)
-        print("start all processes again to go on", file=sys.stderr, flush=True)
-        os._exit(1)
+    except jax.errors.JaxRuntimeError as error:
+        raise ValueError(
+            f"process {jax.process_index()} cannot go on: {str(error)[:500]}. Start all "
+            "processes again: they go on from the last checkpoint."
+        ) from error

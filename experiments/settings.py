@@ -7,6 +7,7 @@ given leaves the preset's value alone.
 import dataclasses
 import io
 import math
+import os
 import signal
 import sys
 import typing
@@ -96,12 +97,19 @@ def replace_given(part: Any, holders: dict[str, flags.FlagHolder]) -> Any:
     return dataclasses.replace(part, **_given(holders))
 
 
-def run(main: Callable[[list[str]], None], *, shared: Sequence[str] = ()) -> None:
+def run(
+    main: Callable[[list[str]], None],
+    *,
+    shared: Sequence[str] = (),
+    at_once: bool = False,
+) -> None:
     """Runs a program: a user's mistake ends it with one line and exit code 1.
 
     Args:
         main: takes what is left of the command line behind the flags.
         shared: names of modules whose flags are the program's as well.
+        at_once: after an error wait for no thread: one that waits for another process, or
+            for a disk, may do so for minutes.
     """
 
     def guarded(arguments: list[str]) -> None:
@@ -114,14 +122,19 @@ def run(main: Callable[[list[str]], None], *, shared: Sequence[str] = ()) -> Non
             main(arguments)
         except (ValueError, OSError, ImportError) as error:  # an extra that lacks, too
             message = shown(" ".join(str(error).split()), limit=_LONGEST_MESSAGE)
-            print(f"error: {message}", file=sys.stderr)
-            sys.exit(1)
+            leave(f"error: {message}", 1)
         except MemoryError:
-            print("error: not enough memory", file=sys.stderr)
-            sys.exit(1)
+            leave("error: not enough memory", 1)
         except KeyboardInterrupt as ended:
-            print("interrupted", file=sys.stderr)
-            sys.exit(128 + (ended.args[0] if ended.args else signal.SIGINT))
+            leave("interrupted", 128 + (ended.args[0] if ended.args else signal.SIGINT))
+
+    def leave(message: str, code: int) -> None:
+        print(message, file=sys.stderr)
+        if at_once:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        sys.exit(code)
 
     def parse(arguments: list[str]) -> list[str]:
         if {"--help", "-help", "-h"} & set(arguments):

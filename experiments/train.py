@@ -9,6 +9,7 @@ SIGTERM and Ctrl-C have it save where it stands and exit with code 75: the same 
 on from there. Before the first update there is nothing to save, and they end it as usual.
 """
 
+import contextlib
 import math
 import sys
 
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> None:
         if first:
             bar.show(progress)
 
-    with _Bar() as bar, cluster.together(joined):
+    with _Bar() as bar, cluster.together() if joined else contextlib.nullcontext():
         result = train(
             config, workdir=_WORKDIR.value, on_progress=show, should_stop=stop
         )
@@ -143,7 +144,7 @@ def _say(line: str) -> None:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    settings.run(main, shared=[cluster.__name__], at_once=True)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,13 @@ Of several processes that train together all save together, and each reads for i
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
+import os
+import shutil
+import tempfile
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -93,6 +97,8 @@ def save_step(
     """
     sums = {**_checksum(params), "training": _checksum(training)["sha256"]}
     with _writing(Path(manager.directory)):
+        if hosts.is_first():
+            _check_room(Path(manager.directory), (params, training))
         manager.save(
             step,
             args=ocp.args.Composite(
@@ -114,6 +120,15 @@ def finish_saving(manager: ocp.CheckpointManager) -> None:
     """
     with _writing(Path(manager.directory)):
         manager.wait_until_finished()
+
+
+def _check_room(folder: Path, tree: Any) -> None:
+    # orbax notices as well, but leaves threads that wait for minutes before they give up
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"room")
 
 
 @contextlib.contextmanager

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tiny
+from rcsr_jax.experiments import workers
 
-from experiments import workers
 from rcsr_jax import bulk
 from rcsr_jax.bulk import Counts, predict_shard, what_is_done, write_shard
 from rcsr_jax.data.images import save_image
@@ -38,7 +38,11 @@ class Predictor:
                     np.zeros((4, count, 68, 2), np.float32),
                     np.zeros((count, 68), np.float32),
                     points[..., 0] / 10,
+<<<<<<< HEAD
                     np.zeros((count, 68, 3), np.float32),
+=======
+                    np.ones((count, 68, 3), np.float32),
+>>>>>>> main
                     np.full(count, 0.75, np.float32),
                 )
 

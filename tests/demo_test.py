@@ -101,7 +101,7 @@ def test_a_photo_gets_its_landmarks_and_they_move(port, tmp_path):
         last = page.locator("svg.found").get_attribute("data-step")
         assert int(last) >= 1 and slider.input_value() == last
         assert page.locator("svg.found .uncertain").count() == 1
-        page.get_by_label("How far off").uncheck()
+        page.get_by_label("How far off each landmark may be").uncheck()
         page.locator("svg.found .uncertain").wait_for(state="detached")
         slider.focus()
         slider.press("Home")

@@ -128,7 +128,15 @@ SHARED = (
     "table",
 )
 # What the tables and figures of the paper share, beside these.
-OF_THE_PAPER = ("budgets", "comparison", "results", "scoring", "study")
+OF_THE_PAPER = (
+    "budgets",
+    "comparison",
+    "descent",
+    "learning",
+    "results",
+    "scoring",
+    "study",
+)
 FORBIDDEN = ("absl.flags", "pickle", "socket", "urllib", "http", "requests")
 
 

@@ -1,6 +1,7 @@
 """Tests of rcsr_jax.plots."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from rcsr_jax import plots
 from rcsr_jax.markup import FACE_68, Markup
 
-DOT = Markup(name="dot", mirror=(0,), eye_corners=(0, 0), eyes=((0,), (0,)))
+# one landmark alone is no markup, but enough to see where a point is drawn
+DOT = types.SimpleNamespace(name="dot", num_points=1, outlines=())
 PAIR = Markup(
     name="pair",
     mirror=(1, 0),
