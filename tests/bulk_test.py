@@ -38,11 +38,7 @@ class Predictor:
                     np.zeros((4, count, 68, 2), np.float32),
                     np.zeros((count, 68), np.float32),
                     points[..., 0] / 10,
-<<<<<<< HEAD
-                    np.zeros((count, 68, 3), np.float32),
-=======
                     np.ones((count, 68, 3), np.float32),
->>>>>>> main
                     np.full(count, 0.75, np.float32),
                 )
 
