@@ -177,7 +177,7 @@ def write_description(
     """
     adaptive = {"max_steps": config.max_steps, "tolerance": config.tolerance}
     size = config.crop_size
-    sides = {_LANDMARKS: config.num_points}
+    sides: dict[int | str, int] = {_LANDMARKS: config.num_points}
     about = {
         "format": _FORMAT,
         "file": file.name,
