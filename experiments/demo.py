@@ -96,6 +96,9 @@ def make_app(predictor: Predictor) -> Any:
             button_primary_background_fill_hover="*primary_800",
             button_primary_background_fill_dark="*primary_700",
             button_primary_background_fill_hover_dark="*primary_800",
+            # and so are its hints
+            block_info_text_color="*neutral_600",
+            block_info_text_color_dark="*neutral_300",
         ),
         css=resources.files("rcsr_jax.report")
         .joinpath("pages", "demo.css")
@@ -160,6 +163,8 @@ def _make_page(gradio: Any, predictor: Predictor) -> Any:
                     label="Photo",
                     sources=["upload", "webcam", "clipboard"],
                     type="numpy",
+                    # left must stay left: landmarks have sides
+                    webcam_options=gradio.WebcamOptions(mirror=False),
                     buttons=[],
                     elem_id="photo",
                 )

@@ -16,7 +16,7 @@ from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import replace_fields
 from rcsr_jax.data.annotations import read_pts, write_landmarks_json
 from rcsr_jax.data.clips import draw_clip
-from rcsr_jax.data.images import load_image
+from rcsr_jax.data.images import load_image, save_image
 from rcsr_jax.markup import FACE_68, subset
 from rcsr_jax.video import Video, VideoFrame, VideoWriter
 
@@ -411,3 +411,37 @@ def test_flicker_is_measured(place):
         assert methods["frame by frame"]["flicker"] > 0
     table = (place / "flicker/flicker.md").read_text().splitlines()
     assert len(table) == 2 + 3 * 3
+
+
+# A camera that shows a photo ten times a second, as FFmpeg makes one from nothing.
+CAMERA = """
+import sys
+from rcsr_jax import video
+film = "movie=photo.png,loop=-1:1:0,setpts=N/10/TB,realtime"
+video._CAMERAS = {sys.platform: ("lavfi", film)}
+from rcsr_jax.experiments import predict
+predict.run()
+"""
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_recording_ends_when_it_is_asked_to(kind, tmp_path):
+    save_image(tmp_path / "photo.png", pytest.importorskip("skimage.data").astronaut())
+    words = [sys.executable, "-c", CAMERA, "--preset=fast", "--out=seen", "--video=0"]
+    table = tmp_path / "seen/camera_0.csv"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        words, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True
+    ) as run:
+        while run.poll() is None and not (table.exists() and table.stat().st_size):
+            time.sleep(0.05)
+        run.send_signal(kind)
+        said, fault = run.communicate(timeout=120)
+    assert run.returncode == 0, fault
+    rows = table.read_text().splitlines()[1:]
+    assert said.startswith(f"1 faces in {len(rows)} frames") and len(rows) > 2
+    assert {row.split(",")[2] for row in rows} == {"0"}  # one face throughout
+    seconds = [float(row.split(",")[1]) for row in rows]
+    np.testing.assert_allclose(np.diff(seconds), 0.1, atol=0.03)  # ticks of 1 / 25
+    with Video(tmp_path / "seen/camera_0_overlay.mp4") as video:
+        assert sum(1 for _ in video) == len(rows)
