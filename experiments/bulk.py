@@ -21,7 +21,6 @@ import sys
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import jax
 from absl import flags
@@ -31,34 +30,14 @@ from rcsr_jax.bulk import SUFFIX, Counts, what_is_done
 from rcsr_jax.data.shards import Shard, find_shards, folder_of_shards
 from rcsr_jax.inference import load_predictor
 
-from . import process, settings
-from .finding import box_finder
+from . import finding, process, settings
 from .results import digest_of
 from .workers import Job, do_here, do_on_ray, forget_tries, ray_running
 
 _MODEL = settings.define_model_flags()
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
-_BOXES = flags.DEFINE_string(
-    "boxes", None, "CSV of face boxes, image,x0,y0,x1,y1, in place of the detector."
-)
-_FILLED = flags.DEFINE_boolean(
-    "filled", False, "Each photo is one face that fills it; none is searched."
-)
-_THRESHOLD = flags.DEFINE_float(
-    "threshold", 0.0, "Of the detector's score; lower finds more faces."
-)
-_MIN_FACE = flags.DEFINE_float(
-    "min_face",
-    None,
-    "Smallest face to find, in pixels; by default 80, or what suits the photo's size.",
-    lower_bound=1,
-)
-_NUM_STEPS = flags.DEFINE_integer(
-    "num_steps",
-    None,
-    "Recurrences; by default each face stops by itself.",
-    lower_bound=1,
-)
+_FINDING = finding.define_flags()
+_NUM_STEPS = settings.define_num_steps()
 _SHARD = flags.DEFINE_integer(
     "photos_per_shard", 1000, "Of those that lie in folders.", lower_bound=1
 )
@@ -147,21 +126,17 @@ def _workforce() -> tuple[int, int, float]:
 def _job(out: Path, *, cores: int) -> Job:
     """What workers need to know; raises ValueError for what none of them could do."""
     checkpoint = os.path.abspath(_MODEL())  # noqa: PTH100
-    boxes = os.path.abspath(_BOXES.value) if _BOXES.value else None  # noqa: PTH100
-    num_steps = _NUM_STEPS.value
-    given: dict[str, Any] = {
-        "filled": _FILLED.value,
-        "threshold": _THRESHOLD.value,
-        "min_face": _MIN_FACE.value,
-    }
-    box_finder(table=boxes, **given)
+    found_by = _FINDING()
+    if found_by["table"]:
+        found_by["table"] = os.path.abspath(found_by["table"])  # noqa: PTH100
+    finding.box_finder(**found_by)
     made_with = digest_of(
-        load_predictor(checkpoint), boxes=boxes, num_steps=num_steps, **given
+        load_predictor(checkpoint), finding=found_by, num_steps=_NUM_STEPS.value
     )
     return Job(
         checkpoint=checkpoint,
-        finding={"table": boxes, **given},
-        num_steps=num_steps,
+        finding=found_by,
+        num_steps=_NUM_STEPS.value,
         out=str(out),
         made_with=made_with,
         overwrite=_OVERWRITE.value,

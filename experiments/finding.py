@@ -3,12 +3,15 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from absl import flags
 
 from rcsr_jax.data.annotations import read_boxes
 from rcsr_jax.detection import detect_faces
+
+flags.disclaim_key_flags()  # they belong to the program that asks for them
 
 # Of the shorter side of a photo that its one face fills, in the middle.
 _FILLED_SHARE = 0.7
@@ -27,6 +30,35 @@ class NamedPhoto(Protocol):
 
 
 FindBoxes = Callable[[NamedPhoto, np.ndarray], Boxes]
+
+
+def define_flags() -> Callable[[], dict[str, Any]]:
+    """Flags for how the faces of photos are found.
+
+    Returns:
+        what gives the values of these flags, as `box_finder` takes them.
+    """
+    holders = {
+        "table": flags.DEFINE_string(
+            "boxes",
+            None,
+            "CSV of face boxes, image,x0,y0,x1,y1, in place of the detector.",
+        ),
+        "filled": flags.DEFINE_boolean(
+            "filled", False, "Each photo is one face that fills it; none is searched."
+        ),
+        "threshold": flags.DEFINE_float(
+            "threshold", 0.0, "Of the detector's score; lower finds more faces."
+        ),
+        "min_face": flags.DEFINE_float(
+            "min_face",
+            None,
+            "Smallest face to find, in pixels; by default 80, or what suits the photo's "
+            "size.",
+            lower_bound=1,
+        ),
+    }
+    return lambda: {name: holder.value for name, holder in holders.items()}
 
 
 def box_finder(

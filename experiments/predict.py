@@ -35,36 +35,17 @@ from rcsr_jax.data.names import shown
 from rcsr_jax.inference import Faces, Predictor, load_predictor
 from rcsr_jax.stream import map_ahead
 
-from . import settings
-from .finding import Boxes, FindBoxes, box_finder
+from . import finding, settings
+from .finding import Boxes, FindBoxes
 from .inputs import Input, find_inputs
 from .process import num_cores
 from .results import Found, Results, digest_of
 from .video import define_flags, track_video
 
 _MODEL = settings.define_model_flags()
-_BOXES = flags.DEFINE_string(
-    "boxes", None, "CSV of face boxes, image,x0,y0,x1,y1, in place of the detector."
-)
-_FILLED = flags.DEFINE_boolean(
-    "filled", False, "Each photo is one face that fills it; none is searched."
-)
-_THRESHOLD = flags.DEFINE_float(
-    "threshold", 0.0, "Of the detector's score; lower finds more faces."
-)
-_MIN_FACE = flags.DEFINE_float(
-    "min_face",
-    None,
-    "Smallest face to find, in pixels; by default 80, or what suits the photo's size.",
-    lower_bound=1,
-)
+_FINDING = finding.define_flags()
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
-_NUM_STEPS = flags.DEFINE_integer(
-    "num_steps",
-    None,
-    "Recurrences; by default each face stops by itself.",
-    lower_bound=1,
-)
+_NUM_STEPS = settings.define_num_steps()
 _OVERLAY = flags.DEFINE_boolean("overlay", True, "Draw the landmarks over the photo.")
 _SHOW_STEPS = flags.DEFINE_boolean(
     "show_steps", False, "Draw the way of each landmark to its place as well."
@@ -91,12 +72,7 @@ def main(arguments: list[str]) -> None:
     inputs = find_inputs(arguments[1:])
     failed = dict(inputs.empty)  # name -> reason
     predictor = load_predictor(_MODEL())
-    find_boxes = box_finder(
-        table=_BOXES.value,
-        filled=_FILLED.value,
-        threshold=_THRESHOLD.value,
-        min_face=_MIN_FACE.value,
-    )
+    find_boxes = finding.box_finder(**_FINDING())
     videos: list[tuple[Path | int, Input]] = [(v.path, v) for v in inputs.videos]
     if (camera := _VIDEO["video"].value) is not None:
         name = f"camera_{camera}"
@@ -104,7 +80,8 @@ def main(arguments: list[str]) -> None:
     failed |= _predict_videos(videos, predictor, find_boxes, out)
     if videos and not inputs.photos and not failed:
         return
-    results = Results(out, made_with=_made_with(predictor), overwrite=_OVERWRITE.value)
+    made_with = digest_of(predictor, finding=_FINDING(), num_steps=_NUM_STEPS.value)
+    results = Results(out, made_with=made_with, overwrite=_OVERWRITE.value)
 
     done: list[Input] = []
     waiting: list[Input] = []
@@ -233,18 +210,6 @@ def _conclude(
     without = f", {len(blank)} without a face" if blank else ""
     print(f"{sum(counts)} faces in {len(done)} photos{before}{without}: {path.parent}")
     return path
-
-
-def _made_with(predictor: Predictor) -> str:
-    """A digest of the model and of the flags that change its answers."""
-    return digest_of(
-        predictor,
-        boxes=_BOXES.value,
-        filled=_FILLED.value,
-        num_steps=_NUM_STEPS.value,
-        threshold=_THRESHOLD.value,
-        min_face=_MIN_FACE.value,
-    )
 
 
 def _reason(photo: Input, error: Exception) -> str:

@@ -170,18 +170,24 @@ class Results:
         return content if whole else {}
 
 
-def digest_of(predictor: Predictor, *, boxes: str | None, **given: Any) -> str:
+def digest_of(
+    predictor: Predictor, *, finding: Mapping[str, Any], num_steps: int | None
+) -> str:
     """A digest of a model and of the settings that change its answers.
 
     Args:
         predictor: holds the model.
-        boxes: a file of boxes, or None.
-        given: plain values.
+        finding: how faces are found: what `finding.box_finder` is given. Of a table it is
+            the content that counts.
+        num_steps: recurrences; None: each face stops by itself.
     """
-    content = Path(boxes).read_bytes() if boxes else b""
+    given = dict(finding)
+    table = given.pop("table")
+    content = Path(table).read_bytes() if table else b""
     settings = {
         "config": to_dict(predictor.config),
         "boxes": hashlib.sha256(content).hexdigest(),
+        "num_steps": num_steps,
         **given,
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())

@@ -88,6 +88,16 @@ def define_model_flags() -> Callable[[], str | Path]:
     return lambda: weights.model_source(checkpoint.value, preset=named.value)
 
 
+def define_num_steps() -> flags.FlagHolder:
+    """A flag for a fixed number of recurrences; None: each face stops by itself."""
+    return flags.DEFINE_integer(
+        "num_steps",
+        None,
+        "Recurrences; by default each face stops by itself.",
+        lower_bound=1,
+    )
+
+
 def replace_given(part: Any, holders: dict[str, flags.FlagHolder]) -> Any:
     """A config dataclass with the flags that were given in place of its values.
 

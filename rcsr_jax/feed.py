@@ -25,12 +25,10 @@ from jax.sharding import PartitionSpec
 
 from rcsr_jax import hosts, updates
 from rcsr_jax.config import RunConfig
-from rcsr_jax.data.batches import faces_of_step
 
 _LARGEST_SHARE = 0.25  # of a memory, that resident faces may take
-_THREADS = (
-    4  # the disk's time; a batch of cached crops costs a processor next to nothing
-)
+# They wait for the disk: a batch of cached crops costs a processor next to nothing.
+_THREADS = 4
 _AHEAD = 8  # batches that are read ahead
 
 
@@ -98,12 +96,9 @@ def _resident(faces, first, *, config, devices) -> Generator[updates.Faces, None
     )
     step = first
     while True:
-        chosen = faces_of_step(
-            step,
-            seed=config.train.seed,
-            num_faces=len(faces.crops),
-            batch_size=config.train.batch_size,
-        )[places]
+        chosen = updates.numbers_at(
+            step, places, num_faces=len(faces.crops), config=config
+        )
         yield gather(held, chosen.astype(np.int32))
         step += 1
 

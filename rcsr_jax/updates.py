@@ -234,13 +234,28 @@ def faces_at(
     Returns:
         The arrays of `faces`, with the shape of `places` in front.
     """
-    chosen = faces_of_step(
-        step,
-        seed=config.train.seed,
-        num_faces=len(faces.crops),
-        batch_size=config.train.batch_size,
-    )[places]
+    chosen = numbers_at(step, places, num_faces=len(faces.crops), config=config)
     return Faces(faces.crops[chosen], faces.points[chosen])
+
+
+def numbers_at(
+    step: int, places: np.ndarray, *, num_faces: int, config: RunConfig
+) -> np.ndarray:
+    """The numbers of the faces of a step, in some places of its batch.
+
+    Args:
+        step: from 0.
+        places: int [...], in the batch.
+        num_faces: in the training set.
+        config: the run.
+
+    Returns:
+        int64, with the shape of `places`.
+    """
+    train = config.train
+    return faces_of_step(
+        step, seed=train.seed, num_faces=num_faces, batch_size=train.batch_size
+    )[places]
 
 
 def examples(

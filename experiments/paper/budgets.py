@@ -122,12 +122,7 @@ def _small() -> Budget:
             "Traditional GRU + HOG": {"patch_size": 24, "hidden_size": 96},
             "Traditional GRU + SRCNN": {"hidden_size": 96},
             "Convolutional GRU + LeNet": {"patch_filters": (8, 16)},
-            # its features are all positive: at the others' rate they drive the memory
-            # into saturation, the same for every face, where it stays
-            "Convolutional GRU + FAUC": {
-                "patch_filters": (4, 8, 16),
-                "learning_rate": 5e-4,
-            },
+            "Convolutional GRU + FAUC": {"patch_filters": (4, 8, 16)},
         },
         system_updates=400,
         depth_updates=60,
