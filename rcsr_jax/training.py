@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from rcsr_jax import checkpoint, hosts, updates
+from rcsr_jax import checkpoint, hosts, resumption, updates
 from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.feed import feed
@@ -149,7 +149,7 @@ def train(
     state, measured, problems = _restore(
         workdir, updates.init_state(params, optimiser=optimiser)
     )
-    with checkpoint.open_manager(workdir) as manager, ExitStack() as at_end:
+    with resumption.open_manager(workdir) as manager, ExitStack() as at_end:
         state = updates.on_every_device(state, devices)
         judge = Judge(validation, config)
         baseline = judge.error(np.broadcast_to(shape, judge.points.shape))
@@ -223,7 +223,7 @@ def train(
                 )
             )
             marked, marked_step = time.monotonic(), step
-        checkpoint.finish_saving(manager)
+        resumption.finish_saving(manager)
         hosts.any_of(True)  # none leaves before all is on the disk
     if in_a_row >= _MOST_SKIPPED:
         raise TrainingError(
@@ -247,7 +247,7 @@ def _restore(
     workdir: Path, state: updates.TrainState
 ) -> tuple[updates.TrainState, dict[str, Any], tuple[str, ...]]:
     """Where the run stands, what was measured of it, and checkpoints that are damaged."""
-    found, problems = checkpoint.restore_latest(
+    found, problems = resumption.restore_latest(
         workdir, params=state.average, training=_without_average(state)
     )
     if found is None:
@@ -273,7 +273,7 @@ def _save(
             f"the validation error is no number at update {int(state.step)}; the last "
             "good checkpoint is kept. Lower the learning rate or clip the gradient."
         )
-    checkpoint.save_step(
+    resumption.save_step(
         manager,
         int(state.step),
         params=state.average,

@@ -6,7 +6,10 @@ than ValueError, a message that names the file and can be shown, and an end in s
 """
 
 import contextlib
+import resource
 import signal
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,3 +82,21 @@ def check_message(message: str, *parts: str) -> None:
     assert len(message) < LONGEST_MESSAGE
     odd = [c for c in message if unicodedata.category(c) in ("Cc", "Cs")]
     assert set(odd) <= {"\n"}, odd
+
+
+def limit_memory(more: int) -> None:
+    """Lets this process take so many bytes beside what it has."""
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
+
+
+def check_bounded(program: str, folder: Path) -> None:
+    """Runs a program that limits its memory and says "bounded" where that was enough.
+
+    Args:
+        program: in Python; its arguments are the folder of the tests and another.
+        folder: for its files.
+    """
+    words = [sys.executable, "-c", program, str(Path(__file__).parent), str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "bounded\n", done.stderr

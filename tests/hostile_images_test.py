@@ -3,14 +3,12 @@
 import io
 import os
 import struct
-import subprocess
 import sys
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile import Case, deadline, each, judge
+from hostile import Case, check_bounded, deadline, each, judge
 from PIL import ExifTags, Image, PngImagePlugin
 
 from rcsr_jax.data.images import image_size, load_image
@@ -339,9 +337,10 @@ def test_names_that_no_file_can_have_are_no_traceback(name):
 
 # What bombs and pictures just below the limit may take, beside the interpreter.
 LIMITED = """
-import resource, sys, warnings
+import sys, warnings
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+import hostile
 import hostile_images_test as cases
 from PIL import Image
 from rcsr_jax.data.images import load_image
@@ -353,9 +352,7 @@ Image.new("I;16", (3000, 3000), 70 * 257).save(deep)
 clear = folder / "clear.png"
 Image.new("RGBA", (3000, 3000), (9, 9, 9, 0)).save(clear, compress_level=1)
 load_image(cases.__file__.replace("tests/hostile_images_test.py", "docs/steps.png"))
-now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-room = now + (256 << 20)
-resource.setrlimit(resource.RLIMIT_AS, (room, room))
+hostile.limit_memory(256 << 20)
 for case in cases.BOMBS:
     cases.judge(case, load_image, folder, suffix=".png")
 assert (load_image(deep) == 70).all()
@@ -366,9 +363,7 @@ print("bounded")
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_bombs_and_large_pictures_stay_within_a_quarter_gigabyte(tmp_path):
-    words = [sys.executable, "-c", LIMITED, str(Path(__file__).parent), str(tmp_path)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
-    assert done.stdout == "bounded\n", done.stderr
+    check_bounded(LIMITED, tmp_path)
 
 
 def test_what_is_unpacked_is_what_the_header_says():

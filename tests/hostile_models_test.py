@@ -9,7 +9,6 @@ import os
 import pickle
 import shutil
 import struct
-import subprocess
 import sys
 import zipfile
 import zlib
@@ -18,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from hostile import Case, check_message, deadline, each, judge
+from hostile import Case, check_bounded, check_message, deadline, each, judge
 
 from rcsr_jax import weights
 from rcsr_jax.checkpoint import export_params, load_params
@@ -290,14 +289,13 @@ def test_an_export_full_of_pickles_runs_nothing(tmp_path, exported):
 
 # What files that unpack to gigabytes may take, beside the interpreter.
 LIMITED = """
-import resource, sys
+import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+import hostile
 import hostile_models_test as cases
 folder = Path(sys.argv[2])
-now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-room = now + (128 << 20)
-resource.setrlimit(resource.RLIMIT_AS, (room, room))
+hostile.limit_memory(128 << 20)
 for case in cases.FILES:
     cases.judge(case, cases.weights.read_weights, folder, suffix=".npz")
 print("bounded")
@@ -306,6 +304,4 @@ print("bounded")
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_weights_that_would_unpack_to_gigabytes_stay_small(tmp_path):
-    words = [sys.executable, "-c", LIMITED, str(Path(__file__).parent), str(tmp_path)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
-    assert done.stdout == "bounded\n", done.stderr
+    check_bounded(LIMITED, tmp_path)

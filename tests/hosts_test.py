@@ -12,6 +12,7 @@ import time
 import jax
 import numpy as np
 import pytest
+import tiny
 
 from rcsr_jax import checkpoint, hosts
 from rcsr_jax.config import preset, replace_fields
@@ -19,15 +20,8 @@ from rcsr_jax.training import train
 
 UPDATES = 6
 SETTINGS = {
-    "crop_size": 32,
-    "patch_size": 16,
-    "filters": (4, 3, 1),
-    "hidden_size": 5,
-    "num_steps": 2,
-    "max_steps": 3,
+    **tiny.RUN,
     "drawn_faces": 21,  # 17 to train on: no equal share of them for four devices
-    "validation_faces": 4,
-    "batch_size": 8,
     "num_updates": UPDATES,
     "eval_every": 1,
 }
@@ -68,10 +62,7 @@ def begin(workdir, *, updates=UPDATES):
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     options = SETTINGS | {"num_updates": updates, "workdir": workdir}
-    flags = [
-        f"--{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}"
-        for name, value in options.items()
-    ]
+    flags = tiny.as_flags(options)
     flags += ["--preset=demo", "--cpu_devices=2", "--failure_seconds=20"]
     slurm = {
         "SLURM_JOB_ID": "1",

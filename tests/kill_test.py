@@ -11,6 +11,7 @@ import time
 import jax
 import numpy as np
 import pytest
+import tiny
 
 from rcsr_jax import checkpoint
 
@@ -20,23 +21,14 @@ UPDATES = 24
 SETTINGS = {
     "data": "drawn",
     "preset": "demo",
-    "crop_size": 32,
-    "patch_size": 16,
-    "filters": "4,3,1",
-    "hidden_size": 5,
-    "num_steps": 2,
-    "max_steps": 3,
-    "drawn_faces": 20,
-    "validation_faces": 4,
-    "batch_size": 8,
+    **tiny.RUN,
     "eval_every": 2,
     "num_updates": UPDATES,
 }
 
 
 def command(workdir, **changes):
-    options = SETTINGS | {"workdir": workdir} | changes
-    flags = [f"--{name}={value}" for name, value in options.items()]
+    flags = tiny.as_flags(SETTINGS | {"workdir": workdir} | changes)
     return [sys.executable, "-m", "rcsr_jax.experiments.train", *flags]
 
 

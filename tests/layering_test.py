@@ -76,6 +76,7 @@ ROOMS = [
     "weights",
     "hosts",
     "checkpoint",
+    "resumption",
     "export",
     "onnx",
     "records",

@@ -53,6 +53,16 @@ def photos(count):
     return [(noise[:h, :w], rows) for (h, w), rows in zip(sizes, boxes, strict=True)]
 
 
+def on_threads(work, items):
+    """Does some work for each item, all at once."""
+    threads = [threading.Thread(target=work, args=(item,)) for item in items]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+        assert not thread.is_alive()
+
+
 def test_threads_that_share_a_predictor_get_the_answers_of_one():
     asked = photos(20)
     alone = [predictor()(*photo).points for photo in asked]
@@ -67,12 +77,7 @@ def test_threads_that_share_a_predictor_get_the_answers_of_one():
             if not np.array_equal(model(*asked[place]).points, alone[place]):
                 wrong.append(place)
 
-    threads = [threading.Thread(target=ask, args=(3 * n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-        assert not thread.is_alive()
+    on_threads(ask, [3 * n for n in range(8)])
     assert wrong == []
 
 
@@ -89,12 +94,7 @@ def test_streams_on_threads_do_not_mix_their_answers():
                 wrong.append(place)
 
     orders = [np.random.default_rng(n).permutation(12).tolist() for n in range(4)]
-    threads = [threading.Thread(target=ask, args=(order,)) for order in orders]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-        assert not thread.is_alive()
+    on_threads(ask, orders)
     assert wrong == []
 
 

@@ -1,5 +1,8 @@
 """A tiny model for tests, its parameters by NumPy: compiling `init_params` takes long."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -16,6 +19,28 @@ CONFIG = ModelConfig(
     max_steps=4,
     tolerance=0.8,
 )
+
+
+# A training run of seconds: settings that replace those of the demo preset.
+RUN: dict[str, Any] = {
+    "crop_size": 32,
+    "patch_size": 16,
+    "filters": (4, 3, 1),
+    "hidden_size": 5,
+    "num_steps": 2,
+    "max_steps": 3,
+    "drawn_faces": 20,
+    "validation_faces": 4,
+    "batch_size": 8,
+}
+
+
+def as_flags(settings: Mapping[str, Any]) -> list[str]:
+    """Settings as a program takes them."""
+    return [
+        f"--{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for name, value in settings.items()
+    ]
 
 
 def mean_shape(num_points: int = 68) -> np.ndarray:

@@ -12,25 +12,13 @@ import pytest
 import tiny
 
 import rcsr_jax
-from rcsr_jax import checkpoint, training, updates
+from rcsr_jax import checkpoint, resumption, training, updates
 from rcsr_jax.config import RunConfig, preset, replace_fields
 from rcsr_jax.feed import feed
 from rcsr_jax.model import predict
 from rcsr_jax.training import TrainingError, train
 
-TINY = {
-    "crop_size": 32,
-    "patch_size": 16,
-    "filters": (4, 3, 1),
-    "hidden_size": 5,
-    "num_steps": 2,
-    "max_steps": 3,
-    "drawn_faces": 20,
-    "validation_faces": 4,
-    "batch_size": 8,
-    "num_updates": 6,
-    "eval_every": 3,
-}
+TINY = {**tiny.RUN, "num_updates": 6, "eval_every": 3}
 
 
 def tiny_run(**changes) -> RunConfig:
@@ -168,7 +156,7 @@ def test_a_run_of_bad_gradients_stops_with_what_was_good(tmp_path, monkeypatch):
 def stored_raw(workdir, *, step):
     """What training goes on from."""
     wanted = ocp.args.Composite(training=ocp.args.StandardRestore())
-    with checkpoint.open_manager(workdir) as manager:
+    with resumption.open_manager(workdir) as manager:
         return manager.restore(step, args=wanted)["training"]
 
 
