@@ -17,6 +17,7 @@ import jax
 from rcsr_jax import hosts
 from rcsr_jax.config import RunConfig, differences, from_dict, to_dict
 from rcsr_jax.data.faces import Refusal
+from rcsr_jax.data.whole_files import write_whole
 
 # Settings that may change when a run goes on: they do not change what is learned.
 RESUMABLE = frozenset({"max_seconds", "eval_every", "strict", "stream_faces"})
@@ -108,13 +109,11 @@ def _csv(rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Gives a file a new content, at once or not at all."""
+    """Gives a file of the run a new content: the first process does."""
     if not hosts.is_first():
         return
-    unfinished = path.with_name(path.name + ".unfinished")
     with _named(path):
-        unfinished.write_text(text, encoding="utf-8", newline="")
-        unfinished.replace(path)
+        write_whole(path, text)
 
 
 @contextlib.contextmanager

@@ -45,6 +45,7 @@ ROOMS = [
     "losses",
     "data.names",
     "data.folders",
+    "data.whole_files",
     "data.images",
     "data.annotations.records",
     "data.annotations.pts",

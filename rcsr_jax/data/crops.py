@@ -21,6 +21,7 @@ from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data.faces import Refusal
 from rcsr_jax.data.parts import ROWS, Part, Source, cut_parts, refusals, remove_parts
 from rcsr_jax.data.rows import Rows, taken
+from rcsr_jax.data.whole_files import write_whole
 from rcsr_jax.geometry import Frame
 
 _FORMAT = 2
@@ -250,9 +251,7 @@ def _collect(
         "refused": refused,
         "checksums": checksums(building),
     }
-    unfinished = building / "cache.json.unfinished"
-    unfinished.write_text(json.dumps(header), encoding="utf-8")
-    unfinished.replace(building / "cache.json")
+    write_whole(building / "cache.json", json.dumps(header))
 
 
 def _save_rows(path: Path, rows: Path, kept: np.ndarray) -> None:
