@@ -104,7 +104,11 @@ def main(arguments: list[str]) -> None:
                 bar.update()
         finally:  # what an interrupted run has done is told as well
             for photo in waiting:
-                if photo not in reached:
+                if photo in reached:
+                    continue
+                if results.is_done(photo):  # written, but its answer not yet taken
+                    done.append(photo)
+                else:
                     failed[photo.name] = "the run ended before it"
             path = _conclude(results, done, failed, num_before=num_before)
     if failed:

@@ -1,6 +1,7 @@
 """The console commands, run as a user runs them: installed, from another folder."""
 
 import csv
+import importlib.util
 import json
 import signal
 import subprocess
@@ -194,7 +195,15 @@ def test_a_bad_photo_does_not_keep_the_good_one_from_its_answer(place):
         ("rcsr-convert", ["--data=photos", "--out=a.txt"], "no format for .txt"),
         ("rcsr-convert", ["--data=photos", "--out=photos"], "is there already"),
         ("rcsr-export", ["--checkpoint=run", "--out=photos"], "photos exists already"),
-        ("rcsr-demo", ["--checkpoint=gone"], "gone does not exist"),
+        pytest.param(
+            "rcsr-demo",
+            ["--checkpoint=gone"],
+            "gone does not exist",
+            marks=pytest.mark.skipif(
+                importlib.util.find_spec("gradio") is None,
+                reason='needs gradio: pip install ".[dev]"',
+            ),
+        ),
     ],
 )
 def test_a_mistake_is_answered_with_one_line(place, command, arguments, expected):
