@@ -2,7 +2,7 @@
 
 python -m experiments.paper.page --results=DIR --out=results.md
 python -m experiments.paper.page --results=DIR --out=docs/results.md --public
-    # with copies of the pictures in docs/results, but of none that shows photographed people
+    # with copies of the pictures in docs/results, but of none that shows people
 """
 
 import json
