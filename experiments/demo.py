@@ -96,6 +96,9 @@ def make_app(predictor: Predictor) -> Any:
             button_primary_background_fill_hover="*primary_800",
             button_primary_background_fill_dark="*primary_700",
             button_primary_background_fill_hover_dark="*primary_800",
+            # and so are its hints
+            block_info_text_color="*neutral_600",
+            block_info_text_color_dark="*neutral_300",
         ),
         css=resources.files("rcsr_jax.report")
         .joinpath("pages", "demo.css")
@@ -160,6 +163,8 @@ def _make_page(gradio: Any, predictor: Predictor) -> Any:
                     label="Photo",
                     sources=["upload", "webcam", "clipboard"],
                     type="numpy",
+                    # left must stay left: landmarks have sides
+                    webcam_options=gradio.WebcamOptions(mirror=False),
                     buttons=[],
                     elem_id="photo",
                 )
@@ -177,8 +182,11 @@ def _make_page(gradio: Any, predictor: Predictor) -> Any:
                 step = gradio.Slider(
                     0, 1, 1, step=1, label="Steps taken", elem_id="step", buttons=[]
                 )
-                circles = gradio.Checkbox(
-                    True, label="Circles at the last step: how sure of each landmark"
+                errors = gradio.Checkbox(
+                    True,
+                    label="How far off each landmark may be",
+                    info="An ellipse, at the last step: more than half of the landmarks "
+                    "lie within theirs.",
                 )
                 numbers = gradio.Markdown()
 
@@ -230,9 +238,9 @@ def _make_page(gradio: Any, predictor: Predictor) -> Any:
         picked.then(**find, **quiet)
         drawn.click(draw, None, [photo, boxes, told], **quiet).then(**find, **quiet)
         gradio.on([go.click, boxes.submit, boxes.blur], **find, **quiet)
-        view = {"fn": redraw, "inputs": [found, step, circles], "outputs": figure}
+        view = {"fn": redraw, "inputs": [found, step, errors], "outputs": figure}
         step.input(**view, **quiet, trigger_mode="always_last")
-        circles.input(**view, **quiet)
+        errors.input(**view, **quiet)
     return page
 
 
@@ -241,8 +249,8 @@ def _describe(found: figures.Found) -> str:
     return "\n".join(
         f"- Face {face + 1}: {found.faces.num_steps[face]} steps, "
         f"{'settled' if found.faces.settled[face] else 'not settled'}; expected error "
-        f"{radii.mean():.1f} px on average; score {found.faces.score[face]:.2f}"
-        for face, radii in enumerate(found.radii)
+        f"{expected.mean():.1f} px on average; score {found.faces.score[face]:.2f}"
+        for face, expected in enumerate(found.faces.expected_error)
     )
 
 

@@ -3,19 +3,30 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from rcsr_jax.data.annotations import read_boxes
 from rcsr_jax.detection import detect_faces
 
-from .inputs import Input
-
 # Of the shorter side of a photo that its one face fills, in the middle.
 _FILLED_SHARE = 0.7
 
 Boxes = tuple[np.ndarray, np.ndarray | None]  # float [faces, 4]; scores of a detector
-FindBoxes = Callable[[Input, np.ndarray], Boxes]
+
+
+class NamedPhoto(Protocol):
+    """What a photo is looked up by."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def path(self) -> Path: ...
+
+
+FindBoxes = Callable[[NamedPhoto, np.ndarray], Boxes]
 
 
 def box_finder(
@@ -50,7 +61,10 @@ def box_finder(
 
 
 def _listed(
-    photo: Input, boxes: dict[str, np.ndarray], table: str, folders: tuple[Path, ...]
+    photo: NamedPhoto,
+    boxes: dict[str, np.ndarray],
+    table: str,
+    folders: tuple[Path, ...],
 ) -> np.ndarray:
     inside = [folder for folder in folders if photo.path.is_relative_to(folder)]
     keys = [photo.path.relative_to(folder).as_posix() for folder in inside]

@@ -21,20 +21,15 @@ videos from their beginning. The exit code is 1 where a photo failed.
 """
 
 import functools
-import hashlib
-import json
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import jax
 import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from rcsr_jax.config import to_dict
 from rcsr_jax.data.images import load_image
 from rcsr_jax.data.names import shown
 from rcsr_jax.inference import Faces, Predictor, load_predictor
@@ -44,7 +39,7 @@ from . import settings
 from .finding import Boxes, FindBoxes, box_finder
 from .inputs import Input, find_inputs
 from .process import num_cores
-from .results import Found, Results
+from .results import Found, Results, digest_of
 from .video import define_flags, track_video
 
 _MODEL = settings.define_model_flags()
@@ -73,6 +68,9 @@ _NUM_STEPS = flags.DEFINE_integer(
 _OVERLAY = flags.DEFINE_boolean("overlay", True, "Draw the landmarks over the photo.")
 _SHOW_STEPS = flags.DEFINE_boolean(
     "show_steps", False, "Draw the way of each landmark to its place as well."
+)
+_SHOW_ERRORS = flags.DEFINE_boolean(
+    "show_errors", False, "Draw how far off each landmark may be as well: an ellipse."
 )
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Do photos again whose results are there."
@@ -194,6 +192,7 @@ def _predict(
             markup=predictor.config.markup,
             overlay=_OVERLAY.value,
             steps=_SHOW_STEPS.value,
+            errors=_SHOW_ERRORS.value,
         )
 
     answers = predictor.stream(
@@ -238,19 +237,14 @@ def _conclude(
 
 def _made_with(predictor: Predictor) -> str:
     """A digest of the model and of the flags that change its answers."""
-    boxes = Path(_BOXES.value).read_bytes() if _BOXES.value else b""
-    flags_given: dict[str, Any] = {
-        "config": to_dict(predictor.config),
-        "boxes": hashlib.sha256(boxes).hexdigest(),
-        "filled": _FILLED.value,
-        "num_steps": _NUM_STEPS.value,
-        "threshold": _THRESHOLD.value,
-        "min_face": _MIN_FACE.value,
-    }
-    digest = hashlib.sha256(json.dumps(flags_given, sort_keys=True).encode())
-    for leaf in jax.tree.leaves(jax.device_get(predictor.params)):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()[:16]
+    return digest_of(
+        predictor,
+        boxes=_BOXES.value,
+        filled=_FILLED.value,
+        num_steps=_NUM_STEPS.value,
+        threshold=_THRESHOLD.value,
+        min_face=_MIN_FACE.value,
+    )
 
 
 def _reason(photo: Input, error: Exception) -> str:

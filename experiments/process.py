@@ -26,6 +26,7 @@ COMPILATION_CACHE = flags.DEFINE_boolean(
     "folder.",
 )
 
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 _PAGE = 2 << 20  # bytes of a huge page
 _MADV_HUGEPAGE = 14
 # the parameters of mallopt
@@ -41,8 +42,19 @@ class StopRequest:
 
     def listen(self) -> None:
         """Takes the signals from now on."""
-        for kind in (signal.SIGTERM, signal.SIGINT):
+        for kind in _ENDS:
             signal.signal(kind, self._note)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Takes the signals until the end of a block."""
+        before = {kind: signal.getsignal(kind) for kind in _ENDS}
+        self.listen()
+        try:
+            yield
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
 
     def __call__(self) -> bool:
         """Whether one has come."""

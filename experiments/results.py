@@ -6,18 +6,21 @@ photo is written last, so where it is all else is.
 """
 
 import csv
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from PIL import Image
 
+from rcsr_jax.config import to_dict
 from rcsr_jax.data.annotations import point_columns, point_fields, write_pts
 from rcsr_jax.data.images import save_image
-from rcsr_jax.inference import Faces
+from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.markup import Markup
 from rcsr_jax.plots import draw_overlay
 
@@ -75,7 +78,14 @@ class Results:
         return True
 
     def write(
-        self, photo: Input, found: Found, *, markup: Markup, overlay: bool, steps: bool
+        self,
+        photo: Input,
+        found: Found,
+        *,
+        markup: Markup,
+        overlay: bool,
+        steps: bool = False,
+        errors: bool = False,
     ) -> None:
         """Writes the results of a photo.
 
@@ -85,6 +95,7 @@ class Results:
             markup: what the landmarks mean.
             overlay: draw the faces over the photo.
             steps: and the way of the landmarks to their places.
+            errors: and the errors to expect of them.
         """
         target = self._json(photo)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +108,7 @@ class Results:
         ):
             write_pts(path, face)
         if overlay and len(points):
-            picture = _overlay(found, markup=markup, steps=steps)
+            picture = _overlay(found, markup=markup, steps=steps, errors=errors)
             save_image(self._out / (photo.result + OVERLAY), picture)
         content = {
             "image": photo.name,
@@ -159,6 +170,26 @@ class Results:
         return content if whole else {}
 
 
+def digest_of(predictor: Predictor, *, boxes: str | None, **given: Any) -> str:
+    """A digest of a model and of the settings that change its answers.
+
+    Args:
+        predictor: holds the model.
+        boxes: a file of boxes, or None.
+        given: plain values.
+    """
+    content = Path(boxes).read_bytes() if boxes else b""
+    settings = {
+        "config": to_dict(predictor.config),
+        "boxes": hashlib.sha256(content).hexdigest(),
+        **given,
+    }
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for leaf in jax.tree.leaves(jax.device_get(predictor.params)):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()[:16]
+
+
 def _described(found: Found) -> Iterator[dict[str, Any]]:
     """Each face as plain JSON values; 0-based, the centre of the first pixel being (0, 0).
 
@@ -193,6 +224,8 @@ def _columns(face: Mapping[str, Any]) -> dict[str, Any]:
             fields |= zip(point_columns(len(points)), point_fields(points), strict=True)
         elif name == "box":
             fields |= zip(("box_x0", "box_y0", "box_x1", "box_y1"), value, strict=True)
+        elif name == "ellipses":  # three numbers a landmark: in the JSON alone
+            continue
         elif isinstance(value, list):
             fields |= {f"{name}_{index}": item for index, item in enumerate(value)}
         else:
@@ -200,7 +233,7 @@ def _columns(face: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _overlay(found: Found, *, markup: Markup, steps: bool) -> np.ndarray:
+def _overlay(found: Found, *, markup: Markup, steps: bool, errors: bool) -> np.ndarray:
     image, faces = found.image, found.faces
     shrink = min(1.0, _OVERLAY_SIDE / max(image.shape[:2]))
     if shrink < 1:
@@ -217,6 +250,7 @@ def _overlay(found: Found, *, markup: Markup, steps: bool) -> np.ndarray:
         place(faces.points),
         markup=markup,
         trajectory=place(faces.trajectory) if steps else None,
+        ellipses=faces.ellipses * [shrink, shrink, 1] if errors else None,
     )
 
 

@@ -7,11 +7,13 @@ given leaves the preset's value alone.
 import dataclasses
 import io
 import math
+import os
+import signal
 import sys
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
@@ -44,6 +46,8 @@ def define_flags(*parts: type) -> dict[str, flags.FlagHolder]:
     for part in parts:
         kinds = typing.get_type_hints(part)
         for field in dataclasses.fields(part):
+            if kinds[field.name] == tuple[float, ...]:
+                continue  # a number for each landmark: measured, not typed
             holders[field.name] = _define(field, kinds[field.name])
     return holders
 
@@ -93,31 +97,44 @@ def replace_given(part: Any, holders: dict[str, flags.FlagHolder]) -> Any:
     return dataclasses.replace(part, **_given(holders))
 
 
-def run(main: Callable[[list[str]], None], *, shared: Sequence[str] = ()) -> None:
+def run(
+    main: Callable[[list[str]], None],
+    *,
+    shared: Sequence[str] = (),
+    at_once: bool = False,
+) -> None:
     """Runs a program: a user's mistake ends it with one line and exit code 1.
 
     Args:
         main: takes what is left of the command line behind the flags.
         shared: names of modules whose flags are the program's as well.
+        at_once: after an error wait for no thread: one that waits for another process, or
+            for a disk, may do so for minutes.
     """
 
     def guarded(arguments: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)  # orbax tells every file it writes
         process.set_up()
+        signal.signal(signal.SIGTERM, _end)
         if isinstance(sys.stdout, io.TextIOWrapper):  # folders may be called anything
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             main(arguments)
         except (ValueError, OSError, ImportError) as error:  # an extra that lacks, too
             message = shown(" ".join(str(error).split()), limit=_LONGEST_MESSAGE)
-            print(f"error: {message}", file=sys.stderr)
-            sys.exit(1)
+            leave(f"error: {message}", 1)
         except MemoryError:
-            print("error: not enough memory", file=sys.stderr)
-            sys.exit(1)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
+            leave("error: not enough memory", 1)
+        except KeyboardInterrupt as ended:
+            leave("interrupted", 128 + (ended.args[0] if ended.args else signal.SIGINT))
+
+    def leave(message: str, code: int) -> None:
+        print(message, file=sys.stderr)
+        if at_once:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        sys.exit(code)
 
     def parse(arguments: list[str]) -> list[str]:
         if {"--help", "-help", "-h"} & set(arguments):
@@ -161,6 +178,12 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _end(number: int, frame: Any) -> NoReturn:
+    """A request to end is a Ctrl-C: what is done is told, and files are closed."""
+    signal.signal(number, signal.SIG_DFL)  # asked twice, the program ends at once
+    raise KeyboardInterrupt(number)
 
 
 def _given(holders: dict[str, flags.FlagHolder]) -> dict[str, Any]:

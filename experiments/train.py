@@ -3,10 +3,13 @@
 rcsr-train --data=drawn --preset=demo --workdir=DIR     # about 3 minutes on two cores
 rcsr-train --data=300W --boxes=BOXES.csv --workdir=DIR  # base preset, hours on two cores
 
+On several machines a process for each, with one work folder for all: see docs/hosts.md.
+
 SIGTERM and Ctrl-C have it save where it stands and exit with code 75: the same command goes
 on from there. Before the first update there is nothing to save, and they end it as usual.
 """
 
+import contextlib
 import math
 import sys
 
@@ -15,9 +18,9 @@ from absl import flags
 from tqdm import tqdm
 
 from rcsr_jax.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
-from rcsr_jax.training import Progress, train
+from rcsr_jax.training import Progress, TrainResult, train
 
-from . import process, settings
+from . import cluster, process, settings
 
 STOPPED = 75  # EX_TEMPFAIL of sysexits.h: to be tried again
 _WORKDIR = flags.DEFINE_string(
@@ -26,7 +29,8 @@ _WORKDIR = flags.DEFINE_string(
 _CPU_DEVICES = flags.DEFINE_integer(
     "cpu_devices",
     0,
-    "Devices that a CPU is seen as; 0: one per core, as far as they divide the batch.",
+    "Devices that a CPU is seen as; 0: one per core, as far as they divide the batch, and "
+    "one where several processes train together.",
     lower_bound=0,
 )
 _config = settings.define_run_flags(ModelConfig, DataConfig, AugmentConfig, TrainConfig)
@@ -36,20 +40,33 @@ def main(arguments: list[str]) -> None:
     """Trains and reports."""
     settings.no_arguments(arguments)
     config = _config()
-    process.split_cpu(config.train.batch_size, num_devices=_CPU_DEVICES.value)
-    devices = jax.local_devices()
-    _say(f"devices: {len(devices)} x {devices[0].device_kind}")
+    joined = cluster.join()
+    num_devices = _CPU_DEVICES.value or int(joined)
+    process.split_cpu(config.train.batch_size, num_devices=num_devices)
+    first = jax.process_index() == 0
+    if first:
+        devices = jax.devices()
+        among = f" in {jax.process_count()} processes" if joined else ""
+        _say(f"devices: {len(devices)} x {devices[0].device_kind}{among}")
     stop = process.StopRequest()
 
     def show(progress: Progress) -> None:
         if progress.compile_seconds > 0:  # the first update is done: work to save
             stop.listen()
-        bar.show(progress)
+        if first:
+            bar.show(progress)
 
-    with _Bar() as bar:
+    with _Bar() as bar, cluster.together() if joined else contextlib.nullcontext():
         result = train(
             config, workdir=_WORKDIR.value, on_progress=show, should_stop=stop
         )
+    if first:
+        _report(result)
+    if result.told:
+        sys.exit(STOPPED)
+
+
+def _report(result: TrainResult) -> None:
     if result.skipped:
         _say(f"{result.skipped} updates were skipped: their gradients were not finite")
     if result.num_refused:
@@ -64,8 +81,6 @@ def main(arguments: list[str]) -> None:
     )
     if not result.finished:
         _say("run the same command again to go on")
-    if stop.came and not result.finished:
-        sys.exit(STOPPED)
 
 
 class _Bar:
@@ -129,7 +144,7 @@ def _say(line: str) -> None:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    settings.run(main, shared=[cluster.__name__], at_once=True)
 
 
 if __name__ == "__main__":

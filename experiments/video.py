@@ -4,6 +4,7 @@ For each video: NAME_overlay.mp4 with the landmarks drawn over it, and NAME.csv 
 for each face of each frame.
 """
 
+import contextlib
 import csv
 import itertools
 import sys
@@ -24,6 +25,7 @@ from rcsr_jax.tracking import TrackedFaces, Tracker
 from rcsr_jax.video import Video, VideoFrame, VideoWriter
 
 from .inputs import VIDEO_OVERLAY
+from .process import StopRequest
 
 flags.disclaim_key_flags()  # they belong to the program that asks for them
 
@@ -90,7 +92,9 @@ def track_video(
     table_path = result.with_name(result.name + ".csv")
     video_path = result.with_name(result.name + VIDEO_OVERLAY)
     count, names = 0, set[int]()
+    stop = StopRequest()  # the way to end a recording, after the frame it came in
     with (
+        stop.listening() if isinstance(source, int) else contextlib.nullcontext(),
         Video(source) as video,
         table_path.open("w", newline="", encoding="utf-8") as file,
         VideoWriter(video_path, rate=video.rate) as writer,
@@ -99,17 +103,14 @@ def track_video(
         head = ["frame", "seconds", "face", "score", "num_steps"]
         table.writerow([*head, *point_columns(markup.num_points)])
         frames = itertools.islice(video, given["video_frames"].value)
-        try:
-            for frame, faces in _followed(tracker, _bar(frames, video, str(source))):
-                table.writerows(_rows(count, frame, faces))
-                if overlay:
-                    writer.write(frame._replace(image=annotated(frame, faces, markup)))
-                names |= set(faces.ids.tolist())
-                count += 1
-        except KeyboardInterrupt:
-            if isinstance(source, Path):
-                raise
-            # the way to end a recording
+        for frame, faces in _followed(tracker, _bar(frames, video, str(source))):
+            table.writerows(_rows(count, frame, faces))
+            if overlay:
+                writer.write(frame._replace(image=annotated(frame, faces, markup)))
+            names |= set(faces.ids.tolist())
+            count += 1
+            if stop():
+                break
     return count, len(names)
 
 

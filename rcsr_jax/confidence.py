@@ -2,8 +2,11 @@
 
 The network learns the error that it expects at each landmark (`losses.doubt_loss`). On
 faces that it has not seen errors are a little larger, and a face's error scatters around
-the expected one: both are measured on held-out faces and stored with the model.
+the expected one: both are measured on held-out faces and stored with the model, and how
+much larger errors along the outlines are than those across.
 """
+
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,9 +14,41 @@ from jax import Array
 from jax.scipy.special import ndtr
 from jax.typing import ArrayLike
 
-from rcsr_jax.metrics import DEFAULT_LIMIT
+from rcsr_jax.ellipses import measure_ratios
+from rcsr_jax.markup import Markup
+from rcsr_jax.metrics import DEFAULT_LIMIT, interocular_distance
 
 _LEAST_SPREAD = 0.05
+
+
+def measure_trust(
+    points: ArrayLike, truth: ArrayLike, expected: ArrayLike, *, markup: Markup
+) -> dict[str, Any]:
+    """The settings of a model that make its expected errors true.
+
+    Args:
+        points: float [faces, num_points, 2], predicted for faces it was not trained on.
+        truth: float [faces, num_points, 2], annotated, NaN where not annotated.
+        expected: float [faces, num_points], the error that the network expects of each
+            point, in the unit of the points and not calibrated.
+        markup: what the landmarks mean.
+
+    Returns:
+        `error_scale`, `error_spread` and `error_ratios` of `ModelConfig`.
+
+    Raises:
+        ValueError: no face has both eye corners annotated.
+    """
+    points, truth = np.asarray(points), np.asarray(truth)
+    distance = np.asarray(interocular_distance(truth, markup=markup), np.float64)
+    seen = np.asarray(interocular_distance(points, markup=markup), np.float64)
+    errors = np.linalg.norm(np.subtract(points, truth), axis=-1)
+    scale, spread = calibrate_errors(
+        np.asarray(expected) / seen[:, None],
+        errors / np.where(distance > 0, distance, np.nan)[:, None],
+    )
+    ratios = measure_ratios(points, truth, expected, markup=markup)
+    return {"error_scale": scale, "error_spread": spread, "error_ratios": ratios}
 
 
 def calibrate_errors(expected: ArrayLike, errors: ArrayLike) -> tuple[float, float]:

@@ -27,20 +27,27 @@ PLATFORMS = ("cpu", "cuda")
 _FORMAT = 1
 
 
+_LANDMARKS = "landmarks"  # an axis as long as there are landmarks
+
+
 class _Answer(NamedTuple):
     dtype: str
+    shape: tuple[int | str, ...]  # of each face
     meaning: str
 
 
 _ANSWERS = {  # those of a `Prediction` that a program gives
     "points": _Answer(
-        "float32", "(x, y) in crop pixels; an integer is the centre of a pixel"
+        "float32",
+        (_LANDMARKS, 2),
+        "(x, y) in crop pixels; an integer is the centre of a pixel",
     ),
     "expected_error": _Answer(
         "float32",
+        (_LANDMARKS,),
         "how far from its landmark each point is expected to lie, in crop pixels",
     ),
-    "num_steps": _Answer("int32", "recurrences taken"),
+    "num_steps": _Answer("int32", (), "recurrences taken"),
 }
 _RECIPE = (
     "A box is (x0, y0, x1, y1) in photo pixels; an integer is the centre of a pixel.",
@@ -170,11 +177,7 @@ def write_description(
     """
     adaptive = {"max_steps": config.max_steps, "tolerance": config.tolerance}
     size = config.crop_size
-    shapes = {
-        "points": [FACES, config.num_points, 2],
-        "expected_error": [FACES, config.num_points],
-        "num_steps": [FACES],
-    }
+    sides: dict[int | str, int] = {_LANDMARKS: config.num_points}
     about = {
         "format": _FORMAT,
         "file": file.name,
@@ -184,7 +187,7 @@ def write_description(
         "output": {
             name: {
                 "dtype": _ANSWERS[name].dtype,
-                "shape": shapes[name],
+                "shape": [FACES, *(sides.get(s, s) for s in _ANSWERS[name].shape)],
                 "meaning": _ANSWERS[name].meaning,
             }
             for name in answers

@@ -1,10 +1,12 @@
 """How the faces of each update get to the devices: from there, or from the disk.
 
-A training set that fits is copied to every device once, and an update's faces are gathered
-there. A larger one stays on the disk: threads read the faces of the next updates ahead. The
-update is the same compiled program and gets the same faces, so the choice changes no bit of
-the result, and a run may go on with the other one. Where a feed stands is the number of
-updates done, which every checkpoint holds.
+A training set that fits is read once, each device holding an equal share of it, and an
+update's faces go from there to the devices that are to see them. A larger one stays on the
+disk: threads read the faces of the next updates ahead. The update is the same compiled
+program and gets the same faces, so the choice changes no bit of the result, and a run may
+go on with the other one. Where a feed stands is the number of updates done, which every
+checkpoint holds. Of several processes each reads its share alone: of the whole set, or of
+every update.
 """
 
 import importlib.util
@@ -13,11 +15,15 @@ import sys
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jax.sharding import PartitionSpec
 
-from rcsr_jax import updates
+from rcsr_jax import hosts, updates
 from rcsr_jax.config import RunConfig
 from rcsr_jax.data.batches import faces_of_step
 
@@ -36,12 +42,15 @@ def is_streamed(
     Args:
         faces: the training set.
         choice: "always", "never" or "auto": where they do not fit.
-        devices: each of which would hold all of them.
+        devices: that would share them out.
     """
     if choice != "auto":
         return choice == "always"
-    copies = len(devices) if devices[0].platform == "cpu" else 1
-    return copies * _num_bytes(faces) > _LARGEST_SHARE * memory_of(devices[0])
+    here = [d for d in devices if d.process_index == jax.process_index()]
+    # the devices of a CPU have one memory
+    sharing = len(devices) / (len(here) if here[0].platform == "cpu" else 1)
+    fits = num_bytes(faces) / sharing <= _LARGEST_SHARE * memory_of(here[0])
+    return hosts.any_of(not fits)[0]
 
 
 def feed(
@@ -68,7 +77,7 @@ def feed(
         return _resident(faces, first, config=config, devices=devices)
     if importlib.util.find_spec("grain") is None:
         raise ValueError(
-            f"reading {_num_bytes(faces) / 1e9:.1f} GB of training faces from the disk "
+            f"reading {num_bytes(faces) / 1e9:.1f} GB of training faces from the disk "
             'while training needs grain: pip install "rcsr-jax[stream]", or set '
             "stream_faces to never."
         )
@@ -76,13 +85,16 @@ def feed(
 
 
 def _resident(faces, first, *, config, devices) -> Generator[updates.Faces, None, None]:
-    held = updates.on_every_device(
-        updates.Faces(np.asarray(faces.crops), np.asarray(faces.points)), devices
-    )
+    held = updates.Faces(*(_held(rows, devices) for rows in faces))
     places = updates.places_of(config, devices=devices)
+    shares = PartitionSpec(updates.AXIS)
     gather = jax.jit(
-        lambda faces, chosen: updates.Faces(faces.crops[chosen], faces.points[chosen]),
-        out_shardings=updates.sharding_of_shares(devices),
+        jax.shard_map(
+            _brought_together,
+            mesh=updates.mesh_of(devices),
+            in_specs=(shares, PartitionSpec()),
+            out_specs=shares,
+        )
     )
     step = first
     while True:
@@ -92,14 +104,50 @@ def _resident(faces, first, *, config, devices) -> Generator[updates.Faces, None
             num_faces=len(faces.crops),
             batch_size=config.train.batch_size,
         )[places]
-        yield gather(held, updates.shared_out(chosen.astype(np.int32), devices))
+        yield gather(held, chosen.astype(np.int32))
         step += 1
+
+
+def _held(rows, devices) -> jax.Array:
+    """The rows, an equal share on each device: [devices, faces of each, ...]."""
+    each = -(-len(rows) // len(devices))
+
+    def share(index: Any) -> np.ndarray:
+        # the numbers behind the end are nobody's: never chosen
+        numbers = np.arange(each * len(devices)).reshape(len(devices), each)[index[0]]
+        return rows[np.minimum(numbers, len(rows) - 1)]
+
+    return jax.make_array_from_callback(
+        (len(devices), each, *rows.shape[1:]),
+        updates.sharding_of_shares(devices),
+        share,
+    )
+
+
+def _brought_together(held, chosen):
+    """On a device, the faces of its places: each comes from the device that holds it.
+
+    Args:
+        held: of all faces this device's share, [1, faces of each, ...].
+        chosen: int [devices, places of each], faces.
+    """
+
+    def bring(rows: jax.Array) -> jax.Array:
+        numbers = chosen.reshape(-1) - lax.axis_index(updates.AXIS) * rows.shape[1]
+        mine = (numbers >= 0) & (numbers < rows.shape[1])
+        found = rows[0, jnp.clip(numbers, 0, rows.shape[1] - 1)]
+        mine = mine.reshape(-1, *[1] * (found.ndim - 1))
+        # all others add zeros, which changes no number, nor NaN
+        found = jnp.where(mine, found, jnp.zeros_like(found))
+        return lax.psum_scatter(found, updates.AXIS, tiled=True)[None]
+
+    return jax.tree.map(bring, held)
 
 
 def _streamed(faces, first, *, config, devices) -> Generator[updates.Faces, None, None]:
     import grain
 
-    places = updates.places_of(config, devices=devices)
+    places = updates.own_places(config, devices=devices)
     steps = grain.MapDataset.range(first, sys.maxsize)
     batches = steps.map(
         lambda step: updates.faces_at(int(step), places, faces, config=config)
@@ -123,7 +171,8 @@ def memory_of(device: jax.Device) -> int:
     return memory if text == "max" else min(memory, int(text))
 
 
-def _num_bytes(faces: updates.Faces) -> int:
+def num_bytes(faces: updates.Faces) -> int:
+    """What faces take on a device, or on the disk."""
     return sum(
         int(np.prod(rows.shape, dtype=np.int64)) * np.dtype(rows.dtype).itemsize
         for rows in faces

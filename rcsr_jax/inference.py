@@ -16,6 +16,7 @@ from rcsr_jax.config import ModelConfig
 from rcsr_jax.data.cutting import check_image, cut_crop
 from rcsr_jax.data.faces import meets_image
 from rcsr_jax.data.names import shown
+from rcsr_jax.ellipses import error_ellipses
 from rcsr_jax.geometry import Frame, frame_of_box, join_frames, to_photo
 from rcsr_jax.model import Params, Prediction
 from rcsr_jax.pieces import finish_pieces, largest_piece, platform_of, start_pieces
@@ -44,6 +45,9 @@ class Faces(NamedTuple):
             last step. Small where the model has made up its mind.
         expected_error: float32 [faces, num_points], pixels: how far from its landmark
             each point is expected to lie.
+        ellipses: float32 [faces, num_points, 3]: the same error as an ellipse, for it is
+            larger along an outline than across: half axis along the outline and across
+            it, pixels, and the angle of the first in degrees, from x towards y.
         score: float32 [faces], from 0 to 1: how probable it is that the mean error of
             the face is below 8 per cent of its eye distance.
     """
@@ -54,6 +58,7 @@ class Faces(NamedTuple):
     trajectory: np.ndarray
     spread: np.ndarray
     expected_error: np.ndarray
+    ellipses: np.ndarray
     score: np.ndarray
 
 
@@ -270,13 +275,20 @@ class Predictor:
         faces = np.arange(len(frames.scale))
         last = shapes[found.num_steps, faces]
         before = shapes[found.num_steps - 1, faces]
+        expected_error = found.expected_error * frames.scale[:, None]
         return Faces(
             points=last,
             num_steps=np.asarray(found.num_steps),
             settled=np.asarray(found.settled),
             trajectory=trajectory,
             spread=np.linalg.norm(last - before, axis=-1),
-            expected_error=found.expected_error * frames.scale[:, None],
+            expected_error=expected_error,
+            ellipses=error_ellipses(
+                last,
+                expected_error,
+                ratios=self.config.error_ratios,
+                markup=self.config.markup,
+            ),
             score=np.asarray(found.score),
         )
 
@@ -293,6 +305,7 @@ def _split(faces: Faces, counts: Sequence[int]) -> Iterator[Faces]:
             trajectory=faces.trajectory[:, here],
             spread=faces.spread[here],
             expected_error=faces.expected_error[here],
+            ellipses=faces.ellipses[here],
             score=faces.score[here],
         )
         first += count

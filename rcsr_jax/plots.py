@@ -17,7 +17,9 @@ PREDICTION = (86, 180, 233)
 TRUTH = (230, 159, 0)
 BOX = (255, 255, 255)
 WAY = (240, 228, 66)
+DOUBT = (204, 121, 167)
 _RIM = (0, 0, 0)
+_SMALL = 0.5  # dots in their ellipses, which may be small themselves
 _FAR = 1e6  # pixels; what is farther off or NaN is not drawn
 
 
@@ -29,6 +31,7 @@ def draw_overlay(
     truth: ArrayLike | None = None,
     box: ArrayLike | None = None,
     trajectory: ArrayLike | None = None,
+    ellipses: ArrayLike | None = None,
     min_side: int = 480,
 ) -> np.ndarray:
     """The image with landmarks as dots on thin outlines, one face or many.
@@ -45,6 +48,8 @@ def draw_overlay(
         box: float [..., 4], (x0, y0, x1, y1), face boxes.
         trajectory: float [steps, ..., num_points, 2], the shape after each step; draws
             the way of each landmark beneath it.
+        ellipses: float [..., num_points, 3], half axes in pixels and angle in degrees, as
+            `Faces.ellipses`: drawn around the estimated landmarks.
         min_side: the longer side of the result is at least this, in pixels.
 
     Returns:
@@ -78,8 +83,13 @@ def draw_overlay(
         ways = place(trajectory, *shape).reshape(steps, -1, markup.num_points, 2)
         for face in ways.swapaxes(0, 1):
             _draw_ways(canvas, face)
+    if ellipses is not None:
+        rings = np.asarray(ellipses, np.float64).reshape(-1, markup.num_points, 3)
+        for face, around in zip(place(points, *shape), rings, strict=True):
+            _draw_rings(canvas, face, around * [scale, scale, 1])
+    dot = 1.0 if ellipses is None else _SMALL
     for face in place(points, *shape):
-        _draw_face(canvas, face, markup=markup, colour=PREDICTION)
+        _draw_face(canvas, face, markup=markup, colour=PREDICTION, dot=dot)
     return np.rint(canvas).astype(np.uint8)
 
 
@@ -125,6 +135,7 @@ def _draw_face(
     *,
     markup: Markup,
     colour: tuple[int, int, int],
+    dot: float = 1.0,
 ) -> None:
     known = (np.abs(face) < _FAR).all(axis=-1)
     if not known.any():
@@ -132,7 +143,7 @@ def _draw_face(
     # Sizes follow the face, not the photo: a dot is about a hundredth of it across. The
     # photo bounds them for landmarks that went astray.
     extent = min(np.ptp(face[known], axis=0).max(), *canvas.shape[:2])
-    radius = max(1.5, 0.007 * extent)
+    radius = dot * max(1.5, 0.007 * extent)
     for outline in markup.outlines:
         for start, end in itertools.pairwise(outline):
             if known[start] and known[end]:
@@ -162,6 +173,26 @@ def _draw_ways(canvas: np.ndarray, shapes: np.ndarray) -> None:
             _stroke(canvas, start, start, radius=radius, colour=WAY)
 
 
+def _draw_rings(canvas: np.ndarray, face: np.ndarray, rings: np.ndarray) -> None:
+    """An ellipse around each landmark, with a light filling."""
+    for middle, (along, across, degrees) in zip(face, rings, strict=True):
+        sizes = np.array([along, across])
+        if not (np.abs(middle) < _FAR).all() or not (sizes > 0).all():
+            continue
+        found = _window(canvas, middle, middle, reach=min(sizes.max(), _FAR) + 2)
+        if found is None:
+            continue
+        window, pixels = found
+        angle = math.radians(degrees)
+        cosine, sine = math.cos(angle), math.sin(angle)
+        place = np.abs(pixels @ [[cosine, -sine], [sine, cosine]]) + 1e-6
+        level = np.linalg.norm(place / sizes, axis=-1)
+        # to first order; exact where the ellipse is a circle
+        beyond = (level - 1) * level / np.linalg.norm(place / sizes**2, axis=-1)
+        ring = 0.8 * np.clip(1.1 - np.abs(beyond), 0, 1)
+        _blend(window, np.maximum(ring, 0.15 * (beyond < 0)), colour=DOUBT)
+
+
 def _draw_box(canvas: np.ndarray, corners: np.ndarray) -> None:
     if (np.abs(corners) < _FAR).all():
         x0, y0, x1, y1 = corners
@@ -184,20 +215,36 @@ def _stroke(
     Edges are smooth at any fraction of a pixel: what of a pixel is covered follows from
     the distance of its centre.
     """
-    height, width = canvas.shape[:2]
-    reach = radius + 1
-    low = np.maximum(np.minimum(start, end) - reach, 0).astype(int)
-    high = np.minimum(np.maximum(start, end) + reach + 1, (width, height)).astype(int)
-    if (low >= high).any():
+    found = _window(canvas, start, end, reach=radius + 1)
+    if found is None:
         return
-    y, x = np.mgrid[low[1] : high[1], low[0] : high[0]]
-    pixels = np.stack([x, y], axis=-1) - start
+    window, pixels = found
     along = end - start
     share = np.clip(pixels @ along / max(along @ along, 1e-9), 0, 1)
     distance = np.linalg.norm(pixels - share[..., None] * along, axis=-1)
-    cover = opacity * np.clip(radius + 0.5 - distance, 0, 1)[..., None]
-    window = canvas[low[1] : high[1], low[0] : high[0]]
-    window += cover * (np.array(colour) - window)
+    cover = opacity * np.clip(radius + 0.5 - distance, 0, 1)
+    _blend(window, cover, colour=colour)
+
+
+def _window(
+    canvas: np.ndarray, start: np.ndarray, end: np.ndarray, *, reach: float
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """What of the canvas lies around a line, and where its pixels lie from the start."""
+    height, width = canvas.shape[:2]
+    low = np.maximum(np.minimum(start, end) - reach, 0).astype(int)
+    high = np.minimum(np.maximum(start, end) + reach + 1, (width, height)).astype(int)
+    if (low >= high).any():
+        return None
+    y, x = np.mgrid[low[1] : high[1], low[0] : high[0]]
+    pixels = np.stack([x, y], axis=-1) - start
+    return canvas[low[1] : high[1], low[0] : high[0]], pixels
+
+
+def _blend(
+    window: np.ndarray, cover: np.ndarray, *, colour: tuple[int, int, int]
+) -> None:
+    """Paints float [height, width, 3] where, and as far as, it is covered."""
+    window += cover[..., None] * (np.array(colour) - window)
 
 
 def _to_rgb(image: np.ndarray) -> Image.Image:

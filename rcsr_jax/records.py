@@ -1,13 +1,20 @@
-"""What a run writes beside its checkpoints: settings, metrics, refusals, versions."""
+"""What a run writes beside its checkpoints: settings, metrics, refusals, versions.
+
+A file is written under another name and then given its own, so a process that is killed
+leaves the old file or the new one. Of several processes the first one writes.
+"""
 
 import contextlib
 import csv
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
+from rcsr_jax import hosts
 from rcsr_jax.config import RunConfig, differences, from_dict, to_dict
 from rcsr_jax.data.faces import Refusal
 
@@ -39,8 +46,7 @@ def check_same_run(workdir: Path, config: RunConfig, *, resuming: bool) -> None:
 
 def write_config(workdir: Path, config: RunConfig) -> None:
     """Writes config.json: the whole run."""
-    text = json.dumps(to_dict(config), indent=2)
-    (workdir / "config.json").write_text(text + "\n", encoding="utf-8")
+    _replace(workdir / "config.json", json.dumps(to_dict(config), indent=2) + "\n")
 
 
 def environment_change(workdir: Path) -> str:
@@ -52,19 +58,19 @@ def environment_change(workdir: Path) -> str:
         "jax": jax.__version__,
         "device": jax.local_devices()[0].device_kind,
         "num_devices": jax.device_count(),
+        "num_processes": jax.process_count(),
     }
     path, before = workdir / "environment.json", {}
     with contextlib.suppress(OSError, ValueError):  # it is for information alone
         before = dict(json.loads(path.read_text(encoding="utf-8")))
-    path.write_text(json.dumps(now) + "\n", encoding="utf-8")
+    _replace(path, json.dumps(now) + "\n")
     changed = [k for k in now if k in before and before[k] != now[k]]
     return ", ".join(f"{name} was {before[name]}, now {now[name]}" for name in changed)
 
 
 def write_refused(workdir: Path, refused: Sequence[Refusal]) -> None:
     """Writes refused.csv: the faces that could not be used, and why."""
-    with (workdir / "refused.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("name", "reason"), *refused])
+    _replace(workdir / "refused.csv", _csv([("name", "reason"), *refused]))
 
 
 class MetricsTable:
@@ -76,18 +82,48 @@ class MetricsTable:
         self._path = workdir / "metrics.csv"
         rows: list[list[str]] = []
         if self._path.is_file():
-            with self._path.open(newline="", encoding="utf-8") as file:
-                rows = [
-                    row for row in list(csv.reader(file))[1:] if int(row[0]) <= upto
-                ]
-        with self._path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([self._HEADER, *rows])
+            text = self._path.read_text(encoding="utf-8")
+            # a last line without an end was being written when the run was killed
+            lines = text[: text.rfind("\n") + 1].splitlines()
+            rows = [row for row in list(csv.reader(lines))[1:] if int(row[0]) <= upto]
+        _replace(self._path, _csv([self._HEADER, *rows]))
 
     def add(
         self, step: int, loss: float, error: float, speed: float, skipped: int
     ) -> None:
         """Appends a row: percent NME, faces per second, updates skipped so far."""
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(
-                [step, f"{loss:.6f}", f"{error:.4f}", f"{speed:.1f}", skipped]
-            )
+        row = [step, f"{loss:.6f}", f"{error:.4f}", f"{speed:.1f}", skipped]
+        if hosts.is_first():
+            with (
+                _named(self._path),
+                self._path.open("a", encoding="utf-8", newline="") as file,
+            ):
+                file.write(_csv([row]))
+
+
+def _csv(rows: Iterable[Iterable[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+def _replace(path: Path, text: str) -> None:
+    """Gives a file a new content, at once or not at all."""
+    if not hosts.is_first():
+        return
+    unfinished = path.with_name(path.name + ".unfinished")
+    with _named(path):
+        unfinished.write_text(text, encoding="utf-8", newline="")
+        unfinished.replace(path)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors of writing tell the file: that of a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be written: {error.strerror}. The checkpoints stay whole. See "
+            "to room and permissions; then the same command goes on."
+        ) from error

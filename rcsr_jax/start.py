@@ -15,6 +15,7 @@ _FREE = {
     "increment_norm",
     "error_scale",
     "error_spread",
+    "error_ratios",
     "compute_dtype",
     "sampling",
     "position_gradient",

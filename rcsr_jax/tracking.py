@@ -21,12 +21,11 @@ from rcsr_jax.config import ModelConfig
 from rcsr_jax.data.faces import meets_image
 from rcsr_jax.geometry import Frame
 from rcsr_jax.inference import Faces, Predictor
-from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.smoothing import OneEuro, at_rest, smooth
 from rcsr_jax.tracks import Tracks
 
 # A frame that goes on from an anchor may stop at this many times the model's tolerance.
-_LOOSER = 1.5
+_LOOSER = 5
 _FEW_STEPS = 1  # of a frame whose anchor is still good
 
 Detect = Callable[[np.ndarray], ArrayLike]
@@ -229,13 +228,11 @@ class Tracker:
         seen_before = np.isin(tracks.ids, before.ids[before.unseen == 0])
         going = np.flatnonzero(seen_before & (tracks.unseen == 0))
         old = rows.select(tracks, going)
-        eyes = interocular_distance(old.points, markup=self.predictor.config.markup)
+        # in NumPy: JAX would compile anew for every number of faces
+        left, right = self.predictor.config.markup.eye_corners
+        eyes = np.linalg.norm(old.points[:, left] - old.points[:, right], axis=-1)
         new = smooth(
-            old.smoothed,
-            old.points,
-            seconds=seconds,
-            unit=np.asarray(eyes),
-            settings=settings,
+            old.smoothed, old.points, seconds=seconds, unit=eyes, settings=settings
         )
         tracks = tracks._replace(smoothed=at_rest(tracks.points))
         return rows.replace_rows(tracks, going, old._replace(smoothed=new))

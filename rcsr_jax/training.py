@@ -5,14 +5,13 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from rcsr_jax import checkpoint, updates
+from rcsr_jax import checkpoint, hosts, updates
 from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.feed import feed
@@ -28,7 +27,8 @@ from rcsr_jax.validation import Judge, mean_in_crops, measured_tolerance
 
 _SYNC_EVERY = 10  # updates between two looks at the device: it runs ahead meanwhile
 _MOST_SKIPPED = 20  # updates in a row whose gradient is not finite
-_MEASURED = ("tolerance", "error_scale", "error_spread")  # of the parameters
+# of the parameters
+_MEASURED = ("tolerance", "error_scale", "error_spread", "error_ratios")
 
 
 class Progress(NamedTuple):
@@ -77,6 +77,7 @@ class TrainResult(NamedTuple):
         num_refused: faces that could not be used; `refused.csv` in the work folder names
             them.
         skipped: updates whose gradient was not finite.
+        told: whether `should_stop` ended it.
     """
 
     step: int
@@ -86,6 +87,7 @@ class TrainResult(NamedTuple):
     num_faces: int
     num_refused: int
     skipped: int = 0
+    told: bool = False
 
 
 class TrainingError(ValueError):
@@ -104,13 +106,17 @@ def train(
     Step n is a pure function of (seed, n), so an interrupted run ends with the parameters
     of an uninterrupted one: to the bit on the CPU.
 
+    After `jax.distributed.initialize` all processes call this with the same config and a
+    work folder that they share; the devices of all of them are used. Each judges the
+    validation faces for itself, and the first one writes the files beside the checkpoints.
+
     Args:
         config: the run.
         workdir: folder for crops, checkpoints, `config.json` and `metrics.csv`.
         on_progress: called now and then.
-        should_stop: asked after every update. Once it says yes the run saves where it
-            stands, without a validation, and ends; the checkpoint is ranked by the
-            validation before.
+        should_stop: asked after every update, of several processes after every tenth.
+            Once it says yes in one of them the run saves where it stands, without a
+            validation, and ends; the checkpoint is ranked by the validation before.
 
     Returns:
         A `TrainResult`; the parameters are in the work folder.
@@ -120,27 +126,30 @@ def train(
     """
     deadline = time.monotonic() + (config.train.max_seconds or math.inf)
     workdir = Path(workdir)
-    devices = jax.local_devices()
-    with checkpoint.open_manager(workdir) as manager, ExitStack() as at_end:
-        check_same_run(workdir, config, resuming=manager.latest_step() is not None)
-        training, validation = open_faces(
+    workdir.mkdir(parents=True, exist_ok=True)
+    devices = jax.devices()
+    check_same_run(workdir, config, resuming=bool(checkpoint.saved_steps(workdir)))
+    training, validation = hosts.first_before_others(
+        lambda: open_faces(
             config.model,
             config.data,
             folder=workdir,
             on_progress=lambda done, total: on_progress(Progress("data", done, total)),
         )
-        write_refused(workdir, training.refused)
-        write_config(workdir, config)
-        faces = updates.Faces(training.crops, training.points)
-        shape = mean_in_crops(training, config.model, config.data)
-        optimiser = updates.make_optimiser(config.train, num_faces=len(faces.crops))
-        run_update = updates.parallel_update(
-            config=config, optimiser=optimiser, devices=devices
-        )
-        params = first_params(config, mean_shape=shape)
-        state, measured, problems = _restore(
-            manager, updates.init_state(params, optimiser=optimiser)
-        )
+    )
+    write_refused(workdir, training.refused)
+    write_config(workdir, config)
+    faces = updates.Faces(training.crops, training.points)
+    shape = mean_in_crops(training, config.model, config.data)
+    optimiser = updates.make_optimiser(config.train, num_faces=len(faces.crops))
+    run_update = updates.parallel_update(
+        config=config, optimiser=optimiser, devices=devices
+    )
+    params = first_params(config, mean_shape=shape)
+    state, measured, problems = _restore(
+        workdir, updates.init_state(params, optimiser=optimiser)
+    )
+    with checkpoint.open_manager(workdir) as manager, ExitStack() as at_end:
         state = updates.on_every_device(state, devices)
         judge = Judge(validation, config)
         baseline = judge.error(np.broadcast_to(shape, judge.points.shape))
@@ -171,12 +180,14 @@ def train(
                 compile_seconds = time.monotonic() - started
                 started = marked = time.monotonic()
                 marked_step = step
-            told = should_stop()
-            in_time = time.monotonic() < deadline
-            evaluate = step % config.train.eval_every == 0 or step == total
-            evaluate = (evaluate or not in_time) and not told
-            first = step == begun + 1
-            if not (evaluate or told or first) and step % _SYNC_EVERY:
+            due = step % config.train.eval_every == 0 or step == total
+            look = due or step == begun + 1 or step % _SYNC_EVERY == 0
+            if not look and jax.process_count() > 1:
+                continue  # they do not stop to agree on more than they must
+            told, late = hosts.any_of(should_stop(), time.monotonic() >= deadline)
+            in_time = not late
+            evaluate = (due or late) and not told
+            if not (look or late or told):
                 continue
             loss, losses = _mean_loss(losses), []
             skipped, in_a_row = int(logged["skipped"]), int(logged["skipped_in_a_row"])
@@ -212,7 +223,8 @@ def train(
                 )
             )
             marked, marked_step = time.monotonic(), step
-        manager.wait_until_finished()
+        checkpoint.finish_saving(manager)
+        hosts.any_of(True)  # none leaves before all is on the disk
     if in_a_row >= _MOST_SKIPPED:
         raise TrainingError(
             f"the gradients of the last {in_a_row} updates are not finite; the "
@@ -227,15 +239,16 @@ def train(
         len(training.names),
         len(training.refused),
         skipped,
+        told and step < total,
     )
 
 
 def _restore(
-    manager: ocp.CheckpointManager, state: updates.TrainState
-) -> tuple[updates.TrainState, dict[str, float], tuple[str, ...]]:
+    workdir: Path, state: updates.TrainState
+) -> tuple[updates.TrainState, dict[str, Any], tuple[str, ...]]:
     """Where the run stands, what was measured of it, and checkpoints that are damaged."""
     found, problems = checkpoint.restore_latest(
-        manager, params=state.average, training=_without_average(state)
+        workdir, params=state.average, training=_without_average(state)
     )
     if found is None:
         return state, {}, problems
@@ -272,6 +285,6 @@ def _save(
 
 def _mean_loss(losses: list[jax.Array]) -> float:
     """Of those that are numbers; NaN where none is."""
-    values = np.asarray(jnp.stack(losses))
+    values = np.array(jax.device_get(losses))
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else math.nan

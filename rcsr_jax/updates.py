@@ -1,7 +1,9 @@
 """One parameter update: examples, loss, gradients averaged over devices, optimiser.
 
 The state is one small pytree, passed and returned unstacked; `parallel_update` maps the
-update over all local devices with `jax.pmap`.
+update over all devices: with `jax.pmap` those of one process, with `jax.shard_map` those of
+several. What pmap returns belongs to its process alone; of several processes the state has
+to be one array over all of them, or a checkpoint could not be written by them together.
 """
 
 import functools
@@ -283,16 +285,34 @@ def parallel_update(
     Raises:
         ValueError: the batch cannot be shared out evenly.
     """
-    places = shared_out(places_of(config, devices=devices), devices)
-    mapped = jax.pmap(
-        functools.partial(update, config=config, optimiser=optimiser, axis_name=AXIS),
-        axis_name=AXIS,
-        in_axes=(None, 0, 0),
-        out_axes=(None, None),
-        devices=list(devices),
-        donate_argnums=(0,),
-    )
+    places = shared_out(own_places(config, devices=devices), devices)
+    mine = functools.partial(update, config=config, optimiser=optimiser, axis_name=AXIS)
+    if jax.process_count() == 1:
+        mapped = jax.pmap(
+            mine,
+            axis_name=AXIS,
+            in_axes=(None, 0, 0),
+            out_axes=(None, None),
+            devices=list(devices),
+            donate_argnums=(0,),
+        )
+    else:
+        mapped = jax.jit(
+            jax.shard_map(
+                lambda state, *share: mine(state, *_unstacked(share)),
+                mesh=mesh_of(devices),
+                in_specs=(PartitionSpec(), PartitionSpec(AXIS), PartitionSpec(AXIS)),
+                out_specs=PartitionSpec(),
+                check_vma=False,  # gradients are averaged by hand, as under pmap
+            ),
+            donate_argnums=(0,),
+        )
     return lambda state, batch: mapped(state, places, batch)
+
+
+def _unstacked(share: Any) -> Any:
+    """The arrays [1, ...] that a device sees of arrays that are `shared_out`."""
+    return jax.tree.map(lambda leaf: leaf[0], share)
 
 
 def places_of(config: RunConfig, *, devices: Sequence[jax.Device]) -> np.ndarray:
@@ -310,20 +330,38 @@ def places_of(config: RunConfig, *, devices: Sequence[jax.Device]) -> np.ndarray
     return np.arange(batch_size, dtype=np.int32).reshape(len(devices), -1)
 
 
+def own_places(config: RunConfig, *, devices: Sequence[jax.Device]) -> np.ndarray:
+    """The rows of `places_of` that belong to devices of this process."""
+    here = [device.process_index == jax.process_index() for device in devices]
+    return places_of(config, devices=devices)[here]
+
+
 def on_every_device(tree: Any, devices: Sequence[jax.Device]) -> Any:
-    """The arrays of a pytree, a copy on each device."""
-    return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec()))
+    """The arrays of a pytree, which every process has, a copy on each device."""
+    everywhere = NamedSharding(mesh_of(devices), PartitionSpec())
+    if not everywhere.is_fully_addressable:
+        return jax.tree.map(
+            lambda leaf: jax.make_array_from_process_local_data(
+                everywhere, np.asarray(leaf)
+            ),
+            tree,
+        )
+    return jax.device_put(tree, everywhere)
 
 
 def shared_out(tree: Any, devices: Sequence[jax.Device]) -> Any:
-    """The arrays [devices, ...] of a pytree, to each device its own."""
-    return jax.device_put(tree, sharding_of_shares(devices))
+    """The arrays [devices of this process, ...] of a pytree, to each device its own."""
+    shares = sharding_of_shares(devices)
+    return jax.tree.map(
+        lambda leaf: jax.make_array_from_process_local_data(shares, leaf), tree
+    )
 
 
 def sharding_of_shares(devices: Sequence[jax.Device]) -> NamedSharding:
     """Where `shared_out` puts arrays."""
-    return NamedSharding(_mesh(devices), PartitionSpec(AXIS))
+    return NamedSharding(mesh_of(devices), PartitionSpec(AXIS))
 
 
-def _mesh(devices: Sequence[jax.Device]) -> Mesh:
+def mesh_of(devices: Sequence[jax.Device]) -> Mesh:
+    """The devices in a row."""
     return Mesh(np.array(devices), (AXIS,))

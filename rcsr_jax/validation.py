@@ -4,13 +4,14 @@ Validation looks at cached crops through straight views, as prediction would see
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rcsr_jax import updates
-from rcsr_jax.confidence import calibrate_errors
+from rcsr_jax.confidence import measure_trust
 from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
 from rcsr_jax.data.augment import STRAIGHT, cut_view
 from rcsr_jax.data.crops import CropCache
@@ -70,15 +71,11 @@ class Judge:
         """Inter-ocular error after the trained number of steps, percent."""
         return self.error(self.predict(params).points)
 
-    def error_calibration(self, found: Prediction) -> dict[str, float]:
+    def error_calibration(self, found: Prediction) -> dict[str, Any]:
         """The settings of the model that make these predictions' expected errors true."""
-        distance = np.where(self._distance > 0, self._distance, np.nan)[:, None]
-        seen = interocular_distance(found.points, markup=self._model.markup)
-        scale, spread = calibrate_errors(
-            found.expected_error / np.asarray(seen)[:, None],
-            np.linalg.norm(found.points - self.points, axis=-1) / distance,
+        return measure_trust(
+            found.points, self.points, found.expected_error, markup=self._model.markup
         )
-        return {"error_scale": scale, "error_spread": spread}
 
     def error(self, points: np.ndarray | jax.Array) -> float:
         """Inter-ocular error of estimated shapes, percent; infinite where one diverged.

@@ -20,11 +20,12 @@ _LOCAL = ("file:", "data:", "blob:", "http://127.0.0.1:", "ws://127.0.0.1:")
 
 
 @contextlib.contextmanager
-def open_browser(profile: Path, **options) -> Iterator:
+def open_browser(profile: Path, *, camera: Path | None = None, **options) -> Iterator:
     """A browser context that fails the test where a page complains or looks outside.
 
     Args:
         profile: a fresh folder for it.
+        camera: what its camera shows over and over, a file of raw frames (.y4m).
         options: of the context: `viewport`, `color_scheme` and others of Playwright's.
     """
     playwright = pytest.importorskip(
@@ -40,7 +41,7 @@ def open_browser(profile: Path, **options) -> Iterator:
             executable_path=program,
             headless=True,
             chromium_sandbox=False,
-            args=_FLAGS,
+            args=[*_FLAGS, *([] if camera is None else _film(camera))],
             **options,
         )
         context.set_default_timeout(120_000)  # milliseconds; machines may be busy
@@ -52,6 +53,14 @@ def open_browser(profile: Path, **options) -> Iterator:
         finally:
             context.close()
     assert not complaints, "\n".join(complaints)
+
+
+def _film(camera: Path) -> list[str]:
+    return [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={camera}",
+    ]
 
 
 def _note(complaints: list[str], said) -> None:

@@ -49,6 +49,24 @@ def test_a_feed_gives_each_device_its_faces_of_each_step(
     batches.close()
 
 
+def test_resident_faces_are_shared_out_and_come_to_the_bit(faces):
+    crops, points = np.asarray(faces.crops), np.asarray(faces.points)
+    points[7] = np.nan  # not annotated; zeros of the other devices are added
+    points[8, 0] = -0.0
+    devices = jax.devices()[:4]
+    held = feeds._held(points, devices)
+    assert [s.data.shape for s in held.addressable_shards] == [(1, 13, 4, 2)] * 4
+    np.testing.assert_array_equal(np.asarray(held).reshape(-1, 4, 2)[:50], points)
+    batches = feed(
+        updates.Faces(crops, points), 0, config=run("never"), devices=devices
+    )
+    chosen = [faces_of_step(n, seed=0, num_faces=50, batch_size=8) for n in range(6)]
+    assert 7 in np.concatenate(chosen)
+    for wanted, batch in zip(chosen, batches, strict=False):
+        np.testing.assert_array_equal(batch.points, points[wanted.reshape(4, 2)])
+    batches.close()
+
+
 def test_only_the_faces_of_a_few_steps_are_read(faces, monkeypatch):
     read = []
     real = updates.faces_at
@@ -79,8 +97,8 @@ def test_what_is_read_wrongly_ends_the_training(faces, monkeypatch):
 
 @pytest.mark.parametrize(
     ("memory", "num_devices", "streamed"),
-    # 50 faces of 36 + 32 bytes are 3,400 bytes; CPU devices share their memory
-    [(13_600, 1, False), (13_599, 1, True), (13_600, 2, True), (27_200, 2, False)],
+    # 50 faces of 36 + 32 bytes are 3,400 bytes, shared out; CPU devices have one memory
+    [(13_600, 1, False), (13_599, 1, True), (13_600, 2, False), (13_599, 2, True)],
 )
 def test_faces_are_streamed_where_they_take_a_quarter_of_the_memory(
     memory, num_devices, streamed, faces, monkeypatch

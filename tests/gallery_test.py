@@ -36,6 +36,7 @@ def evaluation():
         trajectory=trajectory,
         spread=np.zeros((2, 68), np.float32),
         expected_error=np.full((2, 68), 1.5, np.float32),
+        ellipses=np.tile(np.float32([1.8, 1.2, 30]), (2, 68, 1)),
         score=np.array([0.9, 0.2], np.float32),
     )
     return Evaluation(
@@ -79,5 +80,7 @@ def test_a_photo_ends_in_black(evaluation):
 def test_what_a_model_expects_is_scaled_with_the_picture(evaluation):
     two, one = make_gallery(evaluation, markup=MARKUP, load_image=photo, count=1)
     wide, drawn = np.ptp(evaluation.truth[0, :, 0]), np.ptp(one.truth[:, 0])
-    np.testing.assert_allclose(one.expected_error, 1.5 * drawn / wide, rtol=1e-4)
+    unit = drawn / wide
+    found = one.ellipses / [unit, unit, 1]
+    np.testing.assert_allclose(found, [[1.8, 1.2, 30]] * 68, rtol=1e-4)
     assert (one.score, two.score) == pytest.approx((0.9, 0.2))

@@ -51,8 +51,11 @@ def test_a_face_of_another_markup_is_refused():
 def test_paths_leave_out_what_cannot_be_drawn():
     points = np.array([[1, 2], [np.nan, 3], [4, 5], [1e9, 0]])
     assert outlines.dots(points) == "M1.0 2.0h.01M4.0 5.0h.01"
-    rings = outlines.circles(points, [2, 2, 0, 2])
-    assert rings.count("M") == 1 and rings.startswith("M-1.0 2.0a2.0 2.0 0 1 0 4.0 0")
+    rings = outlines.ellipses(points, [[2, 1, 0], [2, 1, 0], [0, 0, 0], [2, 1, 0]])
+    half = "a2.0 1.0 0 1 0"
+    assert rings == f"M-1.0 2.0{half} 4.0 0.0{half} -4.0 -0.0z"
+    upright = outlines.ellipses(points[:1], [[2, 1, 90]])
+    assert upright.startswith("M1.0 0.0a2.0 1.0 90 1 0 0.0 4.0")
 
 
 def test_lines_join_the_landmarks_of_the_outlines():

@@ -124,7 +124,6 @@ def test_a_full_disk_is_told_and_loses_no_checkpoint(straight, tmp_path):
     resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (4096, 4096))
     rest = running.communicate(timeout=120)[1]
     assert running.returncode == 1, rest
-    assert "Traceback" not in rest
     error = rest.strip().splitlines()[-1]
     assert error.startswith("error: ") and "checkpoint" in error
     finish(tmp_path)

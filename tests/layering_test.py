@@ -22,6 +22,7 @@ ROOMS = [
     "config",  # its names
     "geometry",
     "boxes",
+    "ellipses",
     "metrics",
     "portable",
     "trust",
@@ -67,11 +68,13 @@ ROOMS = [
     "data.parts",
     "data.crops",
     "data.sources",
+    "data.shards",
     "data.splits",
     "data.augment",
     "data.permutation",
     "data.batches",
     "weights",
+    "hosts",
     "checkpoint",
     "export",
     "onnx",
@@ -84,6 +87,7 @@ ROOMS = [
     "training",
     "stream",
     "inference",
+    "bulk",
     "smoothing",
     "tracks",
     "tracking",
@@ -91,6 +95,7 @@ ROOMS = [
     "video",
     "detection",
     "evaluation",
+    "disturbance",
     "robustness",
     "curves",
     "plots",
@@ -109,8 +114,10 @@ ROOMS = [
 SHARED = (
     "settings",
     "process",
+    "cluster",
     "inputs",
     "finding",
+    "workers",
     "results",
     "video",
     "timing",
@@ -121,7 +128,15 @@ SHARED = (
     "table",
 )
 # What the tables and figures of the paper share, beside these.
-OF_THE_PAPER = ("budgets", "comparison", "results", "scoring", "study")
+OF_THE_PAPER = (
+    "budgets",
+    "comparison",
+    "descent",
+    "learning",
+    "results",
+    "scoring",
+    "study",
+)
 FORBIDDEN = ("absl.flags", "pickle", "socket", "urllib", "http", "requests")
 
 

@@ -59,8 +59,9 @@ def test_the_slider_moves_the_points(page):
     assert dots.last.get_attribute("d") not in (first, last)
     move(slider, 2)
     assert dots.last.get_attribute("d") == last  # the script draws what the file held
-    circles = page.locator("[data-face='0'] .expected")
-    assert circles.get_attribute("d").count("M") == 67  # of 68 one is not annotated
+    ellipses = page.locator("[data-face='0'] .expected")
+    assert ellipses.get_attribute("d").count("M") == 67  # of 68 one is not annotated
+    assert "a8 4 -30 1 0" in ellipses.get_attribute("d")
     boxes = [dots.last.bounding_box()["x"]]
     move(slider, 0)
     boxes.append(dots.last.bounding_box()["x"])

@@ -1,6 +1,7 @@
 """Tests of rcsr_jax.plots."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from rcsr_jax import plots
 from rcsr_jax.markup import FACE_68, Markup
 
-DOT = Markup(name="dot", mirror=(0,), eye_corners=(0, 0), eyes=((0,), (0,)))
+# one landmark alone is no markup, but enough to see where a point is drawn
+DOT = types.SimpleNamespace(name="dot", num_points=1, outlines=())
 PAIR = Markup(
     name="pair",
     mirror=(1, 0),
@@ -65,6 +67,24 @@ def test_outlines_join_the_landmarks_and_stop_at_missing_ones():
     picture = plots.draw_overlay(GREY, points, markup=PAIR)
     assert (picture[98:103, 200] == 128).all()
     assert len(coloured(picture, plots.PREDICTION)) > 0
+
+
+def test_an_ellipse_has_its_axes_and_its_angle():
+    ring = [[40.0, 10.0, 30.0]]
+    picture = plots.draw_overlay(GREY, [(200, 150)], markup=DOT, ellipses=ring)
+    x, y = coloured(picture, 0.2 * 128 + 0.8 * np.array(plots.DOUBT)).T - [[200], [150]]
+    turned = (x + 1j * y) * np.exp(-1j * np.pi / 6)  # y points down, as angles do
+    level = np.hypot(turned.real / 40, turned.imag / 10)
+    assert len(x) > 100 and np.abs(level - 1).max() < 0.1
+    assert turned.real.max() == pytest.approx(40, abs=1)
+    assert turned.imag.max() == pytest.approx(10, abs=1)
+    small = plots.draw_overlay(GREY[:100, :100], [(20, 15)], markup=DOT, ellipses=ring)
+    assert small.shape[1] == 500  # five times as large, and so is the ellipse
+    x = coloured(small, 0.2 * 128 + 0.8 * np.array(plots.DOUBT))[:, 0]
+    assert x.max() == pytest.approx(5 * (20 + 40 * np.cos(np.pi / 6)), abs=8)
+    for nothing in ([[np.nan, 1, 0]], [[0, 0, 0]]):
+        picture = plots.draw_overlay(GREY, [(200, 150)], markup=DOT, ellipses=nothing)
+        assert not len(coloured(picture, 0.2 * 128 + 0.8 * np.array(plots.DOUBT)))
 
 
 def test_several_faces_and_boxes_are_drawn_at_once():

@@ -2,17 +2,21 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from jax import export
 
+from rcsr_jax.checkpoint import load_params
+from rcsr_jax.config import replace_fields
 from rcsr_jax.data.annotations import read_pts, write_landmarks_json
 from rcsr_jax.data.clips import draw_clip
-from rcsr_jax.data.images import load_image
+from rcsr_jax.data.images import load_image, save_image
 from rcsr_jax.markup import FACE_68, subset
 from rcsr_jax.video import Video, VideoFrame, VideoWriter
 
@@ -315,6 +319,60 @@ def test_robustness_is_measured_for_models_side_by_side(place):
     assert "gone does not exist" in done.stderr
 
 
+def test_a_run_that_is_asked_to_end_tells_what_it_did(place):
+    many = place / "many"
+    many.mkdir()
+    photos = sorted((place / "photos").glob("*.png"))
+    for number in range(300):
+        (many / f"{number:03d}.png").symlink_to(photos[number % len(photos)])
+    command = Path(sys.executable).parent / "rcsr-predict"
+    words = [command, "--checkpoint=run", "--filled", "--out=ended", "many"]
+    with subprocess.Popen(words, cwd=place, stderr=subprocess.PIPE, text=True) as run:
+        while run.poll() is None and not (place / "ended/000.json").exists():
+            time.sleep(0.02)
+        run.terminate()
+        said = run.communicate(timeout=120)[1]
+    assert run.returncode == 128 + signal.SIGTERM, said
+    assert said.splitlines()[-1] == "interrupted" and "Traceback" not in said
+    told = json.loads((place / "ended/summary.json").read_text())
+    assert set(told["failed"].values()) == {"the run ended before it"}
+    assert 0 < told["photos_done"] < 300
+    assert told["photos_done"] + len(told["failed"]) == 300
+    rows = (place / "ended/faces.csv").read_text().splitlines()
+    assert len(rows) == 1 + told["faces"] == 1 + told["photos_done"]
+
+
+def program(name: str, *arguments, cwd: Path) -> str:
+    words = [sys.executable, "-m", f"rcsr_jax.experiments.{name}", *arguments]
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_trust_is_measured_again_and_judged_on_hard_faces(place):
+    data = ["--checkpoint=run", "--data=photos", "--boxes=photos/boxes.csv"]
+    said = program("calibrate", *data, "--out=sure.npz", cwd=place)
+    assert said.splitlines()[-1] == "8 faces; wrote sure.npz"  # those held out
+    config = load_params(place / "sure.npz")[1]
+    before = load_params(place / "run")[1]
+    ratios = config.model.error_ratios
+    assert len(ratios) == 68 and ratios == tuple(ratios[n] for n in FACE_68.mirror)
+    given = {"error_scale": 1.0, "error_spread": 0.3, "error_ratios": ()}
+    assert replace_fields(config, given).model == replace_fields(before, given).model
+    # the same faces, once through cached crops and once through their boxes
+    assert config.model.error_scale == pytest.approx(before.model.error_scale, rel=0.1)
+    said = program(
+        "failures", *data, "--split=all", "--copies=2", "--out=hard", cwd=place
+    )
+    found = json.loads((place / "hard/failures.json").read_text())
+    assert found["num_faces"] + found["num_refused"] == 48
+    assert f"{found['num_faces']} faces, {found['nme_interocular']:.2f} %" in said
+    for order in found["orders"].values():
+        assert order["kept"]["100"] == pytest.approx(found["nme_interocular"])
+        assert order["area"] >= found["orders"]["best possible"]["area"]
+    assert load_image(place / "hard/failures.png").shape[1] > 500
+
+
 def test_a_video_gives_a_video_and_a_table(place):
     clip = draw_clip(3, 0, num_frames=8, size=96)
     with VideoWriter(place / "clip.mp4", rate=10) as writer:
@@ -353,3 +411,37 @@ def test_flicker_is_measured(place):
         assert methods["frame by frame"]["flicker"] > 0
     table = (place / "flicker/flicker.md").read_text().splitlines()
     assert len(table) == 2 + 3 * 3
+
+
+# A camera that shows a photo ten times a second, as FFmpeg makes one from nothing.
+CAMERA = """
+import sys
+from rcsr_jax import video
+film = "movie=photo.png,loop=-1:1:0,setpts=N/10/TB,realtime"
+video._CAMERAS = {sys.platform: ("lavfi", film)}
+from rcsr_jax.experiments import predict
+predict.run()
+"""
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_recording_ends_when_it_is_asked_to(kind, tmp_path):
+    save_image(tmp_path / "photo.png", pytest.importorskip("skimage.data").astronaut())
+    words = [sys.executable, "-c", CAMERA, "--preset=fast", "--out=seen", "--video=0"]
+    table = tmp_path / "seen/camera_0.csv"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        words, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True
+    ) as run:
+        while run.poll() is None and not (table.exists() and table.stat().st_size):
+            time.sleep(0.05)
+        run.send_signal(kind)
+        said, fault = run.communicate(timeout=120)
+    assert run.returncode == 0, fault
+    rows = table.read_text().splitlines()[1:]
+    assert said.startswith(f"1 faces in {len(rows)} frames") and len(rows) > 2
+    assert {row.split(",")[2] for row in rows} == {"0"}  # one face throughout
+    seconds = [float(row.split(",")[1]) for row in rows]
+    np.testing.assert_allclose(np.diff(seconds), 0.1, atol=0.03)  # ticks of 1 / 25
+    with Video(tmp_path / "seen/camera_0_overlay.mp4") as video:
+        assert sum(1 for _ in video) == len(rows)

@@ -49,6 +49,38 @@ def test_rows_of_undone_updates_go_when_a_run_resumes(upto, kept, tmp_path):
     assert rows_of(tmp_path / "metrics.csv")[-1][0] == str(upto + 1)
 
 
+def test_a_row_that_was_being_written_is_dropped(tmp_path):
+    table = MetricsTable(tmp_path, upto=0)
+    table.add(250, 0.5, 5.0, 50.0, 0)
+    whole = (tmp_path / "metrics.csv").read_bytes()
+    for part in (b"5", b"500,0.1", b"500,0.100000,6.5000,100.0,0"):
+        (tmp_path / "metrics.csv").write_bytes(whole + part)
+        MetricsTable(tmp_path, upto=600)
+        assert (tmp_path / "metrics.csv").read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["config.json", "refused.csv", "metrics.csv"])
+def test_a_full_disk_is_told_by_the_name_of_the_file(name, tmp_path):
+    (tmp_path / f"{name}.unfinished").symlink_to("/dev/full")
+    writes = {
+        "config.json": lambda: write_config(tmp_path, RunConfig()),
+        "refused.csv": lambda: write_refused(tmp_path, []),
+        "metrics.csv": lambda: MetricsTable(tmp_path, upto=0),
+    }
+    (tmp_path / name).write_text("as it was\n")
+    with pytest.raises(ValueError, match=f"{name} cannot be written: No space left"):
+        writes[name]()
+    assert (tmp_path / name).read_text() == "as it was\n"
+
+
+def test_a_row_that_does_not_fit_is_told(tmp_path):
+    table = MetricsTable(tmp_path, upto=0)
+    (tmp_path / "metrics.csv").unlink()
+    (tmp_path / "metrics.csv").symlink_to("/dev/full")
+    with pytest.raises(ValueError, match=r"metrics.csv cannot be written: No space"):
+        table.add(250, 0.5, 5.0, 50.0, 0)
+
+
 def test_refusals_are_listed_with_their_reasons(tmp_path):
     write_refused(tmp_path, [Refusal("a/é, 1.png", 'it says "no", twice\nover')])
     assert rows_of(tmp_path / "refused.csv") == [
@@ -95,6 +127,7 @@ def test_a_changed_run_is_refused_by_its_settings(changes, message, tmp_path):
 def test_what_does_not_change_the_result_may_change(tmp_path):
     write_config(tmp_path, RunConfig())
     changes = {"max_seconds": 60.0, "eval_every": 10, "strict": True}
+    changes["stream_faces"] = "always"
     assert set(changes) == RESUMABLE
     check_same_run(tmp_path, replace_fields(RunConfig(), changes), resuming=True)
 

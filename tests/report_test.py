@@ -10,12 +10,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-from rcsr_jax.tables import format_number
 from reports import full_data, picture, summary
 
 from rcsr_jax import metrics
 from rcsr_jax.markup import FACE_68
 from rcsr_jax.report import ReportData, write_report
+from rcsr_jax.report.tables import format_number
 
 VOID = {"meta", "input"}
 

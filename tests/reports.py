@@ -41,7 +41,7 @@ def gallery_face(index, *, groups, errors):
         errors=np.array(errors, float),
         box=np.array([20, 20, 300, 300], np.float32),
         settled=True,
-        expected_error=np.full(68, 6.0, np.float32),
+        ellipses=np.tile(np.float32([8, 4, -30]), (68, 1)),
         score=0.25 + 0.5 * index,
     )
 

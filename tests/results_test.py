@@ -32,6 +32,7 @@ def found(count, *, scores=True, side=40):
         trajectory=np.stack([points - 6, points]),
         spread=np.full((count, 3), 0.25, np.float32),
         expected_error=np.full((count, 3), 0.5, np.float32),
+        ellipses=np.tile(np.float32([0.6, 0.4, 30]), (count, 3, 1)),
         score=np.full(count, 0.75, np.float32),
     )
     boxes = np.tile(np.array([[5.0, 6, 35, 36]]), (count, 1))
@@ -57,6 +58,7 @@ def test_json_and_pts_agree_with_what_was_found(tmp_path, photo):
         np.testing.assert_allclose(pts, answer.faces.points[number])
         assert (face["num_steps"], face["settled"]) == (2, True)
         assert face["detection_score"] == 1.5 and face["spread"] == [0.25] * 3
+        assert face["ellipses"] == [[0.6, 0.4, 30.0]] * 3
         assert "trajectory" not in face
     given = found(1, scores=False)
     write(tmp_path / "given", photo, given)

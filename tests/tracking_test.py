@@ -49,6 +49,7 @@ class Oracle:
             points[None],
             spread=points[..., 0],
             expected_error=points[..., 0],
+            ellipses=np.repeat(points[..., :1], 3, -1),
             score=np.ones(len(crops), np.float32),
         )
         return faces, Estimate(points, np.zeros((len(crops), 1), np.float32))
@@ -217,7 +218,7 @@ def test_plausibility_is_a_half_at_one_step_more_than_in_training():
     steps = np.array([training, training + 1, training + 9], np.int32)
     points = np.zeros((4, 68, 2), np.float32)
     points[3] = np.nan
-    faces = Faces(points, np.append(steps, 1), *[None] * 5)
+    faces = Faces(points, np.append(steps, 1), *[None] * 6)
     scores = plausibility(faces, config=tiny.CONFIG)
     expected = [1 / (1 + np.exp(-1)), 0.5, 1 / (1 + np.exp(8)), 0]
     np.testing.assert_allclose(scores, expected, rtol=1e-6)

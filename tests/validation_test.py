@@ -9,7 +9,8 @@ import tiny
 from rcsr_jax import updates, validation
 from rcsr_jax.config import DataConfig, RunConfig, TrainConfig
 from rcsr_jax.data.augment import STRAIGHT, cut_view
-from rcsr_jax.data.crops import CropCache, Source, cut_crop, open_or_build
+from rcsr_jax.data.crops import CropCache, Source, open_or_build
+from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.geometry import Frame, frame_of_box, to_crop
 from rcsr_jax.model import predict
 from rcsr_jax.stopping import calibrate_tolerance

@@ -94,6 +94,11 @@ class ModelConfig:
         0.3,
         "Standard deviation of the logarithm of a face's error over the expected one.",
     )
+    error_ratios: tuple[float, ...] = setting(
+        (),
+        "How many times larger the error of each landmark is along its outline than "
+        "across; empty: not measured.",
+    )
     increment_norm: str = setting(
         "shape",
         "Size of a shape increment: l2 norm of the whole vector, or mean over landmarks.",
@@ -105,6 +110,13 @@ class ModelConfig:
         check_at_least(self, 1, "crop_size", "hidden_size", "num_steps", "max_steps")
         check_at_least(self, 1, "context_channels", "dense_layers")
         check_at_least(self, 0, "tolerance", "error_scale", "error_spread")
+        if self.error_ratios and (
+            len(self.error_ratios) != self.num_points or not min(self.error_ratios) > 0
+        ):
+            raise ValueError(
+                f"error_ratios must be {self.num_points} positive numbers or none; got "
+                f"{self.error_ratios}."
+            )
         self._check_context()
         if self.features != "srcnn":
             self._check_patch_net()

@@ -159,6 +159,11 @@ def check_fits(folder: str | Path, *, model: ModelConfig, data: DataConfig) -> N
         )
 
 
+def checksums(folder: str | Path) -> dict[str, str]:
+    """The checksums of the arrays of a cache, as its header lists them."""
+    return {name: _checksum(Path(folder) / name) for name in _ARRAYS}
+
+
 def is_cache(folder: str | Path) -> bool:
     """Whether a folder holds a crop cache."""
     return (Path(folder) / "cache.json").is_file()
@@ -243,7 +248,7 @@ def _collect(
         "settings": settings,
         "names": [s.name for s, used in zip(sources, kept, strict=True) if used],
         "refused": refused,
-        "checksums": {name: _checksum(building / name) for name in _ARRAYS},
+        "checksums": checksums(building),
     }
     unfinished = building / "cache.json.unfinished"
     unfinished.write_text(json.dumps(header), encoding="utf-8")

@@ -5,9 +5,11 @@ kind of a picture is told by its content, whatever it is called.
 """
 
 import functools
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -54,7 +56,7 @@ _UPRIGHT = {  # EXIF orientation -> what undoes it
 }
 
 
-def load_image(path: str | Path) -> np.ndarray:
+def load_image(path: str | Path, *, content: bytes | None = None) -> np.ndarray:
     """The picture in a file as RGB, upright and 8 bits deep.
 
     Grey becomes three equal channels, transparency is laid over white, 16-bit grey is
@@ -65,6 +67,7 @@ def load_image(path: str | Path) -> np.ndarray:
 
     Args:
         path: JPEG, PNG, WebP, TIFF, GIF, BMP, JPEG 2000, PPM or AVIF.
+        content: of the file, where it is in memory; then the path is but a name.
 
     Returns:
         uint8 [height, width, 3], 0 to 255.
@@ -74,7 +77,7 @@ def load_image(path: str | Path) -> np.ndarray:
             image, is cut short, has no pixels, or has more of them than Pillow's limit
             (`PIL.Image.MAX_IMAGE_PIXELS`); below it 20 bytes a pixel are enough.
     """
-    with _open(path) as image:
+    with _open(path, content) as image:
         image.load()
         orientation = _orientation(image)  # after loading: TIFF has then turned itself
         if image.mode in ("P", "PA") and not image.getpalette():
@@ -130,13 +133,14 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
 
 
 @contextmanager
-def _open(path: str | Path) -> Iterator[Image.Image]:
+def _open(path: str | Path, content: bytes | None = None) -> Iterator[Image.Image]:
     """The opened image; whatever goes wrong with it becomes one ValueError."""
     try:
-        if Path(path).exists() and not Path(path).is_file():  # a pipe would never end
+        special = Path(path).exists() and not Path(path).is_file()
+        if content is None and special:  # a pipe would never end
             raise ValueError("it is a folder, a pipe or a device; give a file")
         with (
-            Path(path).open("rb") as file,
+            _file(path, content) as file,
             Image.open(file, formats=_formats()) as image,
         ):
             width, height = image.size
@@ -168,6 +172,10 @@ def _open(path: str | Path) -> Iterator[Image.Image]:
 def _formats() -> tuple[str, ...]:
     Image.init()
     return tuple(sorted(_FORMATS.intersection(Image.OPEN)))  # AVIF came later
+
+
+def _file(path: str | Path, content: bytes | None) -> BinaryIO:
+    return Path(path).open("rb") if content is None else io.BytesIO(content)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -31,7 +31,6 @@ class Found(NamedTuple):
         boxes: float [faces, 4], (x0, y0, x1, y1) in pixels of the photo.
         shapes: float32 [steps + 1, faces, num_points, 2], pixels of the photo: the first
             shape and that after each step; a face that stopped keeps its last one.
-        radii: float32 [faces, num_points], pixels: the error expected of each landmark.
         faces: the answer of the predictor.
     """
 
@@ -39,7 +38,6 @@ class Found(NamedTuple):
     window: tuple[int, int, int, int]
     boxes: np.ndarray
     shapes: np.ndarray
-    radii: np.ndarray
     faces: Faces
 
 
@@ -65,7 +63,6 @@ def find(predictor: Predictor, image: np.ndarray, boxes: np.ndarray) -> Found:
         window=window,
         boxes=boxes,
         shapes=np.concatenate([first, faces.trajectory[:steps]]).astype(np.float32),
-        radii=faces.expected_error,
         faces=faces,
     )
 
@@ -77,7 +74,8 @@ def draw(found: Found, *, step: int, markup: Markup, uncertainty: bool = True) -
         found: of `find`.
         step: 0: the first shape; beyond the last step the last one.
         markup: says which landmarks the outlines join.
-        uncertainty: draw the circles as well, which are those of the last step.
+        uncertainty: draw the ellipses of the expected errors as well, which are those of
+            the last step.
 
     Returns:
         An `svg` element; a pixel of the photo is a unit of it.
@@ -92,9 +90,9 @@ def draw(found: Found, *, step: int, markup: Markup, uncertainty: bool = True) -
         f'<image href="{found.picture}" x="{x}" y="{y}" width="{width}" '
         f'height="{height}"/>'
         + "".join(
-            _draw_face(box, shape, radii if sure else None, markup=markup)
-            for box, shape, radii in zip(
-                found.boxes, found.shapes[at], found.radii, strict=True
+            _draw_face(box, shape, ellipses if sure else None, markup=markup)
+            for box, shape, ellipses in zip(
+                found.boxes, found.shapes[at], found.faces.ellipses, strict=True
             )
         )
         + "</svg>"
@@ -136,15 +134,15 @@ def _window(boxes: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int, int, i
 
 
 def _draw_face(
-    box: np.ndarray, shape: np.ndarray, radii: ArrayLike | None, *, markup: Markup
+    box: np.ndarray, shape: np.ndarray, ellipses: ArrayLike | None, *, markup: Markup
 ) -> str:
     x0, y0, x1, y1 = box + 0.5
     unit = _DOT * max(x1 - x0, y1 - y0)
     points = shape + 0.5  # the centre of the first pixel
     dots = outlines.dots(points)
     layers = [("box", f"M{x0:.1f} {y0:.1f}H{x1:.1f}V{y1:.1f}H{x0:.1f}z", 0.6)]
-    if radii is not None:
-        layers.append(("uncertain", outlines.circles(points, radii), 0.6))
+    if ellipses is not None:
+        layers.append(("uncertain", outlines.ellipses(points, ellipses), 0.6))
     layers += [
         ("lines", outlines.lines(points, markup=markup), 0.6),
         ("rim dots", dots, 3.2),

@@ -35,7 +35,7 @@ class GalleryFace(NamedTuple):
         errors: float64 [num_steps + 1], the inter-ocular error of each shape, per cent.
         box: float32 [4], (x0, y0, x1, y1).
         settled: whether the shape stood still at the end.
-        expected_error: float32 [num_points], what the model expects.
+        ellipses: float32 [num_points, 3], of the errors that the model expects.
         score: how sure the model is that the face was found.
     """
 
@@ -47,7 +47,7 @@ class GalleryFace(NamedTuple):
     errors: np.ndarray
     box: np.ndarray
     settled: bool
-    expected_error: np.ndarray
+    ellipses: np.ndarray
     score: float
 
 
@@ -124,7 +124,7 @@ def make_gallery(
             errors=errors[taken, face],
             box=place(evaluation.boxes[face].reshape(2, 2)).reshape(4),
             settled=bool(found.settled[face]),
-            expected_error=found.expected_error[face] / window.scale,
+            ellipses=found.ellipses[face] / [window.scale, window.scale, 1],
             score=float(found.score[face]),
         )
 

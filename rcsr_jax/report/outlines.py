@@ -5,6 +5,7 @@ centre of the first pixel is (0.5, 0.5). A landmark that is not finite is not dr
 """
 
 import itertools
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -41,18 +42,27 @@ def lines(points: ArrayLike, *, markup: Markup) -> str:
     )
 
 
-def circles(points: ArrayLike, radii: ArrayLike) -> str:
-    """A circle around each landmark.
+def ellipses(points: ArrayLike, shapes: ArrayLike) -> str:
+    """An ellipse around each landmark.
 
     Args:
         points: float [num_points, 2], (x, y).
-        radii: float [num_points], of the same unit; what is not positive is not drawn.
+        shapes: float [num_points, 3], of `ellipses.error_ellipses`, in the unit of the
+            points; what is not positive is not drawn.
     """
     return "".join(
-        f"M{_pair((x - r, y))}a{r:.1f} {r:.1f} 0 1 0 {2 * r:.1f} 0"
-        f"a{r:.1f} {r:.1f} 0 1 0 {-2 * r:.1f} 0z"
-        for (x, y), r in zip(np.asarray(points), np.asarray(radii), strict=True)
-        if _drawn((x, y)) and 0 < r < _FAR
+        _ellipse(point, *shape)
+        for point, shape in zip(np.asarray(points), np.asarray(shapes), strict=True)
+        if _drawn(point) and shape[1] > 0 and 0 < shape[0] < _FAR
+    )
+
+
+def _ellipse(point: np.ndarray, along: float, across: float, degrees: float) -> str:
+    angle = math.radians(degrees)
+    reach = along * np.array([math.cos(angle), math.sin(angle)])
+    half = f"a{along:.1f} {across:.1f} {degrees:.0f} 1 0"
+    return (
+        f"M{_pair(point - reach)}{half} {_pair(2 * reach)}{half} {_pair(-2 * reach)}z"
     )
 
 

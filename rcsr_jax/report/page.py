@@ -163,7 +163,7 @@ def _card(face: GalleryFace, markup: Markup) -> dict[str, Any]:
         "truth_lines": outlines.lines(face.truth, markup=markup),
         "points": outlines.dots(points),
         "point_lines": outlines.lines(points, markup=markup),
-        "circles": outlines.circles(points, face.expected_error),
+        "ellipses": outlines.ellipses(points, face.ellipses),
         "error": float(face.errors[-1]),
     }
 
@@ -175,7 +175,7 @@ def _face_values(face: GalleryFace) -> dict[str, Any]:
         "truth": _numbers(face.truth),
         "shapes": _numbers(face.shapes),
         "errors": _numbers(face.errors, digits=2),
-        "expected": _numbers(face.expected_error),
+        "expected": _numbers(face.ellipses),
         "score": face.score,
     }
 

@@ -18,11 +18,15 @@
     points.map((point, n) => [point, truth[n]])
       .filter(([point, goal]) => known(point) && known(goal))
       .map(([point, goal]) => `M${pair(point)}L${pair(goal)}`).join("");
-  const circles = (points, radii) =>
-    points.map(([x, y], n) => [x, y, radii[n]])
-      .filter(([x, y, r]) => x !== null && y !== null && r > 0)
-      .map(([x, y, r]) => `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`)
-      .join("");
+  const ellipses = (points, shapes) =>
+    points.map((point, n) => [point, shapes[n]])
+      .filter(([point, [along, across]]) => known(point) && along > 0 && across > 0)
+      .map(([[x, y], [along, across, degrees]]) => {
+        const angle = degrees * Math.PI / 180;
+        const dx = along * Math.cos(angle), dy = along * Math.sin(angle);
+        const half = `a${along} ${across} ${degrees} 1 0`;
+        return `M${x - dx} ${y - dy}${half} ${2 * dx} ${2 * dy}${half} ${-2 * dx} ${-2 * dy}z`;
+      }).join("");
   const percent = (value) => value === null || value === undefined ? "—" : `${value.toFixed(2)} %`;
 
   function sortable(table) {
@@ -100,7 +104,7 @@
     put(".found.lines", lines(points));
     put(".missed", misses(points, face.truth));
     // what is expected is the error of the last shape
-    put(".expected", at === last ? circles(points, face.expected) : "");
+    put(".expected", at === last ? ellipses(points, face.expected) : "");
     return face.errors[at];
   }
 

@@ -1,0 +1,226 @@
+"""Finds the landmarks of large collections of photos, on many workers, as Parquet.
+
+rcsr-bulk --out=DIR photos/ shards/*.tar                  # a worker for each GPU
+rcsr-bulk --workers=8 --boxes=BOXES.csv --out=DIR photos/
+rcsr-bulk --ray_address=auto --out=/shared/DIR /shared/photos/
+
+Inputs are tar archives, and folders with photos or such archives at any depth. Each
+archive, and each piece of a folder, is a shard of its own: DIR gets one Parquet file for
+it, with a row for each face and one for each photo without, and _summary.json. A worker
+that is killed is started again; where the whole run is, the same command goes on. No photo
+is lost by that and no face comes twice. The exit code is 1 where a shard could not be done;
+photos that could not be read are rows with an error.
+
+Needs pip install "rcsr-jax[bulk]"; with --workers=0 this process does all by itself,
+without Ray.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import jax
+from absl import flags
+from tqdm import tqdm
+
+from rcsr_jax.bulk import SUFFIX, Counts, what_is_done
+from rcsr_jax.data.shards import Shard, find_shards, folder_of_shards
+from rcsr_jax.inference import load_predictor
+
+from . import process, settings
+from .finding import box_finder
+from .results import digest_of
+from .workers import Job, do_here, do_on_ray, forget_tries, ray_running
+
+_MODEL = settings.define_model_flags()
+_OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+_BOXES = flags.DEFINE_string(
+    "boxes", None, "CSV of face boxes, image,x0,y0,x1,y1, in place of the detector."
+)
+_FILLED = flags.DEFINE_boolean(
+    "filled", False, "Each photo is one face that fills it; none is searched."
+)
+_THRESHOLD = flags.DEFINE_float(
+    "threshold", 0.0, "Of the detector's score; lower finds more faces."
+)
+_MIN_FACE = flags.DEFINE_float(
+    "min_face",
+    None,
+    "Smallest face to find, in pixels; by default 80, or what suits the photo's size.",
+    lower_bound=1,
+)
+_NUM_STEPS = flags.DEFINE_integer(
+    "num_steps",
+    None,
+    "Recurrences; by default each face stops by itself.",
+    lower_bound=1,
+)
+_SHARD = flags.DEFINE_integer(
+    "photos_per_shard", 1000, "Of those that lie in folders.", lower_bound=1
+)
+_OVERWRITE = flags.DEFINE_boolean(
+    "overwrite", False, "Replace results of another model or of other settings."
+)
+_WORKERS = flags.DEFINE_integer(
+    "workers",
+    None,
+    "Processes with a model each; 0: this one alone, without Ray. By default one for each "
+    "GPU of the machine, or one for every two cores.",
+    lower_bound=0,
+)
+_CORES = flags.DEFINE_integer(
+    "cores_per_worker",
+    None,
+    "By default the machine's cores, shared out.",
+    lower_bound=1,
+)
+_GPUS = flags.DEFINE_float(
+    "gpus_per_worker", None, "By default 1 where there are any.", lower_bound=0
+)
+_RAY = flags.DEFINE_string(
+    "ray_address",
+    None,
+    "Of a running Ray cluster, auto for this machine's; give --workers as well. By default "
+    "Ray runs on this machine and ends with the program.",
+)
+
+
+def main(arguments: list[str]) -> None:
+    """Does what is not done yet, and tells what there is then."""
+    if not arguments[1:]:
+        raise ValueError("no inputs: name folders or tar archives behind the flags.")
+    out = Path(os.path.abspath(_OUT.value))  # noqa: PTH100
+    shards = find_shards(arguments[1:], photos_per_shard=_SHARD.value)
+    out.mkdir(parents=True, exist_ok=True)
+    num_workers, cores, gpus = _workforce()
+    with ExitStack() as at_end:
+        if num_workers:
+            # a driver that took the GPU would leave none to its workers
+            jax.config.update("jax_platforms", "cpu")
+            at_end.enter_context(
+                ray_running(cores=num_workers * cores, address=_RAY.value)
+            )
+        job = _job(out, cores=cores)
+        done = {
+            shard.name: counts
+            for shard in shards
+            if (counts := _done(out, shard, job)) is not None
+        }
+        _remove_stale(out, shards)
+        num_before = len(done)
+        waiting = [shard for shard in shards if shard.name not in done]
+        forget_tries(out)
+        if num_workers:
+            working = do_on_ray(waiting, job, num_workers=num_workers, gpus=gpus)
+        else:
+            working = do_here(waiting, job)
+        try:
+            with closing(working), _bar(len(shards), first=num_before) as bar:
+                for name, counts in working:
+                    done[name] = counts
+                    bar.update()
+        finally:  # what an interrupted run has done is told as well
+            _tell(out, shards, done, num_before=num_before)
+    forget_tries(out)
+    if missing := [shard.name for shard in shards if shard.name not in done]:
+        raise ValueError(
+            f"{len(missing)} shards could not be done, {missing[0]} the first: each ended "
+            "several workers. The same command tries again; more memory, or fewer "
+            "--workers, may help."
+        )
+
+
+def _workforce() -> tuple[int, int, float]:
+    """How many workers there are, and the cores and GPUs of each."""
+    cores, gpus = process.num_cores(), _num_gpus()
+    num_workers = _WORKERS.value
+    if num_workers is None:
+        num_workers = gpus or max(cores // 2, 1)
+    each = _GPUS.value if _GPUS.value is not None else float(gpus > 0)
+    return num_workers, _CORES.value or max(cores // max(num_workers, 1), 1), each
+
+
+def _job(out: Path, *, cores: int) -> Job:
+    """What workers need to know; raises ValueError for what none of them could do."""
+    checkpoint = os.path.abspath(_MODEL())  # noqa: PTH100
+    boxes = os.path.abspath(_BOXES.value) if _BOXES.value else None  # noqa: PTH100
+    num_steps = _NUM_STEPS.value
+    given: dict[str, Any] = {
+        "filled": _FILLED.value,
+        "threshold": _THRESHOLD.value,
+        "min_face": _MIN_FACE.value,
+    }
+    box_finder(table=boxes, **given)
+    made_with = digest_of(
+        load_predictor(checkpoint), boxes=boxes, num_steps=num_steps, **given
+    )
+    return Job(
+        checkpoint=checkpoint,
+        finding={"table": boxes, **given},
+        num_steps=num_steps,
+        out=str(out),
+        made_with=made_with,
+        overwrite=_OVERWRITE.value,
+        cores=cores,
+        keep_compiled=process.COMPILATION_CACHE.value,
+    )
+
+
+def _num_gpus() -> int:
+    """The NVIDIA GPUs of this machine, told without taking one."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([name for name in visible.split(",") if name not in ("", "-1")])
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def _done(out: Path, shard: Shard, job: Job) -> Counts | None:
+    return what_is_done(out, shard, made_with=job.made_with, overwrite=job.overwrite)
+
+
+def _remove_stale(out: Path, shards: Iterable[Shard]) -> None:
+    """Removes results of pieces that a folder had and has no more."""
+    names = {shard.name for shard in shards}
+    for prefix in {folder_of_shards(shard.name) for shard in shards if shard.photos}:
+        for path in out.glob(f"{prefix}*{SUFFIX}"):
+            if path.name.removesuffix(SUFFIX) not in names:
+                path.unlink()
+
+
+def _tell(
+    out: Path, shards: list[Shard], done: dict[str, Counts], *, num_before: int
+) -> None:
+    counts = [done[shard.name] for shard in shards if shard.name in done]
+    told = {
+        "shards": len(shards),
+        "shards_done": len(counts),
+        "of_these_done_before": num_before,
+        **{
+            field: sum(getattr(count, field) for count in counts)
+            for field in Counts._fields
+        },
+    }
+    text = json.dumps(told, indent=1)
+    (out / "_summary.json").write_text(text + "\n", encoding="utf-8")
+    print(
+        f"{told['faces']} faces in {told['photos']} photos, {told['failed']} of which "
+        f"failed; {len(counts)} of {len(shards)} shards ({num_before} done before): {out}"
+    )
+
+
+def _bar(total: int, *, first: int) -> tqdm:
+    hidden = not sys.stderr.isatty()
+    return tqdm(total=total, initial=first, unit="shard", disable=hidden)
+
+
+def run() -> None:
+    """The console command."""
+    settings.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,91 @@
+"""Measures how far to trust a model, on faces that it was not trained on.
+
+python -m rcsr_jax.experiments.calibrate --checkpoint=run --data=300W --boxes=BOXES.csv
+    --out=calibrated.npz
+
+Training does the same at each checkpoint. This is for a model that will see other faces or
+other boxes, and for weights of an earlier version: the landmarks stay what they are, the
+expected errors, their ellipses and the scores are made true on the faces given. Of the
+training folders of a data set those are taken that the model's run held out.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from rcsr_jax import weights
+from rcsr_jax.checkpoint import export_params, load_params
+from rcsr_jax.confidence import measure_trust
+from rcsr_jax.config import DataConfig, replace_fields
+from rcsr_jax.data.crops import Source
+from rcsr_jax.data.faces import hold_out
+from rcsr_jax.data.sources import read_sources
+from rcsr_jax.evaluation import cut_faces
+from rcsr_jax.inference import Predictor
+
+from . import settings
+
+_MODEL = settings.define_model_flags()
+_OUT = flags.DEFINE_string(
+    "out", None, "New folder, or new file of weights: .npz.", required=True
+)
+_DATA = settings.define_flags(DataConfig)
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, and writes the model with what was measured."""
+    settings.no_arguments(arguments)
+    params, config = load_params(_MODEL())
+    data = settings.replace_given(
+        DataConfig(validation_faces=config.data.validation_faces), _DATA
+    )
+    predictor = Predictor(params, dataclasses.replace(config.model, error_scale=1.0))
+    sources, refused = read_sources(data.data, predictor.config, data)
+    if data.split == "train":
+        sources = _held_out(sources, count=data.validation_faces)
+    with tqdm(total=len(sources), disable=not sys.stderr.isatty()) as bar:
+        cut = cut_faces(predictor, sources, on_progress=lambda *_: bar.update())
+    settings.tell_refused(refused + cut.refused)
+    found = predictor.from_crops(cut.crops, cut.frames)
+    measured = measure_trust(
+        found.points, cut.truth, found.expected_error, markup=config.model.markup
+    )
+    out = Path(_OUT.value)
+    write = weights.write_weights if out.suffix == weights.SUFFIX else export_params
+    write(out, params=params, config=replace_fields(config, measured))
+    for name, value in measured.items():
+        before = _shown(getattr(config.model, name))
+        print(f"{name}: {_shown(value)} (before: {before})")
+    print(f"{len(cut.names)} faces; wrote {out}")
+
+
+def _held_out(sources: list[Source], *, count: int) -> list[Source]:
+    """The faces that a run with these faces held out of training."""
+    if not 0 < count < len(sources):
+        raise ValueError(
+            f"--validation_faces must be at least 1 and below the {len(sources)} faces "
+            f"of the training folders; got {count}. Faces of other folders are all taken: "
+            "--split."
+        )
+    held = set(hold_out([source.name for source in sources], count=count)[1])
+    return [source for source in sources if source.name in held]
+
+
+def _shown(value: float | tuple[float, ...]) -> str:
+    """A number, or the range of several."""
+    if not np.ndim(value):
+        return f"{value:g}"
+    return f"{np.min(value):g} to {np.max(value):g}" if np.size(value) else "none"
+
+
+def run() -> None:
+    """The console command."""
+    settings.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,168 @@
+"""Measures how well a model's score finds its failures, on faces that are made hard.
+
+python -m rcsr_jax.experiments.failures --data=300W --boxes=BOXES.csv
+    --split=lfpw/testset --out=DIR                       # shipped weights
+
+Each face is taken a few times; every time its box may be shifted and resized, the photo
+turned, blurred or darkened, the face covered, mildly or severely (`disturbance.py`). A
+failure is a face with an inter-ocular error above 8 %. Other measures of doubt are told
+beside the score. Writes failures.json and failures.png, the error of the faces that are
+kept by how many are.
+"""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from rcsr_jax.config import DataConfig
+from rcsr_jax.curves import save_sweeps
+from rcsr_jax.data.crops import Source
+from rcsr_jax.data.sources import read_sources, use_each
+from rcsr_jax.disturbance import Disturbance, hard_faces
+from rcsr_jax.geometry import Frame, join_frames
+from rcsr_jax.inference import Predictor, load_predictor
+from rcsr_jax.metrics import DEFAULT_LIMIT, interocular_distance, nme
+from rcsr_jax.trust import failures_caught, risk_coverage, summarise_trust
+
+from . import settings
+
+_MODEL = settings.define_model_flags()
+_COPIES = flags.DEFINE_integer(
+    "copies", 5, "How often each face is taken.", lower_bound=1
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of what happens to them.", lower_bound=0)
+_OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+_DATA = settings.define_flags(DataConfig)
+
+# The face through its box, and through boxes of which each is shifted a little.
+_LOOKS = (
+    Disturbance(),
+    *(Disturbance(shift_x=shift) for shift in (-0.05, 0.05)),
+    *(Disturbance(shift_y=shift) for shift in (-0.05, 0.05)),
+)
+_KEPT = np.linspace(0.05, 1, 20)  # shares of the faces, of the curve
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, prints a table and writes failures.json and failures.png."""
+    settings.no_arguments(arguments)
+    data = settings.replace_given(DataConfig(split="test", drawn_faces=200), _DATA)
+    predictor = load_predictor(_MODEL())
+    markup = predictor.config.markup
+    sources, refused = read_sources(data.data, predictor.config, data)
+    hard = hard_faces(
+        sources,
+        copies=_COPIES.value,
+        frame_scale=predictor.config.frame_scale,
+        seed=_SEED.value,
+    )
+    with tqdm(total=len(hard), disable=not sys.stderr.isatty()) as bar:
+        cuts, unused = use_each(
+            hard,
+            lambda source: _cut(predictor, source),
+            purpose="judged",
+            on_progress=lambda *_: bar.update(),
+        )
+    settings.tell_refused(refused + unused)
+    truths, crops, frames = zip(*cuts, strict=True)
+    truth = np.array(truths, np.float32)
+    found = predictor.from_crops(np.concatenate(crops), join_frames(frames))
+    looks = found.points.reshape(len(truth), len(_LOOKS), *truth.shape[1:])
+    straight = slice(None, None, len(_LOOKS))
+    points, score = found.points[straight], found.score[straight]
+    distance = np.asarray(interocular_distance(truth, markup=markup), np.float64)
+    errors = np.asarray(nme(points, truth, distance=distance), np.float64)
+    eyes = np.asarray(interocular_distance(points, markup=markup))
+    scattered = np.linalg.norm(looks - looks.mean(1, keepdims=True), axis=-1)
+    orders = {
+        "score": score,
+        "scatter of five boxes": -scattered.mean((1, 2)) / eyes,
+        "movement in the last step": -found.spread[straight].mean(1) / eyes,
+        "steps": -found.num_steps[straight].astype(float),
+    }
+    results = {name: _judge(errors, order) for name, order in orders.items()}
+    results["best possible"] = _judge(errors, -errors)
+    trust = summarise_trust(
+        points,
+        truth,
+        expected_error=found.expected_error[straight],
+        score=score,
+        markup=markup,
+    )
+    judged = errors[np.isfinite(errors)]
+    report = {
+        "command": shlex.join(["failures", *sys.argv[1:]]),
+        "num_faces": len(judged),
+        "num_refused": len(refused + unused),
+        "nme_interocular": 100 * float(judged.mean()),
+        "failure_rate_08": 100 * float((judged > DEFAULT_LIMIT).mean()),
+        "orders": results,
+        "trust": trust,
+    }
+    out = Path(_OUT.value)
+    out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(settings.without_nan(report), indent=2, allow_nan=False)
+    (out / "failures.json").write_text(text + "\n", encoding="utf-8")
+    curves = {name: result["kept"] for name, result in results.items()}
+    save_sweeps(out / "failures.png", {"faces kept (%)": curves})
+    print(_table(report))
+    print(f"wrote {out}/failures.json and failures.png")
+
+
+def _cut(predictor: Predictor, source: Source) -> tuple[np.ndarray, np.ndarray, Frame]:
+    """The landmarks of a face, and its crops through each look at it."""
+    image, points, box = source.load()
+    boxes = np.stack([look.box(box) for look in _LOOKS])
+    return points, *predictor.crops(image, boxes)
+
+
+def _judge(errors: np.ndarray, order: np.ndarray) -> dict[str, Any]:
+    """What turning faces away in this order is worth; per cent."""
+    failed = np.where(np.isnan(errors), np.nan, errors > DEFAULT_LIMIT)
+    curve = risk_coverage(100 * errors, order)
+    kept = np.maximum(np.rint(_KEPT * len(curve.risk)).astype(int), 1)
+    return {
+        "failures_caught": 100 * failures_caught(failed, order),
+        "area": curve.area,
+        "kept": dict(
+            zip(
+                (100 * _KEPT).round().astype(int).tolist(),
+                curve.risk[kept - 1].tolist(),
+                strict=True,
+            )
+        ),
+    }
+
+
+def _table(report: dict[str, Any]) -> str:
+    lines = [
+        f"{report['num_faces']} faces, {report['nme_interocular']:.2f} % error, "
+        f"{report['failure_rate_08']:.1f} % failures",
+        "order of trust".ljust(28) + "failures in the worst tenth  area of the curve",
+    ]
+    lines += [
+        f"{name:28}{result['failures_caught']:25.1f} %{result['area']:18.2f} %"
+        for name, result in report["orders"].items()
+    ]
+    for name, what in (("reliability", "errors"), ("score_reliability", "scores")):
+        if name in report["trust"]:
+            found = report["trust"][name]
+            pairs = zip(found["expected"], found["actual"], strict=True)
+            told = ", ".join(f"{claim:.1f} {true:.1f}" for claim, true in pairs)
+            lines.append(f"{what} by decile, expected and true: {told}")
+    return "\n".join(lines)
+
+
+def run() -> None:
+    """The console command."""
+    settings.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,185 @@
+"""Collections of photos as shards: pieces of work that are done and kept on their own.
+
+A shard is a tar archive, or some of the photos of a folder. What is in it follows from its
+source alone, so that a run that goes on, or another machine, finds the same shards.
+"""
+
+import functools
+import hashlib
+import os
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from rcsr_jax.data.images import IMAGE_SUFFIXES, load_image
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_LARGEST_MEMBER = 1 << 28  # bytes of a photo in an archive, which is read as a whole
+_ENDED = "rcsr_ended"
+
+
+class Shard(NamedTuple):
+    """A piece of work.
+
+    Attributes:
+        name: of its result; no other shard has it.
+        source: the archive, or the folder that was named.
+        photos: paths of the photos in that folder; none of an archive, which tells itself.
+        stamp: changes when the photos do.
+    """
+
+    name: str
+    source: str
+    photos: tuple[str, ...]
+    stamp: str
+
+
+class Photo(NamedTuple):
+    """A photo of a shard.
+
+    Attributes:
+        name: its path in the archive or folder.
+        path: of the file; in an archive, that of the archive and the name.
+        load: gives uint8 [height, width, 3]; raises ValueError where it cannot.
+    """
+
+    name: str
+    path: Path
+    load: Callable[[], np.ndarray]
+
+
+def find_shards(inputs: Iterable[str], *, photos_per_shard: int) -> list[Shard]:
+    """The shards of some inputs, in their order.
+
+    Args:
+        inputs: tar archives, and folders, which are searched at any depth for photos and
+            tar archives, hidden ones apart.
+        photos_per_shard: of those that lie in folders, in the order of their paths.
+
+    Raises:
+        ValueError: an input is neither, holds nothing, or lies in another one.
+    """
+    roots = [Path(os.path.realpath(name)) for name in inputs]
+    for n, root in enumerate(roots):
+        for m, other in enumerate(roots):
+            if m != n and root.is_relative_to(other):
+                raise ValueError(
+                    f"{root} lies in {other}: its photos would come twice."
+                )
+    shards: list[Shard] = []
+    for root in roots:
+        found = list(_shards_of(root, photos_per_shard))
+        if not found:
+            kinds = f"a tar archive ({', '.join(TAR_SUFFIXES)}) or a folder with photos"
+            raise ValueError(f"{root} is not {kinds}.")
+        shards += found
+    return shards
+
+
+def photos_of(shard: Shard) -> Iterator[Photo]:
+    """The photos of a shard, in their order; an archive is read as they are taken.
+
+    What is wrong with an archive as a whole comes as a photo without a name, that cannot be
+    loaded.
+    """
+    if shard.photos:
+        for name in shard.photos:
+            path = Path(shard.source) / name
+            yield Photo(name, path, functools.partial(load_image, path))
+        return
+    archive = Path(shard.source)
+    seen: set[str] = set()
+    try:
+        with tarfile.open(archive, "r|*", tarinfo=_Member) as members:
+            for member in members:
+                if member.isreg() and _is_photo(member.name):
+                    again, name = member.name in seen, member.name
+                    seen.add(name)
+                    load = _loader(members, member, archive / name, again=again)
+                    yield Photo(name, archive / name, load)
+            if not getattr(members, _ENDED, False):
+                raise ValueError("its end is missing")
+    # damage shows as whatever its bytes lead to
+    except Exception as error:
+        reason = f"{archive}: cannot be read on: {error}"
+        yield Photo("", archive, functools.partial(_refuse, reason))
+
+
+def folder_of_shards(name: str) -> str:
+    """What the names of all shards of a folder begin with, from that of one."""
+    return name.rpartition("-")[0] + "-"
+
+
+def _shards_of(root: Path, photos_per_shard: int) -> Iterator[Shard]:
+    if root.is_file() and root.name.endswith(TAR_SUFFIXES):
+        yield _archive(root)
+        return
+    names: list[str] = []
+    for folder, subfolders, files in os.walk(root):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for path in (Path(folder, name) for name in sorted(files)):
+            if path.name.endswith(TAR_SUFFIXES) and not path.name.startswith("."):
+                yield _archive(path)
+            elif _is_photo(path.name):
+                names.append(path.relative_to(root).as_posix())
+    names.sort()
+    for number, first in enumerate(range(0, len(names), photos_per_shard)):
+        chosen = tuple(names[first : first + photos_per_shard])
+        stamp = _stamp([root / name for name in chosen])
+        yield Shard(f"{_short(root)}-{number:06d}", str(root), chosen, stamp)
+
+
+def _archive(path: Path) -> Shard:
+    return Shard(_short(path), str(path), (), _stamp([path]))
+
+
+def _short(path: Path) -> str:
+    """A name for a path that says where it comes from and that no other path has."""
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+    kept = "".join(c if c.isascii() and c.isalnum() else "_" for c in path.stem)
+    return f"{kept[:40]}-{digest}"
+
+
+class _Member(tarfile.TarInfo):
+    """Tells the archive when its end was read: what is cut short ends without a word."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            setattr(archive, _ENDED, True)
+            raise
+
+
+def _stamp(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        state = path.stat() if path.exists() else None  # a link to nowhere
+        known = (state.st_size, state.st_mtime_ns) if state else ()
+        digest.update(os.fsencode(path) + repr(known).encode())
+    return digest.hexdigest()[:32]
+
+
+def _is_photo(name: str) -> bool:
+    last = name.rpartition("/")[2]
+    return last.lower().endswith(IMAGE_SUFFIXES) and not last.startswith(".")
+
+
+def _loader(
+    members: tarfile.TarFile, member: tarfile.TarInfo, path: Path, *, again: bool
+) -> Callable[[], np.ndarray]:
+    if again:
+        return functools.partial(_refuse, f"{path}: comes twice; the first was taken.")
+    if member.size > _LARGEST_MEMBER:
+        return functools.partial(_refuse, f"{path}: has {member.size} bytes.")
+    file = members.extractfile(member)
+    content = file.read() if file is not None else b""
+    return functools.partial(load_image, path, content=content)
+
+
+def _refuse(reason: str) -> np.ndarray:
+    raise ValueError(reason)

@@ -1,0 +1,62 @@
+"""rcsr-prepare, killed at random moments, ends with the files of one that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow
+
+FACES = 700
+
+
+def start(out: Path, *flags: str) -> subprocess.Popen:
+    program = Path(sys.executable).parent / "rcsr-prepare"
+    words = [str(program), "--data=drawn", f"--drawn_faces={FACES}", "--preset=demo"]
+    return subprocess.Popen(
+        [*words, f"--out={out}", *flags],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # its processes die with it
+    )
+
+
+def finish(running: subprocess.Popen) -> str:
+    told, _ = running.communicate(timeout=300)
+    assert running.returncode == 0
+    return told
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def parts_of(out: Path) -> int:
+    return len(list(out.with_name(out.name + ".building").glob("part-*.npz")))
+
+
+def test_a_killed_preparation_goes_on_and_a_finished_one_is_left_alone(tmp_path):
+    assert finish(start(tmp_path / "whole", "--jobs=1")).startswith(f"{FACES} faces in")
+    out, random = tmp_path / "killed", np.random.default_rng(0)
+    before = 0
+    for _ in range(4):
+        running = start(out, "--jobs=2")
+        while parts_of(out) < before + 2 and running.poll() is None:
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 0.3))
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+        assert not out.exists()
+        assert parts_of(out) >= before + 2
+        before = parts_of(out)
+    finish(start(out, "--jobs=2"))
+    assert content_of(out) == content_of(tmp_path / "whole")
+    times = {path: path.stat().st_mtime_ns for path in out.glob("*.npy")}
+    finish(start(out, "--jobs=2"))
+    assert times == {path: path.stat().st_mtime_ns for path in out.glob("*.npy")}
+    assert {path.name for path in tmp_path.iterdir()} == {"whole", "killed"}
