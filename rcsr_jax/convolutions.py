@@ -85,7 +85,16 @@ def _one_channel_gradients(stride, images, kernel, cotangent):
     taps = [(top, left) for top in range(rows) for left in range(columns)]
     height, width = cotangent.shape[1:3]
 
-    def add_face(total, face):  # a face at a time: its shifted copies stay in the cache
+    flipped = kernel[::-1, ::-1].transpose(0, 1, 3, 2)  # filters -> one channel
+    unseen = [  # pixels behind the last window
+        size - (windows - 1) * stride - taken
+        for size, windows, taken in zip(
+            images.shape[1:3], (height, width), (rows, columns), strict=True
+        )
+    ]
+
+    # a face at a time: its shifted copies and its tap planes stay in the cache
+    def add_face(total, face):
         image, change = face  # [height, width, 1], [out height, out width, filters]
         copies = jnp.stack(
             [
@@ -95,28 +104,20 @@ def _one_channel_gradients(stride, images, kernel, cotangent):
                 for top, left in taps
             ]
         )
-        return total + jnp.tensordot(copies, change, ((1, 2), (0, 1))), None
+        spread = lax.pad(
+            change,
+            jnp.zeros((), change.dtype),
+            (
+                (rows - 1, rows - 1 + unseen[0], stride - 1),
+                (columns - 1, columns - 1 + unseen[1], stride - 1),
+                (0, 0, 0),
+            ),
+        )
+        total = total + jnp.tensordot(copies, change, ((1, 2), (0, 1)))
+        return total, _fold(spread[None], flipped)[0]
 
     start = jnp.zeros((rows * columns, filters), cotangent.dtype)
-    kernel_change, _ = lax.scan(add_face, start, (images, cotangent))
-    flipped = kernel[::-1, ::-1].transpose(0, 1, 3, 2)  # filters -> one channel
-    unseen = [  # pixels behind the last window
-        size - (windows - 1) * stride - taken
-        for size, windows, taken in zip(
-            images.shape[1:3], (height, width), (rows, columns), strict=True
-        )
-    ]
-    spread = lax.pad(
-        cotangent,
-        jnp.zeros((), cotangent.dtype),
-        (
-            (0, 0, 0),
-            (rows - 1, rows - 1 + unseen[0], stride - 1),
-            (columns - 1, columns - 1 + unseen[1], stride - 1),
-            (0, 0, 0),
-        ),
-    )
-    image_change = _fold(spread, flipped)
+    kernel_change, image_change = lax.scan(add_face, start, (images, cotangent))
     return image_change, kernel_change.reshape(kernel.shape)
 
 

@@ -65,6 +65,7 @@ def save_convergence(
     *,
     label: str = "NME, inter-ocular (%)",
     level: tuple[str, float] | None = None,
+    logarithmic: bool = False,
 ) -> None:
     """Saves the error by the number of refinement steps.
 
@@ -73,6 +74,7 @@ def save_convergence(
         curves: the name of each method with its error after each number of steps.
         label: what the error is.
         level: name and height of a dashed line across, such as a threshold.
+        logarithmic: whether heights are: for what falls by powers of ten.
 
     Raises:
         ValueError: there are no curves, or one is empty.
@@ -93,7 +95,10 @@ def save_convergence(
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="steps", ylabel=label)
-    axes.set_ylim(bottom=0)
+    if logarithmic:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     figure.savefig(path)
 

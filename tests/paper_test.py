@@ -188,8 +188,22 @@ def test_the_page_holds_what_there_is_in_the_paper_s_order(place):
     names = page.make(place / "out" / "fig8", place / "page" / "one.md")
     assert names == ["fig8"]
     assert "Not there: table1, " in (place / "page" / "one.md").read_text()
+    page.make(place / "out" / "fig8", place / "public" / "all.md", public=True)
+    assert "](all/fig8.png)" in (place / "public" / "all.md").read_text()
+    assert (place / "public/all/fig8.png").is_file()
     with pytest.raises(ValueError, match="holds no results.json"):
         page.make(place / "model", place / "page" / "none.md")
+
+
+def test_a_public_page_shows_no_people(tmp_path):
+    told = {"name": "fig4", "pictures": ["fig4.png"], "shows_people": True}
+    (tmp_path / "results.json").write_text(json.dumps(told))
+    (tmp_path / "fig4.md").write_text("# Fig. 4\n\n![Fig. 4](fig4.png)\n")
+    (tmp_path / "fig4.png").write_bytes(b"")
+    page.make(tmp_path, tmp_path / "docs/results.md", public=True)
+    text = (tmp_path / "docs/results.md").read_text()
+    assert "fig4.png" not in text and "shows people" in text
+    assert not (tmp_path / "docs/results").exists()
 
 
 def photos(folder, count):

@@ -49,6 +49,7 @@ def make(study: Study) -> None:
         rows=[score_adaptive(study, "RCSR adaptive", predictor, found)],
         tables=[results.table(["Face"], [[name] for name in names])],
         pictures=["fig11.png"],
+        shows_faces=True,
         notes=[f"after {predictor.config.num_steps} steps, the maps of most variance"],
     )
 

@@ -47,6 +47,7 @@ def make(study: Study) -> None:
         rows=[score_adaptive(study, "RCSR adaptive", predictor, found)],
         tables=[results.table([*header, "at the end", "steps"], lines)],
         pictures=["fig4.png"],
+        shows_faces=True,
         notes=["a row of the picture for each row of the table, inter-ocular per cent"],
     )
 

@@ -6,6 +6,7 @@ python -m experiments.paper.fig5 --budget=paper --data=300W --boxes=BOXES.csv --
     # a day or more on a GPU (counted, not measured)
 """
 
+from rcsr_jax.config import replace_fields
 from rcsr_jax.curves import save_trade_off
 
 from . import results
@@ -19,13 +20,15 @@ DENSE_LAYERS = (1, 2, 3)
 
 def make(study: Study) -> None:
     """Trains a model for each depth and number of dense layers, and times it."""
-    steps = study.run.model.num_steps
+    shallow = replace_fields(study.run, study.budget.depth)
+    steps = shallow.model.num_steps
     rows = []
     for dense in DENSE_LAYERS:
         for depth in DEPTHS:
             name = f"depth-{depth}-fc-{dense}"
             changes = {
-                **depth_changes(study.run, depth),
+                **study.budget.depth,
+                **depth_changes(shallow, depth),
                 "dense_layers": dense,
                 "num_updates": study.budget.depth_updates,
                 # T steps for every face, as the paper times it

@@ -39,6 +39,7 @@ def make(study: Study) -> None:
         sizes_by_group,
         label="shape increment / eye distance",
         level=("threshold", tolerance),
+        logarithmic=True,
     )
     adaptive = face_errors(found.adaptive.points, found)
     row = score_adaptive(study, "RCSR adaptive", predictor, found)

@@ -50,6 +50,7 @@ def make(study: Study) -> None:
             )
         ],
         pictures=["fig8.png"],
+        shows_faces=True,
         notes=[
             f"{count} of {len(errors)} faces at even ranks of their error, row by row: not "
             "picked by hand"

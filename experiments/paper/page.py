@@ -1,10 +1,13 @@
 """One page of all results: what the runners wrote, in the paper's order.
 
 python -m experiments.paper.page --results=DIR --out=results.md
+python -m experiments.paper.page --results=DIR --out=docs/results.md --public
+    # with copies of the pictures in docs/results, but of none that shows people
 """
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 from absl import flags
@@ -13,12 +16,14 @@ from .. import settings
 from .results import ORDER
 
 
-def make(folder: Path, out: Path) -> list[str]:
+def make(folder: Path, out: Path, *, public: bool = False) -> list[str]:
     """Writes the pages of the runners below a folder as one, links and all.
 
     Args:
         folder: where results.json files lie, at any depth.
         out: the Markdown file.
+        public: copy the pictures to a folder beside it, of its name, and leave out those
+            that show people; otherwise it links to them where they are.
 
     Returns:
         The names of the runners that are on it.
@@ -40,13 +45,33 @@ def make(folder: Path, out: Path) -> list[str]:
     pages = []
     for name in names:
         page = (found[name] / f"{name}.md").read_text(encoding="utf-8")
-        where = Path(os.path.relpath(found[name], out.parent)).as_posix()
-        pages.append(page.replace("](", f"]({where}/").replace("# ", "## ", 1))
+        page = page.replace("# ", "## ", 1)
+        if public:
+            page = _published(page, found[name], out)
+        else:
+            where = Path(os.path.relpath(found[name], out.parent)).as_posix()
+            page = page.replace("](", f"]({where}/")
+        pages.append(page)
     absent = [name for name in ORDER if name not in found]
     told = f"Not there: {', '.join(absent)}.\n" if absent else ""
     text = "\n".join(["# Tables and figures of the paper\n", told, *pages])
     out.write_text(text, encoding="utf-8")
     return names
+
+
+def _published(page: str, folder: Path, out: Path) -> str:
+    """A runner's page with copies of its pictures beside `out`."""
+    told = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    beside = out.parent / out.stem
+    for name in told["pictures"]:
+        if told["shows_people"]:
+            line = next(line for line in page.splitlines() if f"]({name})" in line)
+            page = page.replace(line, "The picture shows people: it is not published.")
+            continue
+        beside.mkdir(exist_ok=True)
+        shutil.copyfile(folder / name, beside / name)
+        page = page.replace(f"]({name})", f"]({out.stem}/{name})")
+    return page
 
 
 def run() -> None:
@@ -55,10 +80,15 @@ def run() -> None:
         "results", None, "Folder of the runners' folders.", required=True
     )
     out = flags.DEFINE_string("out", None, "The page, a .md file.", required=True)
+    public = flags.DEFINE_boolean(
+        "public",
+        False,
+        "Copy the pictures beside the page, but none that shows people.",
+    )
 
     def main(arguments: list[str]) -> None:
         settings.no_arguments(arguments)
-        names = make(Path(results.value), Path(out.value))
+        names = make(Path(results.value), Path(out.value), public=public.value)
         print(f"wrote {out.value}: {', '.join(names)}")
 
     settings.run(main)

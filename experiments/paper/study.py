@@ -203,6 +203,7 @@ def finish(
     tables: Sequence[str] = (),
     pictures: Sequence[str] = (),
     notes: Sequence[str] = (),
+    shows_faces: bool = False,
 ) -> None:
     """Writes results.json and the page of a table or figure, and prints its tables.
 
@@ -214,6 +215,7 @@ def finish(
         tables: in Markdown.
         pictures: their file names in `study.out`.
         notes: further ones.
+        shows_faces: whether the pictures do.
     """
     training = study.run.data
     told = {
@@ -236,6 +238,7 @@ def finish(
         # user and system: what it costs beside other work, twice the time of two cores
         "cpu_seconds": round(time.process_time(), 1),
         "pictures": list(pictures),
+        "shows_people": shows_faces and training.data != DRAWN,
         "rows": rows,
     }
     (study.out / "results.json").write_text(
