@@ -149,8 +149,23 @@ def test_table_4_has_the_six_systems_in_order(place, monkeypatch):
     (point,) = told["rows"][1]["learning"]
     assert (point["updates"], point["nme_interocular"]) == (2, 9)
     assert told["pictures"] == ["table4.png", "table4_learning.png"]
+    assert "| CPU s | validation |" in text
     assert "more updates" in text and "published" not in told["rows"][-1]
     assert "| Convolutional GRU + FAUC |" in text
+
+
+def test_an_error_is_that_of_the_last_look_in_that_time():
+    learning = [
+        {"updates": 10, "cpu_seconds": 4.0, "nme_interocular": 9.0},
+        {"updates": 20, "cpu_seconds": 8.0, "nme_interocular": 7.0},
+    ]
+    assert [table4._error_at(learning, at) for at in (3.9, 4, 7.9, 8, 99)] == [
+        None,
+        9.0,
+        9.0,
+        7.0,
+        7.0,
+    ]
 
 
 def test_figure_5_and_7_compare_models(place, monkeypatch):

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tiny
 from PIL import ExifTags, Image
 
 from rcsr_jax.config import DataConfig, ModelConfig
@@ -157,6 +158,26 @@ def test_faces_of_a_photo_stay_together(folder, tmp_path):
         assert len(validation.names) in (count, count + 1)
         held = {photo_of(name) for name in validation.names}
         assert held.isdisjoint(photo_of(name) for name in training.names)
+
+
+def test_more_training_faces_hold_fewer_s(tmp_path):
+    data = DataConfig(drawn_faces=40, validation_faces=10)
+    everything, held = open_faces(tiny.CONFIG, data, folder=tmp_path)
+    before: set[str] = set()
+    for count in (3, 7, 20, 30):
+        some = dataclasses.replace(data, training_faces=count)
+        training, validation = open_faces(tiny.CONFIG, some, folder=tmp_path)
+        assert len(training.names) == count and before < set(training.names)
+        assert validation.names == held.names
+        place = [everything.names.index(name) for name in training.names]
+        np.testing.assert_array_equal(training.points, everything.points[place])
+        before = set(training.names)
+    with pytest.raises(
+        ValueError, match="training_faces is 31, and 30 faces are there"
+    ):
+        open_faces(
+            tiny.CONFIG, dataclasses.replace(data, training_faces=31), folder=tmp_path
+        )
 
 
 @pytest.mark.parametrize("change", ["points", "photo", "boxes"])

@@ -20,7 +20,7 @@ from . import results
 from .budgets import DESCENT, RCSR, SYSTEMS
 from .comparison import published_rows
 from .descent import judge_descent
-from .learning import read_learning
+from .learning import Point, read_learning
 from .scoring import face_errors, judge, score_adaptive
 from .study import Study, finish, model_folder, rcsr_model, run, train_model
 
@@ -79,10 +79,25 @@ def make(study: Study) -> None:
 
 
 def _cost_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    header = ("Method", "steps", "parameters", "ms per face", "updates", "CPU s")
+    header = [
+        "Method",
+        "steps",
+        "parameters",
+        "ms per face",
+        "updates",
+        "CPU s",
+        "validation",
+    ]
+    longer: Sequence[Point] = next(
+        (row["learning"] for row in rows if row["method"] == LONGER), ()
+    )
+    if longer:
+        header.append(f"{RCSR} in that time")
     lines = []
     for row in rows:
         last = (row.get("learning") or [{}])[-1]
+        error = last.get("nme_interocular", row.get("nme_validation"))
+        by_then = [_error_at(longer, last.get("cpu_seconds", 0))] if longer else []
         lines.append(
             (
                 row["method"],
@@ -91,9 +106,17 @@ def _cost_table(rows: Sequence[Mapping[str, Any]]) -> str:
                 row["milliseconds_per_face"],
                 _whole(last.get("updates")),
                 _whole(last.get("cpu_seconds")),
+                error,
+                *by_then,
             )
         )
     return results.table(header, lines)
+
+
+def _error_at(learning: Sequence[Point], seconds: float) -> float | None:
+    """The validation error that a run had after so much processor time, per cent."""
+    before = [point for point in learning if point["cpu_seconds"] <= seconds]
+    return before[-1]["nme_interocular"] if before else None
 
 
 def _whole(number: float | None) -> int | None:
@@ -109,7 +132,8 @@ def _notes(study: Study) -> list[str]:
     ]
     if study.checkpoint:
         told.append(
-            f"the last row is {study.checkpoint}: the same faces and crops, more updates"
+            f"the last row is {study.checkpoint}: the same faces and crops, more updates; "
+            "in that time: its validation error after the processor time of the row"
         )
     return told
 

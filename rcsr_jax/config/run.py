@@ -25,6 +25,10 @@ class DataConfig:
     validation_faces: int = setting(
         200, "Faces held out of training, by whole photos, from the first data set."
     )
+    training_faces: int = setting(
+        0,
+        "Faces to train on, by whole photos; more hold fewer's; 0: all that are left.",
+    )
     drawn_faces: int = setting(2000, "Drawn faces to make where data is 'drawn'.")
     cache_margin: float = setting(
         1.5, "Side of a cached crop, in crop frames: room for jitter."
@@ -40,7 +44,7 @@ class DataConfig:
 
     def __post_init__(self):
         check_choices(self)
-        check_at_least(self, 0, "validation_faces")
+        check_at_least(self, 0, "validation_faces", "training_faces")
         check_at_least(self, 1, "drawn_faces", "cache_margin")
 
 

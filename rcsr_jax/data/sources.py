@@ -44,7 +44,7 @@ def open_faces(
 
     Args:
         model: gives the crop and the markup.
-        data: names the data and how many faces to hold out.
+        data: names the data, how many faces to hold out and how many to train on.
         folder: the caches of data that is not prepared yet go to `folder/crops`.
         on_progress: called with (faces done, faces) while crops are cut.
 
@@ -63,10 +63,28 @@ def open_faces(
             f"{data.validation_faces}."
         )
     training, validation = hold_out(first.names, count=data.validation_faces)
-    place = {name: index for index, name in enumerate(first.names)}
-    kept = first.take([place[name] for name in training])
-    held = first.take([place[name] for name in validation])
-    return (_join([kept, *others]) if others else kept), held
+    kept, held = _named(first, training), _named(first, validation)
+    training_cache = _join([kept, *others]) if others else kept
+    if data.training_faces:
+        names = training_cache.names
+        if data.training_faces > len(names):
+            raise ValueError(
+                f"training_faces is {data.training_faces}, and {len(names)} faces are "
+                "there to train on."
+            )
+        # hold_out takes photos in one order: a larger count takes the same ones and more
+        some = (
+            hold_out(names, count=data.training_faces)[1]
+            if data.training_faces < len(names)
+            else names
+        )
+        training_cache = _named(training_cache, some)
+    return training_cache, held
+
+
+def _named(cache: CropCache, names: Sequence[str]) -> CropCache:
+    place = {name: index for index, name in enumerate(cache.names)}
+    return cache.take([place[name] for name in names])
 
 
 def use_each(
