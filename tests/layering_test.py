@@ -123,6 +123,7 @@ SHARED = (
     "results",
     "video",
     "timing",
+    "variants",
     "rows",
     "shares",
     "peers",

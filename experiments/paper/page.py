@@ -15,6 +15,12 @@ from PIL import Image
 from .. import settings
 from .results import ORDER
 
+_INTRODUCTION = """\
+Each was made by a program of `experiments/paper`, with the budget and by the command that
+stand below it; a budget is what training may cost. Errors are per cent of the distance
+named. Published numbers are the paper's. Where faces of 300-W were not there it says so.
+"""
+
 
 def make(folder: Path, out: Path, *, public: bool = False) -> list[str]:
     """Writes the pages of the runners below a folder as one, links and all.
@@ -54,7 +60,9 @@ def make(folder: Path, out: Path, *, public: bool = False) -> list[str]:
         pages.append(page)
     absent = [name for name in ORDER if name not in found]
     told = f"Not there: {', '.join(absent)}.\n" if absent else ""
-    text = "\n".join(["# Tables and figures of the paper\n", told, *pages])
+    text = "\n".join(
+        ["# Tables and figures of the paper\n", _INTRODUCTION, told, *pages]
+    )
     out.write_text(text, encoding="utf-8")
     return names
 

@@ -1,0 +1,153 @@
+"""Runs with some settings changed, each trained for several seeds and judged.
+
+Errors are those on the faces that a run holds out. A row is the mean over the seeds, with
+its range; hard faces are the fifth of the held-out ones whose shape lies furthest from the
+mean shape.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from rcsr_jax.checkpoint import load_params
+from rcsr_jax.config import RunConfig, replace_fields
+from rcsr_jax.data.sources import open_faces
+from rcsr_jax.metrics import interocular_distance, nme, summarise
+from rcsr_jax.training import Progress, train
+from rcsr_jax.validation import Judge, mean_in_crops
+
+CURRENT = "as it is"
+ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "recipe": {
+        CURRENT: {},
+        "no marks": {"own_marks": False},
+        "no marks, no heatmap loss": {"own_marks": False, "heatmap_weight": 0.0},
+        "no pyramid": {
+            "own_marks": False,
+            "heatmap_weight": 0.0,
+            "context_widths": (),
+        },
+        "increment of the step": {"increment": "step"},
+        "no gradient through positions": {"position_gradient": False},
+        "squared error": {"loss": "l2"},
+        "half the memory": {"hidden_size": 16},
+        "rotation of 30 degrees": {"rotation": 30.0},
+        "no occlusion": {"occlusion": 0.0},
+        "twice the steps": {"num_steps": 8},
+    },
+    "faces": {
+        "400 faces": {"training_faces": 400},
+        "800 faces": {"training_faces": 800},
+        "1600 faces": {"training_faces": 1600},
+        "all faces": {},
+    },
+}
+
+
+def judge(run: RunConfig, workdir: Path) -> dict[str, float]:
+    """The errors of a finished run on the faces that it held out, per cent.
+
+    Args:
+        run: names the faces.
+        workdir: holds the checkpoints.
+    """
+    params, trained = load_params(workdir)
+    training, held = open_faces(run.model, run.data, folder=workdir)
+    judged = Judge(held, trained)
+    points = np.asarray(judged.predict(params).points)
+    markup = run.model.markup
+    told = summarise(points, judged.points, markup=markup)
+    distance = np.asarray(interocular_distance(judged.points, markup=markup))
+    # how far a shape is from the mean shape, placed and scaled as well as can be
+    mean = mean_in_crops(training, run.model, run.data)
+    away = np.array([_misfit(shape, mean) for shape in judged.points]) / distance
+    hard = np.argsort(-away)[: max(len(away) // 5, 1)]
+    errors = np.asarray(nme(points[hard], judged.points[hard], distance=distance[hard]))
+    return {
+        "nme_interocular": told["nme_interocular"],
+        "nme_interpupil": told["nme_interpupil"],
+        "nme_hard": float(100 * errors.mean()),
+        "training_faces": len(training.names),
+    }
+
+
+def _misfit(shape: np.ndarray, mean: np.ndarray) -> float:
+    centred, still = shape - shape.mean(0), mean - mean.mean(0)
+    scale = (centred * still).sum() / (still * still).sum()
+    return float(np.sqrt(np.mean((centred - scale * still) ** 2)))
+
+
+def table(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """The rows in Markdown: the mean over the seeds, and least and most where several."""
+    names = {
+        "nme_interocular": "inter-ocular",
+        "nme_interpupil": "inter-pupil",
+        "nme_hard": "hard faces",
+        "training_faces": "training faces",
+    }
+
+    def cell(values: Sequence[float]) -> str:
+        if all(float(value).is_integer() for value in values):
+            return f"{values[0]:.0f}"
+        told = f"{np.mean(values):.2f}"
+        return (
+            f"{told} ({min(values):.2f} to {max(values):.2f})" if values[1:] else told
+        )
+
+    lines = [["row", *names.values()], ["---"] * (1 + len(names))]
+    for row, found in rows.items():
+        lines.append([row, *(cell([each[key] for each in found]) for key in names)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def ablate(
+    config: RunConfig,
+    *,
+    rows: Mapping[str, Mapping[str, Any]],
+    seeds: Sequence[int],
+    out: Path,
+    command: str = "",
+) -> str:
+    """Trains and judges; writes ablations.json and ablations.md after every row.
+
+    Args:
+        config: the run that is changed.
+        rows: names with the settings that they change.
+        seeds: a run of each row for each of them.
+        out: folder of the files, and of the runs.
+        command: what is to be told of it.
+
+    Returns:
+        the table.
+    """
+    found: dict[str, list[dict[str, float]]] = {}
+    for name, changes in rows.items():
+        found[name] = []
+        for seed in seeds:
+            run = replace_fields(config, {**changes, "seed": seed})
+            workdir = out / "runs" / f"{name.replace(' ', '_').replace(',', '')}_{seed}"
+            train(run, workdir=workdir, on_progress=_tell(f"{name}, seed {seed}"))
+            found[name].append(judge(run, workdir))
+        told = {
+            "command": command,
+            "device": jax.devices()[0].device_kind,
+            "updates": config.train.num_updates,
+            "seeds": list(seeds),
+            "rows": found,
+        }
+        (out / "ablations.json").write_text(json.dumps(told, indent=1) + "\n")
+        (out / "ablations.md").write_text(table(found) + "\n")
+    return table(found)
+
+
+def _tell(name: str):
+    def tell(progress: Progress) -> None:
+        if progress.checkpoint:
+            print(f"{name}: {progress.nme:.2f} %", file=sys.stderr, flush=True)
+
+    return tell
