@@ -25,7 +25,7 @@ from rcsr_jax.smoothing import OneEuro, at_rest, smooth
 from rcsr_jax.tracks import Tracks
 
 # A frame that goes on from an anchor may stop at this many times the model's tolerance.
-_LOOSER = 5
+_LOOSER = 12
 _FEW_STEPS = 1  # of a frame whose anchor is still good
 
 Detect = Callable[[np.ndarray], ArrayLike]
