@@ -26,6 +26,7 @@ from rcsr_jax.data.annotations.json_files import write_json
 from rcsr_jax.data.crops import open_cache
 from rcsr_jax.data.faces import read_faces
 from rcsr_jax.data.folders import files_below
+from rcsr_jax.data.shards import find_shards
 from rcsr_jax.markup import Markup
 
 MARKUP = Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
@@ -97,6 +98,12 @@ def test_closed_folders_and_files_are_told_and_the_others_read(closed):
     assert list(inputs.empty) == [f"{closed}/shut"] == list(alone.empty)
     assert "Permission denied" in inputs.empty[f"{closed}/shut"]
     assert len(inside.photos) == 1  # and reading it tells why it cannot be read
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no permissions")
+def test_a_closed_folder_is_refused_before_a_collection_is_begun(closed):
+    with as_nobody(), pytest.raises(ValueError, match="shut: cannot look into this"):
+        find_shards([str(closed)], photos_per_shard=2)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no links")

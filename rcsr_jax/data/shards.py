@@ -14,6 +14,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from rcsr_jax.data.folders import files_below
 from rcsr_jax.data.images import IMAGE_SUFFIXES, load_image
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -60,7 +61,8 @@ def find_shards(inputs: Iterable[str], *, photos_per_shard: int) -> list[Shard]:
         photos_per_shard: of those that lie in folders, in the order of their paths.
 
     Raises:
-        ValueError: an input is neither, holds nothing, or lies in another one.
+        ValueError: an input is neither, holds nothing, lies in another one, or has a folder
+            that cannot be read.
     """
     roots = [Path(os.path.realpath(name)) for name in inputs]
     for n, root in enumerate(roots):
@@ -117,14 +119,18 @@ def _shards_of(root: Path, photos_per_shard: int) -> Iterator[Shard]:
     if root.is_file() and root.name.endswith(TAR_SUFFIXES):
         yield _archive(root)
         return
+    if not root.is_dir():
+        return
+
+    def refuse(folder: Path, reason: str) -> None:
+        raise ValueError(f"{root / folder}: {reason}. Open it, or name the others.")
+
     names: list[str] = []
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for path in (Path(folder, name) for name in sorted(files)):
-            if path.name.endswith(TAR_SUFFIXES) and not path.name.startswith("."):
-                yield _archive(path)
-            elif _is_photo(path.name):
-                names.append(path.relative_to(root).as_posix())
+    for path in files_below(root, on_problem=refuse):
+        if path.name.endswith(TAR_SUFFIXES):
+            yield _archive(root / path)
+        elif _is_photo(path.name):
+            names.append(path.as_posix())
     names.sort()
     for number, first in enumerate(range(0, len(names), photos_per_shard)):
         chosen = tuple(names[first : first + photos_per_shard])
