@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 
 from rcsr_jax.losses import (
     doubt_loss,
@@ -152,7 +153,7 @@ def test_gradients_equal_finite_differences(generator, kind):
     with jax.enable_x64(True):
         trajectory = jnp.asarray(np.float64(trajectory))
         truth = jnp.asarray(np.float64(truth))
-        jax.test_util.check_grads(
+        check_grads(
             jax.jit(lambda shapes: loss_of(shapes, truth, kind=kind)),
             (trajectory,),
             order=1,
