@@ -250,6 +250,17 @@ def test_heatmaps_leave_out_what_is_not_annotated_or_outside():
     np.testing.assert_array_equal(gradient[1], 0)
 
 
+def test_a_plane_ends_at_the_middles_of_its_outer_cells():
+    # 3 x 4 cells of 4 px: from 0 to 12 along x and from 0 to 8 along y
+    inside = jnp.float32([[[0, 0]], [[12, 0]], [[0, 8]], [[12, 8]]])
+    outside = jnp.float32([[[-0.1, 0]], [[12.1, 0]], [[0, -0.1]], [[0, 8.1]]])
+    scores = jnp.zeros((4, 1, 3, 4))
+    np.testing.assert_allclose(
+        heatmap_loss(scores, inside, stride=4), np.log(12), rtol=1e-6
+    )
+    np.testing.assert_array_equal(heatmap_loss(scores, outside, stride=4), 0)
+
+
 def test_a_sharp_heatmap_costs_nothing():
     scores = jnp.zeros((1, 1, 5, 5)).at[0, 0, 3, 2].set(50.0)
     assert heatmap_loss(scores, jnp.float32([[[8, 12]]]), stride=4)[0] < 1e-6
