@@ -63,6 +63,15 @@ def test_crop_and_photo_are_inverse(generator, lead):
     np.testing.assert_allclose(back, points, rtol=1e-10, atol=1e-10)
 
 
+def test_the_frame_of_a_jax_box_has_gradients():
+    def scale(box):
+        return geometry.frame_of_box(box, frame_scale=1.5, size=30).scale
+
+    # 1.5 * (width + height) / 2 / 30 photo pixels per crop pixel
+    slopes = jax.grad(scale)(jnp.float32([10, 20, 50, 80]))
+    np.testing.assert_allclose(slopes, np.float32([-1, -1, 1, 1]) / 40, rtol=1e-6)
+
+
 def test_frames_of_jax_arrays_work_under_jit(generator):
     frame = Frame(np.array([[3.0, 5.0], [1.0, 2.0]]), np.array([2.0, 0.5]))
     points = generator.normal(0, 9, (2, 4, 2))
@@ -83,12 +92,12 @@ def test_mean_shape_is_over_the_faces_that_have_a_landmark():
         [
             [[0, 0], [10, 2], [NAN, NAN]],
             [[2, 4], [NAN, NAN], [5, 5]],
-            [[4, 2], [20, 4], [NAN, NAN]],
+            [[6, 2], [25, 5], [NAN, NAN]],
         ]
     )
     mean = geometry.mean_shape(shapes)
     assert mean.dtype == np.float32
-    np.testing.assert_allclose(mean, [[2, 2], [15, 3], [5, 5]])
+    np.testing.assert_allclose(mean, [[8 / 3, 2], [17.5, 3.5], [5, 5]], rtol=1e-6)
     parts = geometry.mean_shape(iter([shapes[:1], shapes[1:]]))
     np.testing.assert_array_equal(parts, mean)
 
@@ -98,6 +107,8 @@ def test_mean_shape_names_landmarks_that_nobody_has():
     shapes[:, 1, 0] = NAN
     with pytest.raises(ValueError, match=r"2 faces .* landmarks \[1\]"):
         geometry.mean_shape(shapes)
+    with pytest.raises(ValueError, match=r"6 faces .* landmarks \[1\]"):
+        geometry.mean_shape(iter([shapes, shapes, shapes]))
     with pytest.raises(ValueError, match="0 faces"):
         geometry.mean_shape(np.ones((0, 3, 2)))
 
@@ -127,8 +138,10 @@ def test_mirrored_landmarks_follow_the_pixels():
 
 
 def test_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match=r"three has 3 points .* \(4, 2\)"):
-        geometry.mirror_points(np.zeros((4, 2)), width=9, markup=THREE)
+    for shape in [(4, 2), (2, 2), (3, 3), (3, 1)]:
+        message = rf"three has 3 points .* \({shape[0]}, {shape[1]}\)"
+        with pytest.raises(ValueError, match=message):
+            geometry.mirror_points(np.zeros(shape), width=9, markup=THREE)
     with pytest.raises(ValueError, match=r"x0, y0, x1, y1.* \(2, 3\)"):
         geometry.frame_of_box(np.zeros((2, 3)), frame_scale=1.5, size=96)
 
@@ -140,3 +153,6 @@ def test_overlap_of_boxes_by_hand():
     np.testing.assert_allclose(found, [2 / 14, 1, 0, 4 / 16])
     np.testing.assert_array_equal(geometry.overlap(others, boxes), found)
     assert geometry.overlap(boxes[0], others).shape == (4,)
+    assert geometry.overlap(boxes[0], others[0]) == pytest.approx(2 / 14)
+    grids = boxes.reshape(2, 2, 4), others.reshape(2, 2, 4)
+    np.testing.assert_array_equal(geometry.overlap(*grids), found.reshape(2, 2))

@@ -90,6 +90,7 @@ def test_a_run_killed_at_random_ends_with_the_same_parameters(straight, tmp_path
         if last:
             finish(tmp_path / str(number // 4))
             assert_same(last_params(tmp_path / str(number // 4)), straight)
+    print(f"{killed} of {KILLS} killed before the end")
     assert killed
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 
 from rcsr_jax.losses import (
     doubt_loss,
@@ -152,7 +153,7 @@ def test_gradients_equal_finite_differences(generator, kind):
     with jax.enable_x64(True):
         trajectory = jnp.asarray(np.float64(trajectory))
         truth = jnp.asarray(np.float64(truth))
-        jax.test_util.check_grads(
+        check_grads(
             jax.jit(lambda shapes: loss_of(shapes, truth, kind=kind)),
             (trajectory,),
             order=1,
@@ -247,6 +248,17 @@ def test_heatmaps_leave_out_what_is_not_annotated_or_outside():
     gradient = jax.grad(lambda s: heatmap_loss(s, truth, stride=4).sum())(scores)
     assert np.isfinite(gradient).all()
     np.testing.assert_array_equal(gradient[1], 0)
+
+
+def test_a_plane_ends_at_the_middles_of_its_outer_cells():
+    # 3 x 4 cells of 4 px: from 0 to 12 along x and from 0 to 8 along y
+    inside = jnp.float32([[[0, 0]], [[12, 0]], [[0, 8]], [[12, 8]]])
+    outside = jnp.float32([[[-0.1, 0]], [[12.1, 0]], [[0, -0.1]], [[0, 8.1]]])
+    scores = jnp.zeros((4, 1, 3, 4))
+    np.testing.assert_allclose(
+        heatmap_loss(scores, inside, stride=4), np.log(12), rtol=1e-6
+    )
+    np.testing.assert_array_equal(heatmap_loss(scores, outside, stride=4), 0)
 
 
 def test_a_sharp_heatmap_costs_nothing():

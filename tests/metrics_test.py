@@ -158,6 +158,9 @@ def test_mismatched_shapes_are_refused():
         metrics.nme(GUESS[None], FACE[None], distance=np.float32(100))
     with pytest.raises(ValueError, match=r"\[num_faces, 5, 2\]"):
         metrics.summarise(GUESS, FACE, markup=FIVE)
+    for guess, truth in [(GUESS[:4], FACE), (GUESS, FACE[:4]), (GUESS[:4], FACE[:4])]:
+        with pytest.raises(ValueError, match=r"\[num_faces, 5, 2\]"):
+            metrics.summarise(guess[None], truth[None], markup=FIVE)
     with pytest.raises(ValueError, match="at least one face"):
         metrics.summarise(GUESS[None][:0], FACE[None][:0], markup=FIVE)
 
@@ -177,6 +180,8 @@ def test_auc_and_failure_rate_of_a_short_list():
     assert metrics.auc([0.0, 0.0]) == pytest.approx(1)
     assert metrics.auc([0.2]) == 0
     assert metrics.failure_rate(errors, limit=0.03) == pytest.approx(0.75)
+    # shorter than two steps, a limit is cut in two: Simpson's (0 + 4 * 0 + 1) / 6
+    assert metrics.auc([6e-5], limit=1e-4) == pytest.approx(1 / 6)
 
 
 @pytest.mark.parametrize("limit", [0.08, 0.07, 0.1])
