@@ -23,7 +23,9 @@ def marked_offsets(scores: Array) -> Array:
     cells = jnp.arange(size) - (size - 1) / 2
     distance = jnp.square(cells[:, None]) + jnp.square(cells[None, :])
     faded = scores.astype(jnp.float32) - (distance / (2 * WIDTH**2))[None, None]
-    weights = jax.nn.softmax(faded, axis=(-2, -1))
+    # over one axis: converters to ONNX know no softmax over two
+    flat = jax.nn.softmax(faded.reshape(*faded.shape[:-2], size * size))
+    weights = flat.reshape(faded.shape)
     x = weights.sum(-2) @ cells
     y = weights.sum(-1) @ cells
     return jnp.stack([x, y], axis=-1)

@@ -1,28 +1,38 @@
+import dataclasses
 import sys
 
 import numpy as np
 import pytest
+import tiny
+from five import CONTEXT, random_params
 
 from rcsr_jax.model import predict
 from rcsr_jax.onnx import write_onnx
-from tests import tiny
+
+# the plain net, and one of all that the shipped weights have
+MARKS = dataclasses.replace(CONTEXT, own_marks=True)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the converter
-def test_the_runtime_answers_like_the_library(tmp_path, generator):
+@pytest.mark.parametrize(
+    ("config", "params"),
+    [(tiny.CONFIG, tiny.make_params()), (MARKS, random_params(MARKS))],
+    ids=["plain", "marks"],
+)
+def test_the_runtime_answers_like_the_library(config, params, tmp_path, generator):
     pytest.importorskip("jax2onnx")
     runtime = pytest.importorskip("onnxruntime")
-    params = tiny.make_params()
     path = tmp_path / "tiny.onnx"
-    beside = write_onnx(path, params=params, config=tiny.CONFIG)
+    beside = write_onnx(path, params=params, config=config)
     assert beside.name == "tiny.json"
     assert {file.name for file in tmp_path.iterdir()} == {"tiny.onnx", "tiny.json"}
     session = runtime.InferenceSession(str(path))
     for faces in (1, 3):
-        crops = generator.integers(0, 256, (faces, 32, 32), np.uint8)
+        sides = config.crop_size, config.crop_size
+        crops = generator.integers(0, 256, (faces, *sides), np.uint8)
         (points,) = session.run(["points"], {"crops": crops})
-        ours = predict(params, crops, config=tiny.CONFIG).points
+        ours = predict(params, crops, config=config).points
         np.testing.assert_allclose(points, ours, atol=1e-3)
 
 
