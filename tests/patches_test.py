@@ -120,6 +120,9 @@ def test_planes_and_points_must_belong_together():
     planes = jnp.zeros((2, 3, 9, 9, 1))
     with pytest.raises(ValueError, match=r"got \(2, 3, 9, 9, 1\) and \(2, 4, 2\)"):
         own_patches(planes, jnp.zeros((2, 4, 2)), size=3)
+    for shape in [(2, 3, 9, 9), (2, 3, 9, 9, 1, 1)]:
+        with pytest.raises(ValueError, match="planes must be"):
+            own_patches(jnp.zeros(shape), jnp.zeros((2, 3, 2)), size=3)
     with pytest.raises(ValueError, match="size must be positive; got 0"):
         own_patches(planes, jnp.zeros((2, 3, 2)), size=0)
 
@@ -189,9 +192,13 @@ def test_a_missing_point_gives_a_missing_patch_and_no_other(generator, form):
     ("images", "points", "size", "message"),
     [
         ((2, 9, 9), (2, 3, 2), 3, "images must be .* got \\(2, 9, 9\\)"),
+        ((2, 9, 9, 1, 1), (2, 3, 2), 3, "images must be .* got \\(2, 9, 9, 1, 1\\)"),
         ((2, 9, 9, 1), (2, 3, 3), 3, "points must be .* got \\(2, 3, 3\\)"),
-        ((2, 9, 9, 1), (3, 2), 3, "points must be .* got \\(3, 2\\)"),
+        ((2, 9, 9, 1), (2, 3, 1), 3, "points must be .* got \\(2, 3, 1\\)"),
+        ((2, 9, 9, 1), (2, 2), 3, "points must be .* got \\(2, 2\\)"),
+        ((2, 9, 9, 1), (2, 1, 3, 2), 3, "points must be .* got \\(2, 1, 3, 2\\)"),
         ((2, 9, 9, 1), (1, 3, 2), 3, "batch 2; got \\(1, 3, 2\\)"),
+        ((2, 9, 9, 1), (3, 3, 2), 3, "batch 2; got \\(3, 3, 2\\)"),
         ((2, 9, 9, 1), (2, 3, 2), 0, "size must be positive; got 0"),
     ],
 )
