@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> None:
     """Trains, judges, and prints the table."""
     settings.no_arguments(arguments)
     config = _config()
-    seeds = [_number(seed) for seed in _SEEDS.value]
+    seeds = settings.whole_numbers("seeds", _SEEDS.value, least=0)
     process.split_cpu(config.train.batch_size)
     told = ablate(
         config,
@@ -39,13 +39,6 @@ def main(arguments: list[str]) -> None:
         command=shlex.join(["python", "-m", str(__spec__.name), *sys.argv[1:]]),
     )
     print(told)
-
-
-def _number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise ValueError(f"--seeds must be whole numbers; got {text!r}.") from error
 
 
 def run() -> None:

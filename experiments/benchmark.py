@@ -95,8 +95,8 @@ def _measure() -> dict[str, Any]:
     groups = rows.prediction_groups(
         _PRESETS.value,
         _SAMPLINGS.value,
-        batches=_numbers("batches", _BATCHES.value),
-        steps=_numbers("steps", _STEPS.value),
+        batches=settings.whole_numbers("batches", _BATCHES.value, least=1),
+        steps=settings.whole_numbers("steps", _STEPS.value, least=1),
     )
     if _CROPPING.value:
         steps = rows.REQUIRED_STEPS[0]
@@ -178,16 +178,6 @@ def _on_one_core(presets: Sequence[str]) -> dict[str, Any]:
 def _compilation(row: Row) -> dict[str, float]:
     known = row.prepare is not None
     return {"compile_seconds": row.compile_seconds} if known else {}
-
-
-def _numbers(name: str, words: Sequence[str]) -> list[int]:
-    try:
-        numbers = [int(word) for word in words]
-    except ValueError as error:
-        raise ValueError(f"--{name} takes whole numbers; got {words}.") from error
-    if min(numbers, default=1) < 1:
-        raise ValueError(f"--{name} must be at least 1; got {words}.")
-    return numbers
 
 
 def _machine() -> dict[str, Any]:

@@ -170,6 +170,21 @@ def no_arguments(arguments: Iterable[str]) -> None:
         raise ValueError(f"unknown arguments {' '.join(extra)}; flags begin with --.")
 
 
+def whole_numbers(name: str, words: Sequence[str], *, least: int) -> list[int]:
+    """The numbers of a flag that takes several, with commas.
+
+    Raises:
+        ValueError: one is no whole number, or below the least.
+    """
+    try:
+        numbers = [int(word) for word in words]
+    except ValueError as error:
+        raise ValueError(f"--{name} takes whole numbers; got {words}.") from error
+    if min(numbers, default=least) < least:
+        raise ValueError(f"--{name} must be at least {least}; got {words}.")
+    return numbers
+
+
 def tell_refused(refused: Sequence[Refusal]) -> None:
     """Prints the first faces that cannot be used, and why."""
     for refusal in refused[:10]:

@@ -21,6 +21,8 @@ from rcsr_jax.metrics import interocular_distance, nme, summarise
 from rcsr_jax.training import Progress, train
 from rcsr_jax.validation import Judge, mean_in_crops
 
+from . import markdown
+
 CURRENT = "as it is"
 ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "recipe": {
@@ -99,10 +101,13 @@ def table(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
             f"{told} ({min(values):.2f} to {max(values):.2f})" if values[1:] else told
         )
 
-    lines = [["row", *names.values()], ["---"] * (1 + len(names))]
-    for row, found in rows.items():
-        lines.append([row, *(cell([each[key] for each in found]) for key in names)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown.table(
+        ["row", *names.values()],
+        [
+            [row, *(cell([each[key] for each in found]) for key in names)]
+            for row, found in rows.items()
+        ],
+    )
 
 
 def ablate(

@@ -123,6 +123,7 @@ SHARED = (
     "results",
     "video",
     "timing",
+    "markdown",
     "variants",
     "rows",
     "shares",

@@ -9,7 +9,7 @@ import numpy as np
 from rcsr_jax.data.images import save_image
 from rcsr_jax.plots import contact_sheet
 
-from . import results
+from ..markdown import table
 from .scoring import judge, score_adaptive
 from .study import Study, finish, rcsr_model, run
 
@@ -33,7 +33,7 @@ def make(study: Study) -> None:
         title="Fig. 10: first-layer filters",
         rows=[row],
         tables=[
-            results.table(
+            table(
                 ("Filters", "side", "largest variance", "least"),
                 [
                     (

@@ -11,7 +11,7 @@ from rcsr_jax.data.images import save_image
 from rcsr_jax.model import predict
 from rcsr_jax.plots import contact_sheet
 
-from . import results
+from ..markdown import table
 from .scoring import face_picture, judge, score_adaptive
 from .study import Study, finish, rcsr_model, run
 
@@ -47,7 +47,7 @@ def make(study: Study) -> None:
         "fig11",
         title="Fig. 11: feature maps of the convolutional GRU",
         rows=[score_adaptive(study, "RCSR adaptive", predictor, found)],
-        tables=[results.table(["Face"], [[name] for name in names])],
+        tables=[table(["Face"], [[name] for name in names])],
         pictures=["fig11.png"],
         shows_faces=True,
         notes=[f"after {predictor.config.num_steps} steps, the maps of most variance"],

@@ -10,7 +10,7 @@ from rcsr_jax.data.images import save_image
 from rcsr_jax.evaluation import Evaluation
 from rcsr_jax.plots import contact_sheet
 
-from . import results
+from ..markdown import table
 from .scoring import face_errors, face_picture, judge, score_adaptive, with_steps
 from .study import Study, finish, rcsr_model, run
 
@@ -45,7 +45,7 @@ def make(study: Study) -> None:
         "fig4",
         title="Fig. 4: when faces stop",
         rows=[score_adaptive(study, "RCSR adaptive", predictor, found)],
-        tables=[results.table([*header, "at the end", "steps"], lines)],
+        tables=[table([*header, "at the end", "steps"], lines)],
         pictures=["fig4.png"],
         shows_faces=True,
         notes=["a row of the picture for each row of the table, inter-ocular per cent"],

@@ -9,7 +9,7 @@ python -m experiments.paper.fig5 --budget=paper --data=300W --boxes=BOXES.csv --
 from rcsr_jax.config import replace_fields
 from rcsr_jax.curves import save_trade_off
 
-from . import results
+from ..markdown import table
 from .budgets import depth_changes
 from .scoring import judge, score_adaptive
 from .study import Study, finish, run, train_model
@@ -59,7 +59,7 @@ def make(study: Study) -> None:
         title="Fig. 5: depth of the features and dense layers",
         rows=rows,
         tables=[
-            results.table(
+            table(
                 ("Method", "inter-ocular", "inter-pupil", "ms per face", "parameters"),
                 [
                     (

@@ -14,7 +14,7 @@ from rcsr_jax.inference import Predictor
 from rcsr_jax.markup import FACE_68
 from rcsr_jax.refine import increment_size
 
-from . import results
+from ..markdown import table
 from .scoring import face_errors, judge, score_adaptive, with_steps
 from .study import Study, finish, rcsr_model, run
 
@@ -54,7 +54,7 @@ def make(study: Study) -> None:
         title="Fig. 6: convergence",
         rows=[row],
         tables=[
-            results.table(
+            table(
                 ("Faces", "number", "best step", "error there", "adaptive"),
                 [
                     (

@@ -8,7 +8,7 @@ python -m experiments.paper.fig7 --budget=paper --data=300W --boxes=BOXES.csv --
 
 from rcsr_jax.curves import save_convergence
 
-from . import results
+from ..markdown import table
 from .scoring import judge, score, with_steps
 from .study import Study, finish, run, train_model
 
@@ -51,7 +51,7 @@ def make(study: Study) -> None:
         title="Fig. 7: recurrences in training",
         rows=rows,
         tables=[
-            results.table(
+            table(
                 (
                     "Method",
                     "inter-ocular",

@@ -9,7 +9,7 @@ import numpy as np
 from rcsr_jax.data.images import save_image
 from rcsr_jax.plots import contact_sheet
 
-from . import results
+from ..markdown import table
 from .scoring import face_errors, face_picture, judge, score_adaptive
 from .study import Study, finish, rcsr_model, run
 
@@ -37,7 +37,7 @@ def make(study: Study) -> None:
         title="Fig. 8: test faces from best to worst",
         rows=[score_adaptive(study, "RCSR adaptive", predictor, found)],
         tables=[
-            results.table(
+            table(
                 ("Face", "inter-ocular", "steps"),
                 [
                     (

@@ -1,24 +1,18 @@
 """Results as Markdown: tables of errors, and the page of a table or figure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rcsr_jax.data.sources import DRAWN
 from rcsr_jax.data.splits import TEST_SETS, size_of
-from rcsr_jax.report.tables import format_number
+
+from ..markdown import table
 
 ORDER = (
     *("table1", "table2", "table3", "table4", "fig4", "fig5", "fig6", "fig7", "fig8"),
     *("fig10", "fig11"),
 )
 _NORMALISERS = {"nme_interocular": "inter-ocular", "nme_interpupil": "inter-pupil"}
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; numbers have two decimals, what is not known is a dash."""
-    lines = [list(header), ["---"] * len(header)]
-    lines += [[format_number(cell) for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def set_table(rows: Sequence[Mapping[str, Any]], *, num_points: int = 68) -> str:

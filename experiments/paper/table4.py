@@ -16,6 +16,7 @@ from typing import Any
 from rcsr_jax.curves import save_ced, save_learning
 from rcsr_jax.inference import Predictor
 
+from ..markdown import table
 from . import results
 from .budgets import DESCENT, RCSR, SYSTEMS
 from .comparison import published_rows
@@ -110,7 +111,7 @@ def _cost_table(rows: Sequence[Mapping[str, Any]]) -> str:
                 *by_then,
             )
         )
-    return results.table(header, lines)
+    return table(header, lines)
 
 
 def _error_at(learning: Sequence[Point], seconds: float) -> float | None:

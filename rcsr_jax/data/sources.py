@@ -62,29 +62,27 @@ def open_faces(
             f"{len(first.names)} faces of {data.data.split(',')[0]} to train on; got "
             f"{data.validation_faces}."
         )
-    training, validation = hold_out(first.names, count=data.validation_faces)
-    kept, held = _named(first, training), _named(first, validation)
-    training_cache = _join([kept, *others]) if others else kept
-    if data.training_faces:
-        names = training_cache.names
-        if data.training_faces > len(names):
-            raise ValueError(
-                f"training_faces is {data.training_faces}, and {len(names)} faces are "
-                "there to train on."
-            )
-        # hold_out takes photos in one order: a larger count takes the same ones and more
-        some = (
-            hold_out(names, count=data.training_faces)[1]
-            if data.training_faces < len(names)
-            else names
+    rest, held = _split(first, data.validation_faces)
+    training = _join([rest, *others]) if others else rest
+    if data.training_faces > len(training.names):
+        raise ValueError(
+            f"training_faces is {data.training_faces}, and {len(training.names)} faces "
+            "are there to train on."
         )
-        training_cache = _named(training_cache, some)
-    return training_cache, held
+    if 0 < data.training_faces < len(training.names):
+        # photos move in one order: a larger number takes the same ones and more
+        _, training = _split(training, data.training_faces)
+    return training, held
 
 
-def _named(cache: CropCache, names: Sequence[str]) -> CropCache:
+def _split(cache: CropCache, count: int) -> tuple[CropCache, CropCache]:
+    """All but about `count` faces, and those: as `hold_out` has it."""
     place = {name: index for index, name in enumerate(cache.names)}
-    return cache.take([place[name] for name in names])
+    rest, held = hold_out(cache.names, count=count)
+    return (
+        cache.take([place[name] for name in rest]),
+        cache.take([place[name] for name in held]),
+    )
 
 
 def use_each(
