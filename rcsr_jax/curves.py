@@ -17,7 +17,10 @@ from numpy.typing import ArrayLike
 
 from rcsr_jax import metrics
 
-_CURVES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_CURVES = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
+    "#000000",
+)
 _HIGHEST = 4  # times the least error: where the scale of disturbed errors ends
 
 
@@ -55,7 +58,7 @@ def save_ced(
         xlabel="normalised error (%)",
         ylabel="faces within the error (%)",
     )
-    axes.legend(frameon=False)
+    _legend_below(figure, axes, columns=1)
     figure.savefig(path)
 
 
@@ -149,8 +152,7 @@ def save_learning(
             axis.set_minor_locator(NullLocator())
         _tidy(axes)
     both[0].set_ylabel(label)
-    handles, names = both[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
+    _legend_below(figure, both[0], columns=2)
     figure.savefig(path)
 
 
@@ -242,6 +244,14 @@ def _axes() -> tuple[Figure, Axes]:
     axes = figure.add_subplot()
     _tidy(axes)
     return figure, axes
+
+
+def _legend_below(figure: Figure, axes: Axes, *, columns: int) -> None:
+    """Names beside no curve: many of them would hide what they name."""
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=columns, frameon=False
+    )
 
 
 def _tidy(axes: Axes) -> None:

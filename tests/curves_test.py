@@ -13,7 +13,7 @@ def test_the_ced_file_is_a_picture_with_the_numbers(tmp_path, monkeypatch):
     save = Figure.savefig
 
     def spy(figure, path):
-        labels.extend(text.get_text() for text in figure.axes[0].get_legend().texts)
+        labels.extend(text.get_text() for text in figure.legends[0].texts)
         save(figure, path)
 
     monkeypatch.setattr(Figure, "savefig", spy)

@@ -129,7 +129,7 @@ def _notes(study: Study) -> list[str]:
     told = [
         f"each trained system had {budget.system_updates} updates of "
         f"{study.run.train.batch_size} faces, supervised descent {budget.views} views of "
-        "each face"
+        "each face; CPU s is what training took, in this run or an earlier one"
     ]
     if study.checkpoint:
         told.append(
