@@ -52,4 +52,5 @@ clean:
 
 .venv/installed-dev: .venv/installed-test
 	$(BIN)/pip install --quiet -e ".[dev]"
+	$(BIN)/pip install --quiet --no-deps "jax2onnx >= 0.17"
 	touch $@

@@ -3,6 +3,7 @@
 python -m experiments.ablations --preset=fast --data=300W --boxes=BOXES.csv --out=DIR
     --num_updates=500 --seeds=0,1
 python -m experiments.ablations ... --rows=faces   # the error by the number of faces
+python -m experiments.ablations ... --rows=steps   # by the steps that it is trained with
 
 The test faces are never looked at. Runs that are finished are taken as they are when the
 command is repeated.

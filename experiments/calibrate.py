@@ -22,7 +22,7 @@ from rcsr_jax.checkpoint import export_params, load_params
 from rcsr_jax.confidence import measure_trust
 from rcsr_jax.config import DataConfig, replace_fields
 from rcsr_jax.data.crops import Source
-from rcsr_jax.data.faces import hold_out
+from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.evaluation import cut_faces
 from rcsr_jax.inference import Predictor

@@ -15,6 +15,7 @@ from absl import flags
 
 from rcsr_jax import export, onnx, weights
 from rcsr_jax.checkpoint import export_params, load_params
+from rcsr_jax.config import replace_fields
 
 from . import settings
 
@@ -29,6 +30,12 @@ _NUM_STEPS = flags.DEFINE_integer(
     "many as in training.",
     lower_bound=1,
 )
+_MIRROR = flags.DEFINE_boolean(
+    "mirror_average",
+    None,
+    "Have the model that is written predict the mirror image of each crop as well and take "
+    "the mean: a little more exact, in twice the time. By default as it was.",
+)
 _PROGRAMS = {export.SUFFIX: export.write_program, onnx.SUFFIX: onnx.write_onnx}
 
 
@@ -37,6 +44,8 @@ def main(arguments: list[str]) -> None:
     settings.no_arguments(arguments)
     out = Path(_OUT.value)
     params, config = load_params(_MODEL())
+    if _MIRROR.value is not None:
+        config = replace_fields(config, {"mirror_average": _MIRROR.value})
     if out.suffix in _PROGRAMS:
         write = _PROGRAMS[out.suffix]
         beside = write(

@@ -9,14 +9,12 @@ import numpy as np
 from absl import flags
 
 from rcsr_jax.data.annotations import read_boxes
-from rcsr_jax.detection import detect_faces
+from rcsr_jax.detection import FoundBoxes, detect_faces
 
 flags.disclaim_key_flags()  # they belong to the program that asks for them
 
 # Of the shorter side of a photo that its one face fills, in the middle.
 _FILLED_SHARE = 0.7
-
-Boxes = tuple[np.ndarray, np.ndarray | None]  # float [faces, 4]; scores of a detector
 
 
 class NamedPhoto(Protocol):
@@ -29,7 +27,7 @@ class NamedPhoto(Protocol):
     def path(self) -> Path: ...
 
 
-FindBoxes = Callable[[NamedPhoto, np.ndarray], Boxes]
+FindBoxes = Callable[[NamedPhoto, np.ndarray], FoundBoxes]
 
 
 def define_flags() -> Callable[[], dict[str, Any]]:

@@ -21,14 +21,15 @@ from tqdm import tqdm
 
 from rcsr_jax.config import DataConfig
 from rcsr_jax.data.clips import Clip, draw_clip, pan_photo
-from rcsr_jax.data.faces import hold_out, read_faces
+from rcsr_jax.data.faces import read_faces
+from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.images import load_image
 from rcsr_jax.flicker import Method, frame_by_frame, measure, tracked
 from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.smoothing import OneEuro
 from rcsr_jax.tracking import Tracker
 
-from . import settings
+from . import markdown, settings
 
 _MODEL = settings.define_model_flags()
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of annotated photos to pan over.")
@@ -140,14 +141,15 @@ def _astronaut() -> np.ndarray | None:
 
 
 def _table(results: dict[str, dict[str, dict[str, float]]]) -> str:
-    """The numbers in markdown."""
-    heads = ("clips", "method", *(column.replace("_", " ") for column in _COLUMNS))
-    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    for kind, methods in results.items():
-        for name, values in methods.items():
-            cells = [f"{values[column]:.2f}" for column in _COLUMNS]
-            lines.append(f"| {kind} | {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    """The numbers in Markdown."""
+    return markdown.table(
+        ["clips", "method", *(column.replace("_", " ") for column in _COLUMNS)],
+        [
+            [kind, name, *(values[column] for column in _COLUMNS)]
+            for kind, methods in results.items()
+            for name, values in methods.items()
+        ],
+    )
 
 
 def run() -> None:

@@ -32,11 +32,12 @@ from tqdm import tqdm
 
 from rcsr_jax.data.images import load_image
 from rcsr_jax.data.names import shown
+from rcsr_jax.detection import FoundBoxes
 from rcsr_jax.inference import Faces, Predictor, load_predictor
 from rcsr_jax.stream import map_ahead
 
 from . import finding, settings
-from .finding import Boxes, FindBoxes
+from .finding import FindBoxes
 from .inputs import Input, find_inputs
 from .process import num_cores
 from .results import Found, Results, digest_of
@@ -153,7 +154,7 @@ def _predict(
 ) -> Generator[Exception | None, None, None]:
     """Predicts and writes photos; for each None, or why it failed."""
     num_threads = _JOBS.value or num_cores()
-    loaded: dict[Input, tuple[np.ndarray, Boxes]] = {}  # and not yet written
+    loaded: dict[Input, tuple[np.ndarray, FoundBoxes]] = {}  # and not yet written
 
     def load(photo: Input) -> tuple[np.ndarray, np.ndarray]:
         image = load_image(photo.path)

@@ -1,8 +1,8 @@
 """Runs with some settings changed, each trained for several seeds and judged.
 
 Errors are those on the faces that a run holds out. A row is the mean over the seeds, with
-its range; hard faces are the fifth of the held-out ones whose shape lies furthest from the
-mean shape.
+its range; hard faces are the fifth of the held-out ones that lie furthest from the mean
+shape in their box.
 """
 
 import json
@@ -42,6 +42,7 @@ ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "no occlusion": {"occlusion": 0.0},
         "twice the steps": {"num_steps": 8},
     },
+    "steps": {f"{steps} steps": {"num_steps": steps} for steps in (5, 10, 20)},
     "faces": {
         "400 faces": {"training_faces": 400},
         "800 faces": {"training_faces": 800},
@@ -65,10 +66,8 @@ def judge(run: RunConfig, workdir: Path) -> dict[str, float]:
     markup = run.model.markup
     told = summarise(points, judged.points, markup=markup)
     distance = np.asarray(interocular_distance(judged.points, markup=markup))
-    # how far a shape is from the mean shape, placed and scaled as well as can be
-    mean = mean_in_crops(training, run.model, run.data)
-    away = np.array([_misfit(shape, mean) for shape in judged.points]) / distance
-    hard = np.argsort(-away)[: max(len(away) // 5, 1)]
+    mean = np.broadcast_to(mean_in_crops(training, run.model, run.data), points.shape)
+    _, hard = easy_and_hard(np.asarray(nme(mean, judged.points, distance=distance)))
     errors = np.asarray(nme(points[hard], judged.points[hard], distance=distance[hard]))
     return {
         "nme_interocular": told["nme_interocular"],
@@ -78,10 +77,15 @@ def judge(run: RunConfig, workdir: Path) -> dict[str, float]:
     }
 
 
-def _misfit(shape: np.ndarray, mean: np.ndarray) -> float:
-    centred, still = shape - shape.mean(0), mean - mean.mean(0)
-    scale = (centred * still).sum() / (still * still).sum()
-    return float(np.sqrt(np.mean((centred - scale * still) ** 2)))
+def easy_and_hard(first_errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The places of the faces that lie near the mean shape, and of the furthest fifth.
+
+    Args:
+        first_errors: float [faces], errors of the mean shape in each face's box.
+    """
+    order = np.argsort(first_errors)
+    edge = len(order) - max(len(order) // 5, 1)
+    return order[:edge], order[edge:]
 
 
 def table(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rcsr_jax.data.shards import Photo, Shard, photos_of
+from rcsr_jax.detection import FoundBoxes
 from rcsr_jax.inference import Faces, Predictor
 
 SUFFIX = ".parquet"
@@ -24,8 +25,7 @@ _UNFINISHED = ".unfinished"
 _GRAIN = 1 / 256  # of a pixel: what is finer only takes space
 _KEY = b"rcsr_"
 
-Boxes = tuple[np.ndarray, np.ndarray | None]  # float [faces, 4]; scores of a detector
-FindBoxes = Callable[[Photo, np.ndarray], Boxes]
+FindBoxes = Callable[[Photo, np.ndarray], FoundBoxes]
 
 
 class Counts(NamedTuple):

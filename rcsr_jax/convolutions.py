@@ -1,12 +1,14 @@
 """VALID convolutions in the form that suits the backend, values and gradients.
 
-XLA's CPU backend is slow where a convolution has one input or few output channels, and
-slowest in the gradient. Both cases are matrix products in disguise, so on a CPU they are
-written as such; elsewhere, and for every other kernel, it is `lax.conv_general_dilated`.
+XLA's CPU backend is slow where a convolution has one input or few output channels or gives
+a few cells only, and slowest in the gradient. These cases are matrix products in disguise,
+so on a CPU they are written as such; elsewhere, and for every other kernel, it is
+`lax.conv_general_dilated`.
 `reference` is the definition, which the tests hold every form against.
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,7 @@ from jax import Array, lax
 from rcsr_jax.portable import is_portable
 
 _FEW_CHANNELS = 4
+_FEW_CELLS = 9
 
 
 def reference(
@@ -57,6 +60,12 @@ def convolve(
         return _from_one_channel(stride, _bordered(images, border), kernel)
     if filters <= _FEW_CHANNELS and stride == 1:
         return _to_few_channels(_bordered(images, border), kernel)
+    windows = [
+        size + 2 * border - taken + 1
+        for size, taken in zip(images.shape[1:3], (rows, columns), strict=True)
+    ]
+    if stride == 1 and min(windows) > 0 and math.prod(windows) <= _FEW_CELLS:
+        return _to_few_cells(_bordered(images, border), kernel)
     return reference(images, kernel, stride=stride, border=border)
 
 
@@ -169,6 +178,35 @@ def _fold(images: Array, kernel: Array) -> Array:
     return jnp.moveaxis(total, 1, -1)
 
 
+@jax.custom_vjp
+def _to_few_cells(images: Array, kernel: Array) -> Array:
+    return lax.platform_dependent(images, kernel, cpu=_product, default=reference)
+
+
+def _to_few_cells_backward(residuals, cotangent):
+    return lax.platform_dependent(
+        *residuals,
+        cotangent,
+        cpu=lambda images, kernel, change: jax.vjp(_product, images, kernel)[1](change),
+        default=functools.partial(_reference_gradients, 1),
+    )
+
+
+def _product(images: Array, kernel: Array) -> Array:
+    """Every window as a row of one matrix."""
+    rows, columns, channels, filters = kernel.shape
+    height, width = images.shape[1] - rows + 1, images.shape[2] - columns + 1
+    windows = jnp.concatenate(
+        [
+            images[:, top : top + height, left : left + width]
+            for top in range(rows)
+            for left in range(columns)
+        ],
+        axis=-1,
+    )
+    return windows @ kernel.reshape(rows * columns * channels, filters)
+
+
 def _reference_gradients(stride, images, kernel, cotangent):
     form = functools.partial(reference, stride=stride)
     return jax.vjp(form, images, kernel)[1](cotangent)
@@ -184,4 +222,8 @@ _from_one_channel.defvjp(
 _to_few_channels.defvjp(
     lambda images, kernel: (_to_few_channels(images, kernel), (images, kernel)),
     _to_few_channels_backward,
+)
+_to_few_cells.defvjp(
+    lambda images, kernel: (_to_few_cells(images, kernel), (images, kernel)),
+    _to_few_cells_backward,
 )

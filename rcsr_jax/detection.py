@@ -31,6 +31,9 @@ _WINDOW = 80  # pixels; the smallest face that dlib finds in a picture as it is
 # cost seconds in large photos, and small photos are cheap to search thoroughly.
 _SMALLEST, _SMALL = 1 / 20, 1 / 6
 _MOST_PIXELS = 1 << 27  # of the picture that is searched; hundreds of bytes each
+# float [faces, 4], and the scores of a detector where one has found them
+FoundBoxes = tuple[np.ndarray, np.ndarray | None]
+
 _ONE_AT_A_TIME = threading.Lock()  # a detector keeps the picture that it searches
 
 

@@ -28,6 +28,11 @@ def any_of(*here: bool) -> tuple[bool, ...]:
     return tuple(bool(holds) for holds in everywhere.any(axis=0))
 
 
+def wait_for_all() -> None:
+    """Returns when every process has come here."""
+    any_of(True)
+
+
 def first_before_others(make: Callable[[], Made]) -> Made:
     """What a function returns, called by the first process and then by all others.
 

@@ -8,7 +8,7 @@ shape is measured, not learned.
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -19,34 +19,16 @@ from rcsr_jax.confidence import score_of
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.network import RCSR, Scene, is_exact
+from rcsr_jax.prediction import (
+    Prediction,
+    first_face,
+    mean_with_mirror,
+    with_mirror_images,
+    without_mirror,
+)
 from rcsr_jax.refine import Estimate, increment_size, settle, unroll
 
 Params = dict[str, Any]
-
-
-class Prediction(NamedTuple):
-    """The landmarks of a batch of crops.
-
-    Attributes:
-        points: float [batch, num_points, 2], (x, y) in crop pixels.
-        num_steps: int32 [batch], steps taken.
-        settled: bool [batch], whether the last increment was below the tolerance.
-        trajectory: float [steps, batch, num_points, 2], the shape after each step.
-        expected_error: float [batch, num_points], how far from its landmark the model
-            expects each point to lie, in crop pixels.
-        score: float [batch], from 0 to 1, how probable it is that the mean error of a
-            face is below 8 per cent of its eye distance.
-        hidden: float [batch, ...], the memory behind the last shape: with it and the
-            points a further prediction can go on from this one.
-    """
-
-    points: Array
-    num_steps: Array
-    settled: Array
-    trajectory: Array
-    expected_error: Array
-    score: Array
-    hidden: Array
 
 
 def init_params(key: Array, *, config: ModelConfig, mean_shape: ArrayLike) -> Params:
@@ -178,8 +160,17 @@ def predict(
         batched = predict(
             params, crops[None], config=config, num_steps=num_steps, flatten=flatten
         )
-        return _first_face(batched)
+        return first_face(batched)
     _check_crops(crops, config)
+    if config.mirror_average:
+        both = predict(
+            params,
+            with_mirror_images(crops),
+            config=without_mirror(config),
+            num_steps=num_steps,
+            flatten=flatten,
+        )
+        return mean_with_mirror(both, config=config)
     step, start = make_step(params, crops, config=config)
     num_steps = config.num_steps if num_steps is None else num_steps
     if num_steps < 1:
@@ -218,14 +209,20 @@ def predict_adaptive(
     Args:
         start: what is known already, such as the answer for the last frame of a video:
             points in pixels of these crops and the memory behind them. By default the
-            mean shape and an empty memory.
+            mean shape and an empty memory. What is known of a face is not known of its
+            mirror image, so there is no mean with it then.
     """
     if crops.ndim == 2:
         if start is not None:
             start = jax.tree.map(lambda leaf: leaf[None], start)
         batched = predict_adaptive(params, crops[None], config=config, start=start)
-        return _first_face(batched)
+        return first_face(batched)
     _check_crops(crops, config)
+    if config.mirror_average and start is None:
+        both = predict_adaptive(
+            params, with_mirror_images(crops), config=without_mirror(config)
+        )
+        return mean_with_mirror(both, config=config)
     step, first = make_step(params, crops, config=config)
     end = settle(
         step,
@@ -290,18 +287,6 @@ def _cast(tree: Any, dtype: str) -> Any:
 def _increment_size(config: ModelConfig) -> Callable[[Array, Array], Array]:
     return functools.partial(
         increment_size, markup=config.markup, norm=config.increment_norm
-    )
-
-
-def _first_face(batched: Prediction) -> Prediction:
-    return Prediction(
-        points=batched.points[0],
-        num_steps=batched.num_steps[0],
-        settled=batched.settled[0],
-        trajectory=batched.trajectory[:, 0],
-        expected_error=batched.expected_error[0],
-        score=batched.score[0],
-        hidden=batched.hidden[0],
     )
 
 

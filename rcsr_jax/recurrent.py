@@ -1,8 +1,12 @@
 """Recurrent cells: how the memory takes in new features (sections 3.1 and 3.3)."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
+
+from rcsr_jax.convolutions import convolve
 
 # Half of He's deviation: gates and tanh are no ReLUs, and a calm start lets the first
 # updates of five chained steps stay small.
@@ -32,14 +36,10 @@ class ConvGRUCell(nn.Module):
             float [batch, height, width, features].
         """
         seen = jnp.concatenate([hidden, inputs], axis=-1)
-        gates = nn.Conv(2 * self.features, (3, 3), kernel_init=_init, name="gates")(
-            seen
-        )
+        gates = _conv(2 * self.features, "gates")(seen)
         update, reset = jnp.split(nn.sigmoid(gates), 2, axis=-1)
         seen = jnp.concatenate([reset * hidden, inputs], axis=-1)
-        candidate = nn.tanh(
-            nn.Conv(self.features, (3, 3), kernel_init=_init, name="candidate")(seen)
-        )
+        candidate = nn.tanh(_conv(self.features, "candidate")(seen))
         return (1 - update) * hidden + update * candidate
 
 
@@ -103,3 +103,18 @@ class LinearCell(nn.Module):
             self.features, kernel_init=nn.initializers.zeros, name="candidate"
         )(inputs)
         return hidden + candidate
+
+
+def _conv(features: int, name: str) -> nn.Conv:
+    """A 3x3 SAME convolution with a bias."""
+
+    def convolved(images: Array, kernel: Array, *_: Any, **__: Any) -> Array:
+        return convolve(images, kernel, border=1)
+
+    return nn.Conv(
+        features,
+        (3, 3),
+        kernel_init=_init,
+        conv_general_dilated=convolved,
+        name=name,
+    )

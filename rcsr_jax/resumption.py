@@ -228,7 +228,7 @@ def restore_latest(
                 problems[older] = f"{error}."
         if hosts.is_first():
             _put_aside(Path(workdir), list(problems))
-        hosts.any_of(True)  # none goes on before they are moved
+        hosts.wait_for_all()  # none goes on before they are moved
         return restored, tuple(problems.values())
     if problems:
         raise ValueError(

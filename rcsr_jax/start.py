@@ -19,6 +19,7 @@ _FREE = {
     "compute_dtype",
     "sampling",
     "position_gradient",
+    "mirror_average",
 }
 
 

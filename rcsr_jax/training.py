@@ -224,7 +224,7 @@ def train(
             )
             marked, marked_step = time.monotonic(), step
         resumption.finish_saving(manager)
-        hosts.any_of(True)  # none leaves before all is on the disk
+        hosts.wait_for_all()  # none leaves before all is on the disk
     if in_a_row >= _MOST_SKIPPED:
         raise TrainingError(
             f"the gradients of the last {in_a_row} updates are not finite; the "

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import linalg
 
 from rcsr_jax.config import AugmentConfig
 from rcsr_jax.data.augment import (
@@ -24,6 +25,7 @@ OFF = AugmentConfig(
     rotation=0.0,
     box_shift=0.0,
     box_scale=0.0,
+    stretch=0.0,
     contrast=0.0,
     brightness=0.0,
     gamma=0.0,
@@ -40,12 +42,15 @@ def cut(cached, points, view, *, size=SIZE, margin=MARGIN):
     return _cut(cached, points, view, size=size, margin=margin, markup=THREE)
 
 
-def view_of(*, mirrored=False, degrees=0.0, scale=1.0, shift=(0.0, 0.0)):
+def view_of(
+    *, mirrored=False, degrees=0.0, scale=1.0, shift=(0.0, 0.0), stretch=(0.0, 0.0)
+):
     return View(
         jnp.array(mirrored),
         jnp.deg2rad(degrees),
         jnp.float32(scale),
         jnp.float32(shift),
+        jnp.float32(stretch),
     )
 
 
@@ -84,6 +89,8 @@ def test_a_straight_view_at_half_the_size():
         view_of(scale=0.8, shift=(-0.05, 0.02)),
         view_of(mirrored=True),
         view_of(mirrored=True, degrees=15.0, scale=1.1, shift=(0.04, 0.05)),
+        view_of(stretch=(0.2, -0.1)),
+        view_of(mirrored=True, degrees=15.0, scale=1.1, stretch=(-0.1, 0.2)),
     ],
 )
 @pytest.mark.parametrize("landmark", [0, 1, 2])
@@ -110,6 +117,21 @@ def test_turning_by_a_quarter_by_hand(generator):
     np.testing.assert_allclose(points, np.stack([y, 31 - x], -1), atol=1e-3)
 
 
+def test_a_stretched_face_by_scipy():
+    # as much longer along one direction as narrower across, in the view of any turn
+    a, b = 0.15, -0.25
+    view = view_of(degrees=30.0, scale=1.2, stretch=(a, b))
+    _, points = cut(np.zeros((SIDE, SIDE), np.uint8), POINTS, view)
+    _, turned = cut(
+        np.zeros((SIDE, SIDE), np.uint8), POINTS, view_of(degrees=30.0, scale=1.2)
+    )
+    longer = linalg.expm([[a, b], [b, -a]])
+    assert np.linalg.det(longer) == pytest.approx(1)
+    middle = (SIZE - 1) / 2
+    expected = (np.float64(turned) - middle) @ longer.T + middle
+    np.testing.assert_allclose(points, expected, atol=1e-4)
+
+
 def test_a_mirrored_view_is_the_view_of_the_mirrored_picture(generator):
     cached = cached_noise(generator)
     view = view_of(mirrored=True, degrees=12.0, scale=1.1, shift=(0.05, -0.02))
@@ -131,7 +153,12 @@ def test_landmarks_outside_and_missing_ones(generator):
 
 def test_views_spread_as_the_config_says():
     config = AugmentConfig(
-        mirror=0.3, rotation=8.0, box_shift=0.06, box_scale=0.1, wide_boxes=0.5
+        mirror=0.3,
+        rotation=8.0,
+        box_shift=0.06,
+        box_scale=0.1,
+        wide_boxes=0.5,
+        stretch=0.09,
     )
     views = jax.vmap(lambda key: random_view(key, config=config, frame_scale=1.5))(
         jax.random.split(jax.random.key(0), 20000)
@@ -142,12 +169,16 @@ def test_views_spread_as_the_config_says():
     assert np.std(np.rad2deg(views.angle)) == pytest.approx(8, rel=0.03)
     assert np.std(np.log(views.scale)) == pytest.approx(0.1 * wider, rel=0.03)
     np.testing.assert_allclose(np.std(views.shift, 0), 0.06 / 1.5 * wider, rtol=0.03)
-    every = np.column_stack([views.angle, np.log(views.scale), views.shift])
+    spread = np.sqrt(np.square(views.stretch).sum(-1).mean())
+    assert spread == pytest.approx(0.09, rel=0.03)
+    every = np.column_stack(
+        [views.angle, np.log(views.scale), views.shift, views.stretch]
+    )
     np.testing.assert_allclose(
         np.abs(every.mean(0)) / every.std(0), 0, atol=5 / np.sqrt(20000)
     )
     # apart from the common noise level, nothing goes together
-    np.testing.assert_allclose(np.corrcoef(every.T), np.eye(4), atol=0.05)
+    np.testing.assert_allclose(np.corrcoef(every.T), np.eye(6), atol=0.05)
 
 
 def test_views_switched_off_are_straight():

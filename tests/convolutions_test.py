@@ -24,6 +24,7 @@ KERNELS = {
     "to one channel": (5, 3, 6, 1),
     "to few channels": (3, 5, 5, 3),
     "many to many": (3, 2, 5, 7),
+    "to few cells": (6, 5, 5, 7),
 }
 
 
@@ -112,7 +113,9 @@ def test_gradients_equal_finite_differences(case):
         check_grads(jax.jit(convolve), arrays, order=1, modes=["rev"])
 
 
-@pytest.mark.parametrize("name", ["from one channel", "to one channel", "one by one"])
+@pytest.mark.parametrize(
+    "name", ["from one channel", "to one channel", "one by one", "to few cells"]
+)
 def test_the_gradient_on_a_cpu_is_without_convolutions(name):
     kernel = jnp.zeros(KERNELS[name])
     images = jnp.zeros((2, 8, 7, kernel.shape[2]))

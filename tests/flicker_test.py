@@ -1,10 +1,12 @@
 """Flicker by hand, and methods whose numbers are known beforehand."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
 from rcsr_jax.data.clips import Clip
-from rcsr_jax.flicker import flicker, measure
+from rcsr_jax.flicker import flicker, frame_by_frame, measure, tracked
 from rcsr_jax.markup import Markup
 
 THREE = Markup(name="three", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
@@ -39,3 +41,59 @@ def test_methods_are_judged_on_all_frames_but_the_first():
     assert found["a"]["frames_per_second"] > 0
     assert found["b"]["nme"] == pytest.approx(0, abs=1e-4)
     assert found["b"]["found"] == pytest.approx(100 * 2 / 3)
+
+
+def test_each_frame_is_predicted_as_a_photo_of_its_own():
+    asked = []
+
+    def predictor(image, box):
+        asked.append((int(image[0, 0, 0]), box.tolist()))
+        return FOUND._replace(num_steps=np.array([len(asked)]))
+
+    boxes = np.arange(16.0).reshape(4, 4)
+    answers = list(frame_by_frame(predictor)(_numbered_clip(), boxes))
+    assert asked == [(number, box.tolist()) for number, box in enumerate(boxes)]
+    assert [steps for _, steps in answers] == [1, 2, 3, 4]
+    np.testing.assert_array_equal(answers[2][0], SHAPE)
+
+
+def test_a_tracker_sees_frame_after_frame_and_detects_the_box_of_each():
+    class Tracker:
+        def __init__(self, detect):
+            self.detect = detect
+
+        def start(self):
+            return ()
+
+        def __call__(self, state, image):
+            seen = (*state, (int(image[0, 0, 0]), self.detect(image).tolist()))
+            states.append(seen)
+            lost = len(seen) == 2
+            return seen, NONE if lost else FOUND
+
+    states = []
+    boxes = np.arange(16.0).reshape(4, 4)
+    answers = list(tracked(Tracker)(_numbered_clip(), boxes))
+    assert states[-1] == tuple((n, box.tolist()) for n, box in enumerate(boxes))
+    assert [steps for _, steps in answers] == [3, 0, 3, 3]
+    assert np.isnan(answers[1][0]).all() and answers[1][0].shape == SHAPE.shape
+    np.testing.assert_array_equal(answers[3][0], SHAPE)
+
+
+class Answer(NamedTuple):
+    """As much of an answer as the methods look at."""
+
+    ids: np.ndarray
+    points: np.ndarray
+    num_steps: np.ndarray
+
+
+FOUND = Answer(np.array([7]), SHAPE[None], np.array([3]))
+NONE = Answer(np.zeros(0, int), np.zeros((0, 3, 2)), np.zeros(0, int))
+
+
+def _numbered_clip():
+    frames = np.broadcast_to(
+        np.arange(4, dtype=np.uint8).reshape(-1, 1, 1, 1), (4, 8, 8, 3)
+    )
+    return Clip(frames, TRUTH.astype(np.float32))

@@ -302,7 +302,9 @@ def test_dlib_data_trains_as_it_is_and_moves_in_one_command(place):
 
 
 def test_robustness_is_measured_for_models_side_by_side(place):
-    succeed("rcsr-export", "--checkpoint=run", "--out=small.npz", cwd=place)
+    written = ["--checkpoint=run", "--out=small.npz", "--mirror_average"]
+    succeed("rcsr-export", *written, cwd=place)
+    assert load_params(place / "small.npz")[1].model.mirror_average
     data = ["--data=photos", "--boxes=photos/boxes.csv", "--split=all"]
     words = [sys.executable, "-m", "rcsr_jax.experiments.robustness", *data]
     words += ["--checkpoint=run,small.npz", "--out=robust"]

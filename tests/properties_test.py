@@ -26,7 +26,7 @@ from rcsr_jax.data import annotations
 from rcsr_jax.data.annotations import AnnotatedFace
 from rcsr_jax.data.annotations.records import to_box, to_points
 from rcsr_jax.data.cutting import cut_crop
-from rcsr_jax.data.faces import photo_of
+from rcsr_jax.data.held_out import photo_of
 from rcsr_jax.data.names import name_problem, shown
 from rcsr_jax.geometry import Frame, frame_of_box, to_crop, to_photo
 from rcsr_jax.inference import check_boxes

@@ -11,7 +11,7 @@ from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data import crops
 from rcsr_jax.data.annotations import write_boxes, write_pts
 from rcsr_jax.data.drawn import draw_face
-from rcsr_jax.data.faces import photo_of
+from rcsr_jax.data.held_out import photo_of
 from rcsr_jax.data.images import save_image
 from rcsr_jax.data.sources import drawn_sources, open_cached, open_faces, read_sources
 from rcsr_jax.geometry import Frame, to_photo

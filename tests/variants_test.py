@@ -10,15 +10,11 @@ from rcsr_jax.experiments import variants
 from rcsr_jax.config import preset, replace_fields
 
 
-def test_a_misfit_is_what_place_and_scale_do_not_explain():
-    mean = tiny.mean_shape()
-    assert variants._misfit(3 * mean + 5, mean) == pytest.approx(0, abs=1e-4)
-    corner = np.array([[0.0, 0], [2, 0], [2, 2], [0, 2]])
-    kite = corner + np.array([[0, 0], [0, 0], [4, 4], [0, 0]])
-    centred, square = kite - kite.mean(0), corner - corner.mean(0)
-    scale = np.linalg.lstsq(square.reshape(-1, 1), centred.ravel(), rcond=None)[0]
-    left = np.sqrt(np.mean((centred - scale * square) ** 2))
-    assert variants._misfit(kite, corner) == pytest.approx(left)
+def test_the_fifth_that_lies_furthest_from_the_mean_shape_is_hard():
+    easy, hard = variants.easy_and_hard(np.array([3.0, 9, 1, 2, 8, 4, 5, 6, 7, 10, 0]))
+    assert set(hard) == {1, 9}
+    assert list(easy) == [10, 2, 3, 0, 5, 6, 7, 8, 4]
+    assert [list(part) for part in variants.easy_and_hard(np.ones(1))] == [[], [0]]
 
 
 def test_a_table_has_means_and_ranges_over_seeds():

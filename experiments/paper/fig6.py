@@ -15,6 +15,7 @@ from rcsr_jax.markup import FACE_68
 from rcsr_jax.refine import increment_size
 
 from ..markdown import table
+from ..variants import easy_and_hard
 from .scoring import face_errors, judge, score_adaptive, with_steps
 from .study import Study, finish, rcsr_model, run
 
@@ -101,13 +102,12 @@ def _groups(study: Study, found: Evaluation) -> tuple[dict[str, np.ndarray], lis
             "hard (challenging)": hard,
             "all": everything,
         }, []
-    order = np.argsort(face_errors(found.mean_shape, found))
-    edge = len(order) - max(len(order) // 5, 1)
+    easy, hard = easy_and_hard(face_errors(found.mean_shape, found))
     told = (
         "without both test sets of 300-W, hard is the fifth of the faces that lie "
         "furthest from the mean shape"
     )
-    return {"easy": order[:edge], "hard": order[edge:], "all": everything}, [told]
+    return {"easy": easy, "hard": hard, "all": everything}, [told]
 
 
 def _by_step(values: np.ndarray) -> dict[int, float]:

@@ -82,6 +82,11 @@ class ModelConfig:
         "losses stay float32. bfloat16 is for GPUs.",
         choices=("float32", "bfloat16"),
     )
+    mirror_average: bool = setting(
+        False,
+        "Predict the mirror image of each crop as well and take the mean: a little more "
+        "exact, in twice the time.",
+    )
     num_steps: int = setting(5, "Recurrences in training and in fixed-step prediction.")
     max_steps: int = setting(13, "Most recurrences of adaptive prediction.")
     tolerance: float = setting(

@@ -58,6 +58,11 @@ class AugmentConfig:
         0.035, "Shift of the box, standard deviation in box sides."
     )
     box_scale: float = setting(0.06, "Log size of the box, standard deviation.")
+    stretch: float = setting(
+        0.0,
+        "How much longer a face becomes along one direction, and narrower across: log, "
+        "standard deviation.",
+    )
     wide_boxes: float = setting(
         0.5, "Share of faces whose box noise is 1.5 times wider."
     )

@@ -24,12 +24,16 @@ class View(NamedTuple):
         angle: float, turn of the view in radians.
         scale: float, size of the view in crop frames.
         shift: float [2], of its centre, in crop frames.
+        stretch: float [2], log of how much longer the face is along a direction and
+            narrower across it, in the view: exp of a symmetric matrix without trace,
+            [[a, b], [b, -a]].
     """
 
     mirrored: Array | np.ndarray
     angle: Array | np.ndarray
     scale: Array | np.ndarray
     shift: Array | np.ndarray
+    stretch: Array | np.ndarray
 
 
 STRAIGHT = View(
@@ -37,6 +41,7 @@ STRAIGHT = View(
     angle=np.zeros((), np.float32),
     scale=np.ones((), np.float32),
     shift=np.zeros(2, np.float32),
+    stretch=np.zeros(2, np.float32),
 )
 
 
@@ -51,13 +56,14 @@ def random_view(key: Array, *, config: AugmentConfig, frame_scale: float) -> Vie
     # few draws of many numbers: every draw adds half a second of compilation
     choice_key, amount_key = jax.random.split(key)
     choice = jax.random.uniform(choice_key, (2,))
-    amount = jax.random.normal(amount_key, (4,))
+    amount = jax.random.normal(amount_key, (6,))
     spread = jnp.where(choice[1] < config.wide_boxes, 1.5, 1.0)
     return View(
         mirrored=choice[0] < config.mirror,
         angle=jnp.deg2rad(config.rotation) * amount[0],
         scale=jnp.exp(spread * config.box_scale * amount[1]),
-        shift=spread * config.box_shift / frame_scale * amount[2:],
+        shift=spread * config.box_shift / frame_scale * amount[2:4],
+        stretch=config.stretch / np.sqrt(2) * amount[4:],
     )
 
 
@@ -90,6 +96,14 @@ def cut_view(
     turn = jnp.array([[cos, -sin], [sin, cos]])
     flip = jnp.where(view.mirrored, -1.0, 1.0)
     forward = unit * view.scale * turn * jnp.stack([flip, jnp.ones(())])[None, :]
+    # of [[a, b], [b, -a]], whose square is the identity times a number
+    a, b = view.stretch
+    size_of = jnp.sqrt(a * a + b * b + 1e-12)
+    deviator = jnp.stack([jnp.stack([a, b]), jnp.stack([b, -a])]) / size_of
+    longer = jnp.cosh(size_of) * jnp.eye(2) + jnp.sinh(size_of) * deviator
+    shorter = jnp.cosh(size_of) * jnp.eye(2) - jnp.sinh(size_of) * deviator
+    backward = longer @ forward.T / jnp.square(unit * view.scale)
+    forward = forward @ shorter
     middle = (size - 1) / 2
     centre = (side - 1) / 2 + view.shift * (side / margin)
 
@@ -99,9 +113,6 @@ def cut_view(
     y = centre[1] + forward[1, 0] * dx + forward[1, 1] * dy
     crop = map_coordinates(cached.astype(jnp.float32), [y, x], order=1, mode="nearest")
 
-    backward = forward.T / jnp.square(
-        unit * view.scale
-    )  # a turn's inverse, flip included
     moved = (points - centre[None, :]) @ backward.T + middle
     mirrored = moved[jnp.array(markup.mirror)]
     return crop, jnp.where(view.mirrored, mirrored, moved)

@@ -8,17 +8,17 @@ with the reason and left out.
 """
 
 import dataclasses
-import hashlib
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
 from rcsr_jax.boxes import TYPICAL_BOX, BoxMap
 from rcsr_jax.data.annotations import AnnotatedFace, read_annotations, read_boxes
+from rcsr_jax.data.held_out import stable_hash
 from rcsr_jax.data.images import image_size
 from rcsr_jax.geometry import box_of, overlap
 from rcsr_jax.markup import Markup
@@ -68,7 +68,6 @@ class _Entry(NamedTuple):
     face: AnnotatedFace
 
 
-_Named = TypeVar("_Named", str, Face)
 _FindBox = Callable[[_Entry, np.ndarray], np.ndarray]  # entry, tight box -> box
 
 
@@ -126,64 +125,9 @@ def read_faces(
         raise ValueError(
             f"{data}: {len(refused)} of {len(wanted)} faces cannot be used: {first}."
         )
-    return FaceSet(tuple(sorted(faces, key=_name_of)), tuple(sorted(refused)))
-
-
-def photo_of(name: str) -> str:
-    """The photo that a face was cut from: its path without suffix and face number.
-
-    300-W calls the faces of one photo NAME_1 and NAME_2, so a last "_" with one or two
-    digits goes; image_0001 stays whole.
-    """
-    path = PurePosixPath(name)
-    stem, underscore, number = path.stem.rpartition("_")
-    numbered = stem and underscore and number.isdecimal() and len(number) <= 2
-    return (path.parent / (stem if numbered else path.stem)).as_posix()
-
-
-def hold_out(
-    faces: Sequence[_Named], *, count: int
-) -> tuple[tuple[_Named, ...], tuple[_Named, ...]]:
-    """Splits faces into those to train on and about `count` to validate on.
-
-    Photos move whole, and each top-level folder gives the same share of its faces.
-    Which photos move follows from a hash of their names, not from the order of faces.
-
-    Args:
-        faces: the faces, or their names.
-        count: faces to hold out; as photos are whole, a few more may go.
-
-    Returns:
-        Training and validation faces, each in the order given.
-
-    Raises:
-        ValueError: `count` is negative or leaves nothing to train on.
-    """
-    photos = defaultdict(list)
-    for face in faces:
-        photos[photo_of(_name_of(face))].append(face)
-    totals: dict[str, int] = defaultdict(int)
-    shares = []  # (share of its source that is gone when the photo is half gone, photo)
-    for photo in sorted(photos, key=_stable_hash):
-        source = photo.split("/")[0] if "/" in photo else ""
-        shares.append((totals[source] + len(photos[photo]) / 2, source, photo))
-        totals[source] += len(photos[photo])
-    shares.sort(key=lambda item: (item[0] / totals[item[1]], _stable_hash(item[2])))
-
-    held: set[str] = set()
-    num_held = 0
-    for _, _, photo in shares:
-        if num_held >= count:
-            break
-        held.add(photo)
-        num_held += len(photos[photo])
-    if count < 0 or (count and num_held >= len(faces)):
-        raise ValueError(
-            f"cannot hold out {count} of {len(faces)} faces and have any left to train "
-            f"on; they come from {len(photos)} photos, which move whole."
-        )
-    training = tuple(f for f in faces if photo_of(_name_of(f)) not in held)
-    return training, tuple(f for f in faces if photo_of(_name_of(f)) in held)
+    return FaceSet(
+        tuple(sorted(faces, key=lambda face: face.name)), tuple(sorted(refused))
+    )
 
 
 def detector_like_box(box: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
@@ -224,14 +168,6 @@ def image_places(table: Path, image: str) -> list[str]:
     if table.suffix.lower() == ".csv":
         folders = [table.stem.removesuffix("_keypoints"), *folders]
     return [(PurePosixPath(folder) / image).as_posix() for folder in folders]
-
-
-def _name_of(face: Face | str) -> str:
-    return face if isinstance(face, str) else face.name
-
-
-def _stable_hash(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def _list_entries(data: Path) -> tuple[list[_Entry], list[Refusal]]:
@@ -338,7 +274,7 @@ def _own_box(seed: int) -> _FindBox:
     def find(entry: _Entry, tight: np.ndarray) -> np.ndarray:
         if entry.face.box is not None:
             return entry.face.box
-        generator = np.random.default_rng([seed, _stable_hash(entry.name)])
+        generator = np.random.default_rng([seed, stable_hash(entry.name)])
         return detector_like_box(tight, generator=generator)
 
     return find

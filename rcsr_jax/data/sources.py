@@ -16,7 +16,8 @@ from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data import crops
 from rcsr_jax.data.crops import CropCache, Source
 from rcsr_jax.data.drawn import draw_face
-from rcsr_jax.data.faces import Face, Refusal, detector_like_box, hold_out, read_faces
+from rcsr_jax.data.faces import Face, Refusal, detector_like_box, read_faces
+from rcsr_jax.data.held_out import hold_out, split_by_photos
 from rcsr_jax.data.images import load_image
 from rcsr_jax.data.rows import joined
 from rcsr_jax.geometry import Frame
@@ -62,7 +63,7 @@ def open_faces(
             f"{len(first.names)} faces of {data.data.split(',')[0]} to train on; got "
             f"{data.validation_faces}."
         )
-    rest, held = _split(first, data.validation_faces)
+    rest, held = _taken(first, hold_out(first.names, count=data.validation_faces))
     training = _join([rest, *others]) if others else rest
     if data.training_faces > len(training.names):
         raise ValueError(
@@ -70,19 +71,18 @@ def open_faces(
             "are there to train on."
         )
     if 0 < data.training_faces < len(training.names):
-        # photos move in one order: a larger number takes the same ones and more
-        _, training = _split(training, data.training_faces)
+        parts = split_by_photos(training.names, count=data.training_faces)
+        _, training = _taken(training, parts)
     return training, held
 
 
-def _split(cache: CropCache, count: int) -> tuple[CropCache, CropCache]:
-    """All but about `count` faces, and those: as `hold_out` has it."""
+def _taken(
+    cache: CropCache, parts: tuple[Sequence[str], Sequence[str]]
+) -> tuple[CropCache, CropCache]:
+    """The faces of a cache whose names are in either part."""
     place = {name: index for index, name in enumerate(cache.names)}
-    rest, held = hold_out(cache.names, count=count)
-    return (
-        cache.take([place[name] for name in rest]),
-        cache.take([place[name] for name in held]),
-    )
+    first, second = ([place[name] for name in names] for names in parts)
+    return cache.take(first), cache.take(second)
 
 
 def use_each(

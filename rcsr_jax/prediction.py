@@ -1,0 +1,94 @@
+"""What is found in a batch of crops, and the mean with what their mirror images give."""
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from rcsr_jax.config import ModelConfig
+from rcsr_jax.geometry import mirror_points
+
+
+class Prediction(NamedTuple):
+    """The landmarks of a batch of crops.
+
+    Attributes:
+        points: float [batch, num_points, 2], (x, y) in crop pixels.
+        num_steps: int32 [batch], steps taken.
+        settled: bool [batch], whether the last increment was below the tolerance.
+        trajectory: float [steps, batch, num_points, 2], the shape after each step.
+        expected_error: float [batch, num_points], how far from its landmark the model
+            expects each point to lie, in crop pixels.
+        score: float [batch], from 0 to 1, how probable it is that the mean error of a
+            face is below 8 per cent of its eye distance.
+        hidden: float [batch, ...], the memory behind the last shape: with it and the
+            points a further prediction can go on from this one.
+    """
+
+    points: Array
+    num_steps: Array
+    settled: Array
+    trajectory: Array
+    expected_error: Array
+    score: Array
+    hidden: Array
+
+
+def first_face(batched: Prediction) -> Prediction:
+    """The answer for one crop, without the batch axis."""
+    alone = {name: leaf[0] for name, leaf in batched._asdict().items()}
+    return Prediction(**alone | {"trajectory": batched.trajectory[:, 0]})
+
+
+def without_mirror(config: ModelConfig) -> ModelConfig:
+    """The same model, asked for its answer to the crop as it is."""
+    return dataclasses.replace(config, mirror_average=False)
+
+
+def with_mirror_images(crops: Array) -> Array:
+    """A batch of crops and then their mirror images: [2 batch, height, width, ...]."""
+    return jnp.concatenate([crops, jnp.flip(crops, axis=2)])
+
+
+def mean_with_mirror(both: Prediction, *, config: ModelConfig) -> Prediction:
+    """The mean of the answers to crops and to their mirror images.
+
+    Args:
+        both: the answer to `with_mirror_images`.
+        config: names the landmark that each becomes in the mirror, and the crop's side.
+
+    Returns:
+        The mean of the shapes, at the end and after each step, of the expected errors and
+        of the scores. A face has taken as many steps as the slower of both and is settled
+        where both are. The memory is that of the crop as it is.
+    """
+    batch = both.points.shape[0] // 2
+    in_mirror = functools.partial(
+        mirror_points, width=config.crop_size, markup=config.markup
+    )
+
+    def halves(values: Array, *, axis: int = 0) -> tuple[Array, Array]:
+        left, right = jnp.split(values, (batch,), axis=axis)
+        return left, right
+
+    def mean(values: Array) -> Array:
+        left, right = halves(values)
+        return (left + right) / 2
+
+    def mean_shape(points: Array, *, axis: int = 0) -> Array:
+        left, right = halves(points, axis=axis)
+        return (left + in_mirror(right)) / 2
+
+    left, right = halves(both.expected_error)
+    return Prediction(
+        points=mean_shape(both.points),
+        num_steps=jnp.maximum(*halves(both.num_steps)),
+        settled=jnp.logical_and(*halves(both.settled)),
+        trajectory=mean_shape(both.trajectory, axis=1),
+        expected_error=(left + right[:, np.array(config.markup.mirror)]) / 2,
+        score=mean(both.score),
+        hidden=both.hidden[:batch],
+    )
