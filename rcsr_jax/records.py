@@ -8,6 +8,7 @@ import contextlib
 import csv
 import io
 import json
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,21 @@ def write_refused(workdir: Path, refused: Sequence[Refusal]) -> None:
 
 
 class MetricsTable:
-    """`metrics.csv`: a row per validation; rows of undone updates go when a run resumes."""
+    """`metrics.csv`: a row per validation; rows of undone updates go when a run resumes.
 
-    _HEADER = ("step", "loss", "nme_interocular", "faces_per_second", "skipped")
+    Processor time is that of the whole process, user and system, and of the starts before:
+    what else the machine does hardly changes it, which cannot be said of the time by the
+    clock.
+    """
+
+    _HEADER = (
+        "step",
+        "loss",
+        "nme_interocular",
+        "faces_per_second",
+        "skipped",
+        "cpu_seconds",
+    )
 
     def __init__(self, workdir: Path, *, upto: int):
         self._path = workdir / "metrics.csv"
@@ -87,13 +100,17 @@ class MetricsTable:
             # a last line without an end was being written when the run was killed
             lines = text[: text.rfind("\n") + 1].splitlines()
             rows = [row for row in list(csv.reader(lines))[1:] if int(row[0]) <= upto]
+        before = float(rows[-1][-1]) if rows else 0.0
+        self._begun = time.process_time() - before
         _replace(self._path, _csv([self._HEADER, *rows]))
 
     def add(
         self, step: int, loss: float, error: float, speed: float, skipped: int
     ) -> None:
         """Appends a row: percent NME, faces per second, updates skipped so far."""
+        spent = time.process_time() - self._begun
         row = [step, f"{loss:.6f}", f"{error:.4f}", f"{speed:.1f}", skipped]
+        row.append(f"{spent:.3f}")
         if hosts.is_first():
             with (
                 _named(self._path),

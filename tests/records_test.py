@@ -22,15 +22,29 @@ def rows_of(path):
         return list(csv.reader(file))
 
 
-def test_a_new_table_begins_with_its_header(tmp_path):
+def test_a_new_table_begins_with_its_header(tmp_path, monkeypatch):
+    clock = iter([3.0, 10.5, 20.25])
+    monkeypatch.setattr("rcsr_jax.records.time.process_time", lambda: next(clock))
     table = MetricsTable(tmp_path, upto=0)
     table.add(250, 0.123456789, 7.65432, 98.76, 0)
     table.add(500, 0.1, 6.5, 100.0, 2)
+    names = "step,loss,nme_interocular,faces_per_second,skipped,cpu_seconds"
     assert rows_of(tmp_path / "metrics.csv") == [
-        ["step", "loss", "nme_interocular", "faces_per_second", "skipped"],
-        ["250", "0.123457", "7.6543", "98.8", "0"],
-        ["500", "0.100000", "6.5000", "100.0", "2"],
+        names.split(","),
+        ["250", "0.123457", "7.6543", "98.8", "0", "7.500"],
+        ["500", "0.100000", "6.5000", "100.0", "2", "17.250"],
     ]
+
+
+def test_processor_time_goes_on_from_the_start_before(tmp_path, monkeypatch):
+    clock = iter([3.0, 10.0, 30.0, 1.0, 6.0])
+    monkeypatch.setattr("rcsr_jax.records.time.process_time", lambda: next(clock))
+    table = MetricsTable(tmp_path, upto=0)
+    table.add(250, 0.5, 5.0, 50.0, 0)
+    table.add(500, 0.5, 5.0, 50.0, 0)  # its checkpoint is not whole when it resumes
+    MetricsTable(tmp_path, upto=250).add(500, 0.5, 5.0, 50.0, 0)
+    spent = [row[-1] for row in rows_of(tmp_path / "metrics.csv")[1:]]
+    assert spent == ["7.000", "12.000"]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +67,7 @@ def test_a_row_that_was_being_written_is_dropped(tmp_path):
     table = MetricsTable(tmp_path, upto=0)
     table.add(250, 0.5, 5.0, 50.0, 0)
     whole = (tmp_path / "metrics.csv").read_bytes()
-    for part in (b"5", b"500,0.1", b"500,0.100000,6.5000,100.0,0"):
+    for part in (b"5", b"500,0.1", b"500,0.100000,6.5000,100.0,0,3."):
         (tmp_path / "metrics.csv").write_bytes(whole + part)
         MetricsTable(tmp_path, upto=600)
         assert (tmp_path / "metrics.csv").read_bytes() == whole

@@ -37,7 +37,6 @@ from rcsr_jax.training import Progress, train
 from .. import process, settings
 from . import results
 from .budgets import BUDGETS, RCSR, Budget
-from .learning import Recorder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,10 +163,8 @@ def train_model(study: Study, name: str, changes: Mapping[str, Any]) -> Predicto
         every = min(run.train.eval_every, run.train.num_updates)
         run = replace_fields(run, {"eval_every": every})
     workdir = model_folder(study, name)
-    recorder = Recorder(workdir)
 
     def tell(progress: Progress) -> None:
-        recorder.tell(progress)
         if progress.checkpoint:
             print(
                 f"{name}: update {progress.done} of {progress.total}, validation "
