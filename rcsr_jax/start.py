@@ -24,7 +24,10 @@ _FREE = {
 
 
 def first_params(config: RunConfig, *, mean_shape: np.ndarray) -> Params:
-    """The parameters that a run starts from: fresh ones, or those of `init_from`.
+    """The parameters that a run starts from: fresh ones, or the mean of `init_from`.
+
+    The mean of runs that went on from the same parameters is often better than each of
+    them (Wortsman et al., Model soups, ICML 2022); of others it is worth nothing.
 
     Args:
         config: the run.
@@ -33,10 +36,15 @@ def first_params(config: RunConfig, *, mean_shape: np.ndarray) -> Params:
     Raises:
         ValueError: `init_from` cannot be read or is another network; the message names it.
     """
-    source = config.train.init_from
-    if not source:
+    if not config.train.init_from:
         key = jax.random.key(config.train.seed)
         return init_params(key, config=config.model, mean_shape=mean_shape)
+    every = [_load(source, config) for source in config.train.init_from.split(",")]
+    return jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *every)
+
+
+def _load(source: str, config: RunConfig) -> Params:
+    """The parameters of a checkpoint, if its network is that of the run."""
     params, run = checkpoint.load_params(source)
     other = {
         name: pair

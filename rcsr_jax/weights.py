@@ -182,13 +182,16 @@ def _fitted(arrays: Mapping[str, np.ndarray], model: ModelConfig) -> Params:
 
 def _without_folders(config: RunConfig) -> RunConfig:
     """The run without the folders of its files, which tell of a machine alone."""
-    names = ",".join(PurePath(name).name for name in config.data.data.split(","))
+
+    def names(paths: str) -> str:
+        return ",".join(PurePath(path).name for path in paths.split(","))
+
     return replace_fields(
         config,
         {
-            "data": names,
-            "boxes": PurePath(config.data.boxes).name,
-            "init_from": PurePath(config.train.init_from).name,
+            "data": names(config.data.data),
+            "boxes": names(config.data.boxes),
+            "init_from": names(config.train.init_from),
         },
     )
 

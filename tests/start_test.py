@@ -1,0 +1,60 @@
+"""A run starts from fresh parameters, from given ones, or from the mean of several."""
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from rcsr_jax.checkpoint import export_params
+from rcsr_jax.config import RunConfig, replace_fields
+from rcsr_jax.start import first_params
+
+RUN = replace_fields(RunConfig(model=tiny.CONFIG), {"data": "drawn"})
+SHAPE = tiny.mean_shape()
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """Three exported models: folder -> parameters."""
+    place = tmp_path_factory.mktemp("given")
+    made = {}
+    for number, output in enumerate((0.1, 0.3, 0.8)):
+        params = tiny.make_params(output=output)
+        params["mean_shape"] = SHAPE + np.float32(number)
+        export_params(place / f"{number}", params=params, config=RUN)
+        made[str(place / f"{number}")] = params
+    return made
+
+
+def start(*sources, **changes):
+    run = replace_fields(RUN, {"init_from": ",".join(sources), **changes})
+    return jax.device_get(first_params(run, mean_shape=SHAPE + 7))
+
+
+def test_one_model_is_taken_to_the_bit(given):
+    source, params = next(iter(given.items()))
+    jax.tree.map(np.testing.assert_array_equal, start(source), params)
+
+
+def test_of_several_the_mean_is_taken(given):
+    mean = jax.tree.map(
+        lambda *leaves: np.mean(np.float64(leaves), axis=0), *given.values()
+    )
+    found = start(*given)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), found, mean)
+    np.testing.assert_allclose(found["mean_shape"], SHAPE + 1, rtol=1e-6)
+
+
+def test_each_of_them_must_be_the_same_network(given, tmp_path):
+    wide = replace_fields(RUN, {"hidden_size": 6})
+    other = tmp_path / "wide"
+    export_params(other, params=tiny.make_params(wide.model), config=wide)
+    with pytest.raises(ValueError, match=r"wide is another .*hidden_size is 6, not 5"):
+        start(*given, str(other))
+    with pytest.raises(ValueError, match="gone does not exist"):
+        start(*given, "gone")
+
+
+def test_mirror_images_may_be_asked_for(given):
+    source = next(iter(given))
+    start(source, mirror_average=True)
