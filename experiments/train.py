@@ -18,7 +18,8 @@ from absl import flags
 from tqdm import tqdm
 
 from rcsr_jax.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
-from rcsr_jax.training import Progress, TrainResult, train
+from rcsr_jax.progress import Progress, TrainResult
+from rcsr_jax.training import train
 
 from . import cluster, process, settings
 

@@ -18,7 +18,8 @@ from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.metrics import interocular_distance, nme, summarise
-from rcsr_jax.training import Progress, train
+from rcsr_jax.progress import Progress
+from rcsr_jax.training import train
 from rcsr_jax.validation import Judge, mean_in_crops
 
 from . import markdown

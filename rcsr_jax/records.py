@@ -19,6 +19,7 @@ from rcsr_jax import hosts
 from rcsr_jax.config import RunConfig, differences, from_dict, to_dict
 from rcsr_jax.data.faces import Refusal
 from rcsr_jax.data.whole_files import write_whole
+from rcsr_jax.progress import Progress
 
 # Settings that may change when a run goes on: they do not change what is learned.
 RESUMABLE = frozenset({"max_seconds", "eval_every", "strict", "stream_faces"})
@@ -104,13 +105,16 @@ class MetricsTable:
         self._begun = time.process_time() - before
         _replace(self._path, _csv([self._HEADER, *rows]))
 
-    def add(
-        self, step: int, loss: float, error: float, speed: float, skipped: int
-    ) -> None:
-        """Appends a row: percent NME, faces per second, updates skipped so far."""
-        spent = time.process_time() - self._begun
-        row = [step, f"{loss:.6f}", f"{error:.4f}", f"{speed:.1f}", skipped]
-        row.append(f"{spent:.3f}")
+    def add(self, report: Progress) -> None:
+        """Appends a row of what a run reports after a validation."""
+        row = [
+            report.done,
+            f"{report.loss:.6f}",
+            f"{report.nme:.4f}",
+            f"{report.faces_per_second:.1f}",
+            report.skipped,
+            f"{time.process_time() - self._begun:.3f}",
+        ]
         if hosts.is_first():
             with (
                 _named(self._path),

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from rcsr_jax import checkpoint, hosts, resumption, updates
 from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.feed import feed
+from rcsr_jax.progress import Pace, Progress, TrainResult
 from rcsr_jax.records import (
     MetricsTable,
     check_same_run,
@@ -29,65 +30,6 @@ _SYNC_EVERY = 10  # updates between two looks at the device: it runs ahead meanw
 _MOST_SKIPPED = 20  # updates in a row whose gradient is not finite
 # of the parameters
 _MEASURED = ("tolerance", "error_scale", "error_spread", "error_ratios")
-
-
-class Progress(NamedTuple):
-    """What a run reports while it goes on.
-
-    Attributes:
-        stage: "data" while crops are cut, then "train".
-        done: faces or updates done.
-        total: of these.
-        loss: mean training loss since the last report; NaN before the first update, which
-            compiles.
-        nme: last validation error, inter-ocular, percent; NaN before the first.
-        baseline_nme: the same for the mean shape.
-        faces_per_second: training speed since the last report.
-        seconds_left: estimate for the whole run.
-        compile_seconds: what the first update took.
-        checkpoint: whether this report comes with a saved checkpoint.
-        skipped: updates so far whose gradient was not finite; they changed nothing.
-        note: what a user should know: a damaged checkpoint that was passed over, another
-            version of JAX than before. Empty: nothing.
-    """
-
-    stage: str
-    done: int
-    total: int
-    loss: float = math.nan
-    nme: float = math.nan
-    baseline_nme: float = math.nan
-    faces_per_second: float = math.nan
-    seconds_left: float = math.nan
-    compile_seconds: float = math.nan
-    checkpoint: bool = False
-    skipped: int = 0
-    note: str = ""
-
-
-class TrainResult(NamedTuple):
-    """How a run ended.
-
-    Attributes:
-        step: updates done.
-        finished: whether these were all; else time was up or the run was told to stop.
-        nme: validation error of the last checkpoint, inter-ocular, percent.
-        baseline_nme: that of the mean shape.
-        num_faces: trained on.
-        num_refused: faces that could not be used; `refused.csv` in the work folder names
-            them.
-        skipped: updates whose gradient was not finite.
-        told: whether `should_stop` ended it.
-    """
-
-    step: int
-    finished: bool
-    nme: float
-    baseline_nme: float
-    num_faces: int
-    num_refused: int
-    skipped: int = 0
-    told: bool = False
 
 
 class TrainingError(ValueError):
@@ -152,77 +94,63 @@ def train(
     with resumption.open_manager(workdir) as manager, ExitStack() as at_end:
         state = updates.on_every_device(state, devices)
         judge = Judge(validation, config)
-        baseline = judge.error(np.broadcast_to(shape, judge.points.shape))
-
         step, total = int(state.step), config.train.num_updates
-        rows = MetricsTable(workdir, upto=step)
+        table = MetricsTable(workdir, upto=step)
         if change := environment_change(workdir):
             problems += (change,)
         batches = feed(faces, step, config=config, devices=devices)
         at_end.enter_context(closing(batches))
-        error = judge.nme(state.average) if step else math.nan
-        losses: list[jax.Array] = []
-        compile_seconds = math.nan
-        started = marked = time.monotonic()
-        begun = marked_step = step
-        in_time, told, skipped, in_a_row = True, False, 0, 0
-        on_progress(
-            Progress(
-                "train", step, total, baseline_nme=baseline, note="; ".join(problems)
-            )
+        report = Progress(
+            "train",
+            step,
+            total,
+            nme=judge.nme(state.average) if step else math.nan,
+            baseline_nme=judge.error(np.broadcast_to(shape, judge.points.shape)),
+            note="; ".join(problems),
         )
+        on_progress(report)
+        pace = Pace(step)
+        losses: list[jax.Array] = []
+        in_time, told, in_a_row = True, False, 0
         while step < total and in_time and not told and in_a_row < _MOST_SKIPPED:
             state, logged = run_update(state, next(batches))
             losses.append(logged["loss"])
             step += 1
-            if step == begun + 1:
+            if first := pace.is_first(step):
                 jax.block_until_ready(state.step)
-                compile_seconds = time.monotonic() - started
-                started = marked = time.monotonic()
-                marked_step = step
+                pace.count_from(step)
             due = step % config.train.eval_every == 0 or step == total
-            look = due or step == begun + 1 or step % _SYNC_EVERY == 0
+            look = due or first or step % _SYNC_EVERY == 0
             if not look and jax.process_count() > 1:
                 continue  # they do not stop to agree on more than they must
             told, late = hosts.any_of(should_stop(), time.monotonic() >= deadline)
             in_time = not late
-            evaluate = (due or late) and not told
             if not (look or late or told):
                 continue
-            loss, losses = _mean_loss(losses), []
-            skipped, in_a_row = int(logged["skipped"]), int(logged["skipped_in_a_row"])
-            speed = (step - marked_step) / max(time.monotonic() - marked, 1e-9)
-            if evaluate:
-                found = judge.predict(state.average)
-                error = judge.error(found.points)
-                measured = judge.error_calibration(found)
-                if config.train.calibrate:
-                    measured["tolerance"] = measured_tolerance(
-                        state, faces, config=config
-                    )
-                rows.add(step, loss, error, speed * config.train.batch_size, skipped)
-            keep = evaluate or told or in_a_row >= _MOST_SKIPPED
-            if keep:
-                rank = baseline if math.isnan(error) else error
-                _save(manager, state, replace_fields(config, measured), rank)
-            on_progress(
-                Progress(
-                    "train",
-                    step,
-                    total,
-                    loss=loss,
-                    nme=error,
-                    baseline_nme=baseline,
-                    faces_per_second=speed * config.train.batch_size,
-                    seconds_left=(time.monotonic() - started)
-                    / max(step - begun - 1, 1)
-                    * (total - step),
-                    compile_seconds=compile_seconds,
-                    checkpoint=keep,
-                    skipped=skipped,
-                )
+            in_a_row = int(logged["skipped_in_a_row"])
+            evaluate = (due or late) and not told
+            report = report._replace(
+                done=step,
+                loss=_mean_loss(losses),
+                faces_per_second=pace.updates_per_second(step)
+                * config.train.batch_size,
+                skipped=int(logged["skipped"]),
+                checkpoint=evaluate or told or in_a_row >= _MOST_SKIPPED,
+                note="",
             )
-            marked, marked_step = time.monotonic(), step
+            if evaluate:
+                error, measured = _judged(state, judge, faces, config=config)
+                report = report._replace(nme=error)
+                table.add(report)
+            if report.checkpoint:
+                _save(manager, state, replace_fields(config, measured), report)
+            report = report._replace(
+                seconds_left=pace.seconds_left(step, total=total),
+                compile_seconds=pace.compile_seconds,
+            )
+            on_progress(report)
+            pace.mark(step)
+            losses.clear()
         resumption.finish_saving(manager)
         hosts.wait_for_all()  # none leaves before all is on the disk
     if in_a_row >= _MOST_SKIPPED:
@@ -232,15 +160,30 @@ def train(
             "rate or clip the gradient."
         )
     return TrainResult(
-        step,
-        step == total,
-        error,
-        baseline,
-        len(training.names),
-        len(training.refused),
-        skipped,
-        told and step < total,
+        step=step,
+        finished=step == total,
+        nme=report.nme,
+        baseline_nme=report.baseline_nme,
+        num_faces=len(training.names),
+        num_refused=len(training.refused),
+        skipped=report.skipped,
+        told=told and step < total,
     )
+
+
+def _judged(
+    state: updates.TrainState,
+    judge: Judge,
+    faces: updates.Faces,
+    *,
+    config: RunConfig,
+) -> tuple[float, dict[str, Any]]:
+    """The validation error, percent, and the settings that are measured of a model."""
+    found = judge.predict(state.average)
+    measured = judge.error_calibration(found)
+    if config.train.calibrate:
+        measured["tolerance"] = measured_tolerance(state, faces, config=config)
+    return judge.error(found.points), measured
 
 
 def _restore(
@@ -266,8 +209,10 @@ def _save(
     manager: ocp.CheckpointManager,
     state: updates.TrainState,
     config: RunConfig,
-    error: float,
+    report: Progress,
 ) -> None:
+    # before the first validation it ranks behind all that were judged
+    error = report.baseline_nme if math.isnan(report.nme) else report.nme
     if not math.isfinite(error):
         raise TrainingError(
             f"the validation error is no number at update {int(state.step)}; the last "

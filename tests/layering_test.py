@@ -83,6 +83,7 @@ ROOMS = [
     "resumption",
     "export",
     "onnx",
+    "progress",
     "records",
     "stopping",
     "updates",

@@ -32,6 +32,7 @@ from rcsr_jax.config import RunConfig, preset, replace_fields
 from rcsr_jax.data import splits
 from rcsr_jax.data.annotations import write_pts
 from rcsr_jax.inference import Predictor
+from rcsr_jax.progress import Progress
 from rcsr_jax.records import MetricsTable
 
 RUNNERS = (table1, table2, table3, fig4, fig6, fig8, fig10, fig11)
@@ -78,7 +79,7 @@ def untrained(monkeypatch, runner, place):
         made[name] = replace_fields(here.run, changes).model
         folder = study.model_folder(here, name)
         folder.mkdir(parents=True, exist_ok=True)
-        MetricsTable(folder, upto=0).add(2, 0.1, 9.0, 50.0, 0)
+        MetricsTable(folder, upto=0).add(Progress("train", 2, 2, nme=9.0))
         return Predictor(params, run.model)
 
     monkeypatch.setattr(runner, "train_model", train_model)

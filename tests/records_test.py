@@ -8,6 +8,7 @@ import pytest
 from rcsr_jax.config import RunConfig, preset, replace_fields
 from rcsr_jax.data.faces import Refusal
 from rcsr_jax.markup import FACE_51
+from rcsr_jax.progress import Progress
 from rcsr_jax.records import (
     RESUMABLE,
     MetricsTable,
@@ -22,12 +23,24 @@ def rows_of(path):
         return list(csv.reader(file))
 
 
+def done(step, *, loss=0.5, nme=5.0, speed=50.0, skipped=0):
+    return Progress(
+        "train",
+        step,
+        1000,
+        loss=loss,
+        nme=nme,
+        faces_per_second=speed,
+        skipped=skipped,
+    )
+
+
 def test_a_new_table_begins_with_its_header(tmp_path, monkeypatch):
     clock = iter([3.0, 10.5, 20.25])
     monkeypatch.setattr("rcsr_jax.records.time.process_time", lambda: next(clock))
     table = MetricsTable(tmp_path, upto=0)
-    table.add(250, 0.123456789, 7.65432, 98.76, 0)
-    table.add(500, 0.1, 6.5, 100.0, 2)
+    table.add(done(250, loss=0.123456789, nme=7.65432, speed=98.76, skipped=0))
+    table.add(done(500, loss=0.1, nme=6.5, speed=100.0, skipped=2))
     names = "step,loss,nme_interocular,faces_per_second,skipped,cpu_seconds"
     assert rows_of(tmp_path / "metrics.csv") == [
         names.split(","),
@@ -40,9 +53,9 @@ def test_processor_time_goes_on_from_the_start_before(tmp_path, monkeypatch):
     clock = iter([3.0, 10.0, 30.0, 1.0, 6.0])
     monkeypatch.setattr("rcsr_jax.records.time.process_time", lambda: next(clock))
     table = MetricsTable(tmp_path, upto=0)
-    table.add(250, 0.5, 5.0, 50.0, 0)
-    table.add(500, 0.5, 5.0, 50.0, 0)  # its checkpoint is not whole when it resumes
-    MetricsTable(tmp_path, upto=250).add(500, 0.5, 5.0, 50.0, 0)
+    table.add(done(250))
+    table.add(done(500))  # its checkpoint is not whole when it resumes
+    MetricsTable(tmp_path, upto=250).add(done(500))
     spent = [row[-1] for row in rows_of(tmp_path / "metrics.csv")[1:]]
     assert spent == ["7.000", "12.000"]
 
@@ -53,19 +66,19 @@ def test_processor_time_goes_on_from_the_start_before(tmp_path, monkeypatch):
 def test_rows_of_undone_updates_go_when_a_run_resumes(upto, kept, tmp_path):
     table = MetricsTable(tmp_path, upto=0)
     for step in (250, 500, 750):
-        table.add(step, 0.5, 5.0, 50.0, 0)
+        table.add(done(step))
     before = rows_of(tmp_path / "metrics.csv")
     resumed = MetricsTable(tmp_path, upto=upto)
     rows = rows_of(tmp_path / "metrics.csv")
     assert rows == before[: len(kept) + 1]
     assert [int(row[0]) for row in rows[1:]] == kept
-    resumed.add(upto + 1, 0.4, 4.0, 40.0, 0)
+    resumed.add(done(upto + 1, loss=0.4, nme=4.0, speed=40.0, skipped=0))
     assert rows_of(tmp_path / "metrics.csv")[-1][0] == str(upto + 1)
 
 
 def test_a_row_that_was_being_written_is_dropped(tmp_path):
     table = MetricsTable(tmp_path, upto=0)
-    table.add(250, 0.5, 5.0, 50.0, 0)
+    table.add(done(250))
     whole = (tmp_path / "metrics.csv").read_bytes()
     for part in (b"5", b"500,0.1", b"500,0.100000,6.5000,100.0,0,3."):
         (tmp_path / "metrics.csv").write_bytes(whole + part)
@@ -92,7 +105,7 @@ def test_a_row_that_does_not_fit_is_told(tmp_path):
     (tmp_path / "metrics.csv").unlink()
     (tmp_path / "metrics.csv").symlink_to("/dev/full")
     with pytest.raises(ValueError, match=r"metrics.csv cannot be written: No space"):
-        table.add(250, 0.5, 5.0, 50.0, 0)
+        table.add(done(250))
 
 
 def test_refusals_are_listed_with_their_reasons(tmp_path):

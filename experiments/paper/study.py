@@ -32,7 +32,8 @@ from rcsr_jax.data.splits import (
 )
 from rcsr_jax.inference import Predictor
 from rcsr_jax.markup import FACE_68
-from rcsr_jax.training import Progress, train
+from rcsr_jax.progress import Progress
+from rcsr_jax.training import train
 
 from .. import process, settings
 from . import results
