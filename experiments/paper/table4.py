@@ -27,7 +27,7 @@ from .study import Study, finish, model_folder, rcsr_model, run, train_model
 
 METHODS = (DESCENT, *SYSTEMS)
 LONGER = f"{RCSR}, longer"
-_LOOKS = 8  # at the held-out faces while a system is trained
+_LOOKS = 5  # at the held-out faces while a system is trained
 
 
 def make(study: Study) -> None:
