@@ -27,4 +27,5 @@ def read_learning(folder: Path) -> Sequence[Point]:
                 "nme_interocular": float(row["nme_interocular"]),
             }
             for row in csv.DictReader(file)
+            if row.get("cpu_seconds")  # runs of an earlier version have none
         ]

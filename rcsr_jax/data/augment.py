@@ -96,12 +96,13 @@ def cut_view(
     turn = jnp.array([[cos, -sin], [sin, cos]])
     flip = jnp.where(view.mirrored, -1.0, 1.0)
     forward = unit * view.scale * turn * jnp.stack([flip, jnp.ones(())])[None, :]
-    # of [[a, b], [b, -a]], whose square is the identity times a number
+    # exp of [[a, b], [b, -a]], whose square is a number times the identity
     a, b = view.stretch
-    size_of = jnp.sqrt(a * a + b * b + 1e-12)
-    deviator = jnp.stack([jnp.stack([a, b]), jnp.stack([b, -a])]) / size_of
-    longer = jnp.cosh(size_of) * jnp.eye(2) + jnp.sinh(size_of) * deviator
-    shorter = jnp.cosh(size_of) * jnp.eye(2) - jnp.sinh(size_of) * deviator
+    amount = jnp.sqrt(a * a + b * b + 1e-12)
+    along = jnp.array([[a, b], [b, -a]]) / amount
+    same, other = jnp.cosh(amount) * jnp.eye(2), jnp.sinh(amount) * along
+    longer, shorter = same + other, same - other
+    # the inverse of a turn is its transpose, flip included
     backward = longer @ forward.T / jnp.square(unit * view.scale)
     forward = forward @ shorter
     middle = (size - 1) / 2
