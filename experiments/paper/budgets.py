@@ -138,7 +138,7 @@ def _small() -> Budget:
                 "learning_rate": 2e-3,
             },
         },
-        system_updates=200,
+        system_updates=330,
         # deep nets on small crops: 20 layers cost nine times as much as none
         depth={"crop_size": 48, "patch_size": 18, "filters": (16, 8, 1)},
         depth_updates=250,
