@@ -3,8 +3,8 @@
 XLA's CPU backend is slow where a convolution has one input or few output channels or gives
 a few cells only, and slowest in the gradient. These cases are matrix products in disguise,
 so on a CPU they are written as such; elsewhere, and for every other kernel, it is
-`lax.conv_general_dilated`.
-`reference` is the definition, which the tests hold every form against.
+`lax.conv_general_dilated`. `reference` is the definition, which the tests hold every form
+against.
 """
 
 import functools
@@ -65,7 +65,10 @@ def convolve(
         for size, taken in zip(images.shape[1:3], (rows, columns), strict=True)
     ]
     if stride == 1 and min(windows) > 0 and math.prod(windows) <= _FEW_CELLS:
-        return _to_few_cells(_bordered(images, border), kernel)
+        # differentiated as it is: the gradients of a product are products
+        return lax.platform_dependent(
+            _bordered(images, border), kernel, cpu=_product, default=reference
+        )
     return reference(images, kernel, stride=stride, border=border)
 
 
@@ -178,20 +181,6 @@ def _fold(images: Array, kernel: Array) -> Array:
     return jnp.moveaxis(total, 1, -1)
 
 
-@jax.custom_vjp
-def _to_few_cells(images: Array, kernel: Array) -> Array:
-    return lax.platform_dependent(images, kernel, cpu=_product, default=reference)
-
-
-def _to_few_cells_backward(residuals, cotangent):
-    return lax.platform_dependent(
-        *residuals,
-        cotangent,
-        cpu=lambda images, kernel, change: jax.vjp(_product, images, kernel)[1](change),
-        default=functools.partial(_reference_gradients, 1),
-    )
-
-
 def _product(images: Array, kernel: Array) -> Array:
     """Every window as a row of one matrix."""
     rows, columns, channels, filters = kernel.shape
@@ -222,8 +211,4 @@ _from_one_channel.defvjp(
 _to_few_channels.defvjp(
     lambda images, kernel: (_to_few_channels(images, kernel), (images, kernel)),
     _to_few_channels_backward,
-)
-_to_few_cells.defvjp(
-    lambda images, kernel: (_to_few_cells(images, kernel), (images, kernel)),
-    _to_few_cells_backward,
 )

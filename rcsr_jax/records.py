@@ -95,15 +95,17 @@ class MetricsTable:
 
     def __init__(self, workdir: Path, *, upto: int):
         self._path = workdir / "metrics.csv"
-        rows: list[list[str]] = []
+        rows: list[dict[str, str]] = []
         if self._path.is_file():
             text = self._path.read_text(encoding="utf-8")
             # a last line without an end was being written when the run was killed
             lines = text[: text.rfind("\n") + 1].splitlines()
-            rows = [row for row in list(csv.reader(lines))[1:] if int(row[0]) <= upto]
-        before = float(rows[-1][-1]) if rows else 0.0
+            rows = [row for row in csv.DictReader(lines) if int(row["step"]) <= upto]
+        # a run of an earlier version has no processor time
+        before = float(rows[-1].get("cpu_seconds") or 0) if rows else 0.0
         self._begun = time.process_time() - before
-        _replace(self._path, _csv([self._HEADER, *rows]))
+        kept = [[row.get(name, "") for name in self._HEADER] for row in rows]
+        _replace(self._path, _csv([self._HEADER, *kept]))
 
     def add(self, report: Progress) -> None:
         """Appends a row of what a run reports after a validation."""

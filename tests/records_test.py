@@ -60,6 +60,19 @@ def test_processor_time_goes_on_from_the_start_before(tmp_path, monkeypatch):
     assert spent == ["7.000", "12.000"]
 
 
+def test_a_run_of_an_earlier_version_goes_on(tmp_path, monkeypatch):
+    clock = iter([3.0, 5.0])
+    monkeypatch.setattr("rcsr_jax.records.time.process_time", lambda: next(clock))
+    old = "step,loss,nme_interocular,faces_per_second,skipped\n250,0.5,5.0,50.0,9\n"
+    (tmp_path / "metrics.csv").write_text(old)
+    MetricsTable(tmp_path, upto=250).add(done(500))
+    assert [row[4:] for row in rows_of(tmp_path / "metrics.csv")] == [
+        ["skipped", "cpu_seconds"],
+        ["9", ""],
+        ["0", "2.000"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("upto", "kept"), [(0, []), (249, []), (250, [250]), (600, [250, 500])]
 )

@@ -56,5 +56,6 @@ def test_each_of_them_must_be_the_same_network(given, tmp_path):
 
 
 def test_mirror_images_may_be_asked_for(given):
-    source = next(iter(given))
-    start(source, mirror_average=True)
+    source, params = next(iter(given.items()))
+    found = start(source, mirror_average=True)
+    jax.tree.map(np.testing.assert_array_equal, found, params)
