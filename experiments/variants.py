@@ -16,6 +16,7 @@ import numpy as np
 
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import RunConfig, replace_fields
+from rcsr_jax.costs import static_costs
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.metrics import interocular_distance, nme, summarise
 from rcsr_jax.progress import Progress
@@ -34,10 +35,13 @@ ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "own_marks": False,
             "heatmap_weight": 0.0,
             "context_widths": (),
+            "context_blocks": (),
         },
         "increment of the step": {"increment": "step"},
         "no gradient through positions": {"position_gradient": False},
         "squared error": {"loss": "l2"},
+        "wing loss": {"loss": "wing"},
+        "steps weighted more steeply": {"step_weights": "log_range"},
         "half the memory": {"hidden_size": 16},
         "rotation of 30 degrees": {"rotation": 30.0},
         "no occlusion": {"occlusion": 0.0},
@@ -54,11 +58,15 @@ ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 
 
 def judge(run: RunConfig, workdir: Path) -> dict[str, float]:
-    """The errors of a finished run on the faces that it held out, per cent.
+    """The errors of a finished run on the faces that it held out, and what it costs.
 
     Args:
         run: names the faces.
         workdir: holds the checkpoints.
+
+    Returns:
+        `nme_interocular`, `nme_interpupil` and `nme_hard` in per cent, `training_faces`, and
+        `multiply_adds` of a face in millions.
     """
     params, trained = load_params(workdir)
     training, held = open_faces(run.model, run.data, folder=workdir)
@@ -75,6 +83,7 @@ def judge(run: RunConfig, workdir: Path) -> dict[str, float]:
         "nme_interpupil": told["nme_interpupil"],
         "nme_hard": float(100 * errors.mean()),
         "training_faces": len(training.names),
+        "multiply_adds": round(static_costs(trained.model).total / 1e6),
     }
 
 
@@ -96,6 +105,7 @@ def table(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
         "nme_interpupil": "inter-pupil",
         "nme_hard": "hard faces",
         "training_faces": "training faces",
+        "multiply_adds": "million multiply-adds",
     }
 
     def cell(values: Sequence[float]) -> str:
@@ -125,6 +135,8 @@ def ablate(
 ) -> str:
     """Trains and judges; writes ablations.json and ablations.md after every row.
 
+    Rows that cannot be are refused before the first is trained.
+
     Args:
         config: the run that is changed.
         rows: names with the settings that they change.
@@ -134,12 +146,16 @@ def ablate(
 
     Returns:
         the table.
+
+    Raises:
+        ValueError: a row's settings do not go together with those of `config`.
     """
     found: dict[str, list[dict[str, float]]] = {}
-    for name, changes in rows.items():
+    changed = {name: _changed(config, name, changes) for name, changes in rows.items()}
+    for name, row in changed.items():
         found[name] = []
         for seed in seeds:
-            run = replace_fields(config, {**changes, "seed": seed})
+            run = replace_fields(row, {"seed": seed})
             workdir = out / "runs" / f"{name.replace(' ', '_').replace(',', '')}_{seed}"
             train(run, workdir=workdir, on_progress=_tell(f"{name}, seed {seed}"))
             found[name].append(judge(run, workdir))
@@ -153,6 +169,13 @@ def ablate(
         (out / "ablations.json").write_text(json.dumps(told, indent=1) + "\n")
         (out / "ablations.md").write_text(table(found) + "\n")
     return table(found)
+
+
+def _changed(config: RunConfig, name: str, changes: Mapping[str, Any]) -> RunConfig:
+    try:
+        return replace_fields(config, changes)
+    except ValueError as error:
+        raise ValueError(f"row {name!r} goes not with these settings: {error}") from error
 
 
 def _tell(name: str):

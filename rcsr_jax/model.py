@@ -47,10 +47,15 @@ def init_params(key: Array, *, config: ModelConfig, mean_shape: ArrayLike) -> Pa
         raise ValueError(
             f"mean_shape must be {(config.num_points, 2)}; got {mean_shape.shape}."
         )
+    return {"network": _fresh_network(key, config=config), "mean_shape": mean_shape}
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _fresh_network(key: Array, *, config: ModelConfig) -> Any:
+    # one program: Flax alone compiles every operation of a forward pass by itself
     crops = jnp.zeros((1, config.crop_size, config.crop_size, 1))
-    start = first_estimate(mean_shape, batch=1, config=config)
-    network = RCSR(config).init(key, crops, start)["params"]
-    return {"network": network, "mean_shape": mean_shape}
+    start = first_estimate(jnp.zeros((config.num_points, 2)), batch=1, config=config)
+    return RCSR(config).init(key, crops, start)["params"]
 
 
 def params_like(config: ModelConfig) -> Params:

@@ -1,9 +1,15 @@
 """Four CPU devices for every test, and no silent broadcasting between ranks."""
 
+import os
+
 import jax
 import numpy as np
 import pytest
 
+# Compiling takes most of the time of the tests, and half of it are optimisations that their
+# tiny models gain nothing by; programs that they start inherit this. `make demo` and the
+# wheel's check run as a user's do.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

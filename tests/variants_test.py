@@ -24,12 +24,28 @@ def test_a_table_has_means_and_ranges_over_seeds():
             "nme_interpupil": 2 * value,
             "nme_hard": 9.5,
             "training_faces": 400,
+            "multiply_adds": 31,
         }
         for value in (4.25, 4.75)
     ]
     text = variants.table({"as it is": found, "once": found[:1]})
     assert "| as it is | 4.50 (4.25 to 4.75) | 9.00 (8.50 to 9.50) |" in text
-    assert text.endswith("| once | 4.25 | 8.50 | 9.50 | 400 |")
+    assert text.endswith("| once | 4.25 | 8.50 | 9.50 | 400 | 31 |")
+
+
+@pytest.mark.parametrize("rows", sorted(variants.ROWS))
+@pytest.mark.parametrize("name", ["base", "fast", "large"])
+def test_every_row_is_a_run_of_the_presets_with_context(name, rows):
+    for changes in variants.ROWS[rows].values():
+        replace_fields(preset(name), changes)
+
+
+def test_a_row_that_cannot_be_is_refused_before_any_is_trained(tmp_path):
+    config = replace_fields(preset("demo"), {**tiny.RUN, "num_updates": 2})
+    rows = {"all": {}, "bent": {"context_widths": (8, 8)}}
+    with pytest.raises(ValueError, match="'bent'.*context_widths"):
+        variants.ablate(config, rows=rows, seeds=[0], out=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
