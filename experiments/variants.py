@@ -159,6 +159,8 @@ def ablate(
             workdir = out / "runs" / f"{name.replace(' ', '_').replace(',', '')}_{seed}"
             train(run, workdir=workdir, on_progress=_tell(f"{name}, seed {seed}"))
             found[name].append(judge(run, workdir))
+        # or the programs of thirty rows use up what memory a process may map
+        jax.clear_caches()
         told = {
             "command": command,
             "device": jax.devices()[0].device_kind,
@@ -175,7 +177,9 @@ def _changed(config: RunConfig, name: str, changes: Mapping[str, Any]) -> RunCon
     try:
         return replace_fields(config, changes)
     except ValueError as error:
-        raise ValueError(f"row {name!r} goes not with these settings: {error}") from error
+        raise ValueError(
+            f"row {name!r} goes not with these settings: {error}"
+        ) from error
 
 
 def _tell(name: str):

@@ -22,6 +22,13 @@ def compiled_once(tmp_path_factory):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def programs_let_go():
+    """A process may map 65,530 pieces of memory, and each program takes some tens."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def generator() -> np.random.Generator:
     """Randomness of a test: the same at every run."""

@@ -8,6 +8,7 @@ import tiny
 from rcsr_jax.experiments import variants
 
 from rcsr_jax.config import preset, replace_fields
+from rcsr_jax.model import predict
 
 
 def test_the_fifth_that_lies_furthest_from_the_mean_shape_is_hard():
@@ -61,3 +62,4 @@ def test_rows_are_trained_and_judged(tmp_path):
         assert found["nme_interpupil"] > found["nme_interocular"] > 0
         assert found["nme_hard"] > 0
     assert (tmp_path / "ablations.md").read_text() == text + "\n"
+    assert predict._cache_size() == 0  # the programs of a row end with it

@@ -174,6 +174,7 @@ def train_model(study: Study, name: str, changes: Mapping[str, Any]) -> Predicto
                 flush=True,
             )
 
+    jax.clear_caches()  # the programs of the model before
     train(run, workdir=workdir, on_progress=tell)
     params, trained = load_params(workdir)
     return Predictor(params, trained.model)
