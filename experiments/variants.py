@@ -42,10 +42,10 @@ ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "squared error": {"loss": "l2"},
         "wing loss": {"loss": "wing"},
         "steps weighted more steeply": {"step_weights": "log_range"},
-        "half the memory": {"hidden_size": 16},
+        "16 channels of memory": {"hidden_size": 16},
         "rotation of 30 degrees": {"rotation": 30.0},
         "no occlusion": {"occlusion": 0.0},
-        "twice the steps": {"num_steps": 8},
+        "8 steps": {"num_steps": 8},
     },
     "steps": {f"{steps} steps": {"num_steps": steps} for steps in (5, 10, 20)},
     "faces": {
@@ -65,8 +65,8 @@ def judge(run: RunConfig, workdir: Path) -> dict[str, float]:
         workdir: holds the checkpoints.
 
     Returns:
-        `nme_interocular`, `nme_interpupil` and `nme_hard` in per cent, `training_faces`, and
-        `multiply_adds` of a face in millions.
+        `nme_interocular`, `nme_interpupil` and `nme_hard` in per cent, `training_faces`,
+        and `multiply_adds` of a face in millions.
     """
     params, trained = load_params(workdir)
     training, held = open_faces(run.model, run.data, folder=workdir)
@@ -177,9 +177,8 @@ def _changed(config: RunConfig, name: str, changes: Mapping[str, Any]) -> RunCon
     try:
         return replace_fields(config, changes)
     except ValueError as error:
-        raise ValueError(
-            f"row {name!r} goes not with these settings: {error}"
-        ) from error
+        message = f"row {name!r} does not go with these settings: {error}"
+        raise ValueError(message) from error
 
 
 def _tell(name: str):
