@@ -29,7 +29,7 @@ def open_browser(profile: Path, *, camera: Path | None = None, **options) -> Ite
         options: of the context: `viewport`, `color_scheme` and others of Playwright's.
     """
     playwright = pytest.importorskip(
-        "playwright.sync_api", reason='needs Playwright: pip install ".[test]"'
+        "playwright.sync_api", reason='needs Playwright: pip install ".[dev]"'
     )
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
