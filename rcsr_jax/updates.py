@@ -211,7 +211,11 @@ def update(
     params = optax.apply_updates(state.params, changes)
     # young averages forget faster, or they would remember the start
     decay = jnp.minimum(config.train.ema_decay, (1 + state.step) / (10 + state.step))
-    average = optax.incremental_update(params, state.average, 1 - decay)
+    network = optax.incremental_update(
+        params["network"], state.average["network"], 1 - decay
+    )
+    # what is not learned is its own average: a sum of shares of it would be rounded
+    average = {**params, "network": network}
     state = TrainState(state.step + 1, params, average, opt_state)
     return state, {
         "loss": loss,

@@ -306,6 +306,7 @@ def test_four_devices_do_what_one_does_and_agree(faces):
         for shard in shards[1:]:  # a forgotten pmean would show here
             np.testing.assert_array_equal(shard, shards[0])
     np.testing.assert_allclose(logged_four["loss"], logged_one["loss"], rtol=1e-5)
+    # Adam divides by the size of a gradient, so the rounding of a tiny one shows
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=5e-5),
         jax.device_get(four.params),
@@ -316,7 +317,7 @@ def test_four_devices_do_what_one_does_and_agree(faces):
 def test_the_mean_shape_is_not_trained(faces):
     state, _ = run_updates(faces, num_devices=1)
     np.testing.assert_array_equal(state.params["mean_shape"], MEAN_SHAPE)
-    np.testing.assert_allclose(state.average["mean_shape"], MEAN_SHAPE, rtol=1e-6)
+    np.testing.assert_array_equal(state.average["mean_shape"], MEAN_SHAPE)
 
 
 def test_an_uneven_batch_is_refused():
