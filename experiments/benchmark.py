@@ -28,7 +28,7 @@ from absl import flags
 from rcsr_jax.config import preset
 from rcsr_jax.costs import static_costs
 
-from . import peers, process, rows, settings
+from . import outputs, peers, process, rows, settings
 from .chart import save_chart
 from .shares import parts, shares
 from .table import speed_table
@@ -72,13 +72,15 @@ def main(arguments: list[str]) -> None:
     if _TRAIN_BATCH.value:
         process.split_cpu(_TRAIN_BATCH.value, num_devices=_DEVICES.value)
     results = _measure()
+    path = Path(_OUT.value) if _OUT.value else None
+    if path:  # before the second process, which may fail
+        outputs.write_json(path, results)
     one_core = [name for name in _ONE_CORE.value if name in _PRESETS.value]
     if one_core:
         results["one_core"] = _on_one_core(one_core)
     print(speed_table(results))
-    if _OUT.value:
-        path = Path(_OUT.value)
-        path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if path:
+        outputs.write_json(path, results)
         picture = path.with_suffix(".png")
         save_chart(
             picture,
@@ -165,13 +167,18 @@ def _on_one_core(presets: Sequence[str]) -> dict[str, Any]:
         }
         if _DLIB.value:
             words["dlib_model"] = _DLIB.value
-        subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", f"{__package__}.benchmark"]
             + [f"--{name}={value}" for name, value in words.items()],
             env={**os.environ, "JAX_PLATFORMS": "cpu"},
             stdout=subprocess.DEVNULL,
-            check=True,
+            check=False,
         )
+        if done.returncode:
+            raise ValueError(
+                f"the comparison on one core ended with exit code {done.returncode}; "
+                "--one_core= leaves it out."
+            )
         return json.loads(out.read_text(encoding="utf-8"))
 
 

@@ -15,22 +15,19 @@ Needs pip install "rcsr-jax[bulk]"; with --workers=0 this process does all by it
 without Ray.
 """
 
-import json
 import os
-import sys
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import jax
 from absl import flags
-from tqdm import tqdm
 
-from rcsr_jax.bulk import SUFFIX, Counts, what_is_done
+from rcsr_jax.bulk import SUFFIX, Counts, alone_in, what_is_done
 from rcsr_jax.data.shards import Shard, find_shards, folder_of_shards
 from rcsr_jax.inference import load_predictor
 
-from . import finding, process, settings
+from . import finding, outputs, process, settings
 from .results import digest_of
 from .workers import Job, do_here, do_on_ray, forget_tries, ray_running
 
@@ -77,6 +74,7 @@ def main(arguments: list[str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     num_workers, cores, gpus = _workforce()
     with ExitStack() as at_end:
+        at_end.enter_context(alone_in(out))
         if num_workers:
             # a driver that took the GPU would leave none to its workers
             jax.config.update("jax_platforms", "cpu")
@@ -98,13 +96,16 @@ def main(arguments: list[str]) -> None:
         else:
             working = do_here(waiting, job)
         try:
-            with closing(working), _bar(len(shards), first=num_before) as bar:
+            with (
+                closing(working),
+                outputs.bar(total=len(shards), initial=num_before, unit="shard") as bar,
+            ):
                 for name, counts in working:
                     done[name] = counts
                     bar.update()
         finally:  # what an interrupted run has done is told as well
             _tell(out, shards, done, num_before=num_before)
-    forget_tries(out)
+        forget_tries(out)
     if missing := [shard.name for shard in shards if shard.name not in done]:
         raise ValueError(
             f"{len(missing)} shards could not be done, {missing[0]} the first: each ended "
@@ -179,17 +180,11 @@ def _tell(
             for field in Counts._fields
         },
     }
-    text = json.dumps(told, indent=1)
-    (out / "_summary.json").write_text(text + "\n", encoding="utf-8")
+    outputs.write_json(out / "_summary.json", told)
     print(
         f"{told['faces']} faces in {told['photos']} photos, {told['failed']} of which "
         f"failed; {len(counts)} of {len(shards)} shards ({num_before} done before): {out}"
     )
-
-
-def _bar(total: int, *, first: int) -> tqdm:
-    hidden = not sys.stderr.isatty()
-    return tqdm(total=total, initial=first, unit="shard", disable=hidden)
 
 
 def run() -> None:

@@ -10,12 +10,10 @@ training folders of a data set those are taken that the model's run held out.
 """
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
 from rcsr_jax import weights
 from rcsr_jax.checkpoint import export_params, load_params
@@ -27,29 +25,35 @@ from rcsr_jax.data.sources import read_sources
 from rcsr_jax.evaluation import cut_faces
 from rcsr_jax.inference import Predictor
 
-from . import settings
+from . import outputs, settings
 
 _MODEL = settings.define_model_flags()
 _OUT = flags.DEFINE_string(
     "out", None, "New folder, or new file of weights: .npz.", required=True
 )
-_DATA = settings.define_flags(DataConfig)
+_DATA = settings.define_data_flags()
+_HELD_OUT = flags.DEFINE_integer(
+    "validation_faces",
+    None,
+    "Faces that the run held out of training; by default as many as the model tells.",
+    lower_bound=1,
+)
 
 
 def main(arguments: list[str]) -> None:
     """Measures, and writes the model with what was measured."""
     settings.no_arguments(arguments)
     params, config = load_params(_MODEL())
-    data = settings.replace_given(
-        DataConfig(validation_faces=config.data.validation_faces), _DATA
-    )
+    data = _DATA(DataConfig())
     predictor = Predictor(params, dataclasses.replace(config.model, error_scale=1.0))
     sources, refused = read_sources(data.data, predictor.config, data)
     if data.split == "train":
-        sources = _held_out(sources, count=data.validation_faces)
-    with tqdm(total=len(sources), disable=not sys.stderr.isatty()) as bar:
+        sources = _held_out(
+            sources, count=_HELD_OUT.value or config.data.validation_faces
+        )
+    with outputs.bar(total=len(sources)) as bar:
         cut = cut_faces(predictor, sources, on_progress=lambda *_: bar.update())
-    settings.tell_refused(refused + cut.refused)
+    outputs.tell_refused(refused + cut.refused)
     found = predictor.from_crops(cut.crops, cut.frames)
     measured = measure_trust(
         found.points, cut.truth, found.expected_error, markup=config.model.markup

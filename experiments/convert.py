@@ -34,7 +34,7 @@ from rcsr_jax.data.faces import Refusal, image_places
 from rcsr_jax.data.images import image_size
 from rcsr_jax.geometry import box_of, overlap
 
-from . import settings
+from . import outputs, settings
 
 _DATA = flags.DEFINE_string(
     "data", None, "File to read, or folder of .pts files.", required=True
@@ -66,12 +66,13 @@ def main(arguments: list[str]) -> None:
         raise ValueError("--copy_images goes with a folder of .pts files.")
     if not data.exists():
         raise ValueError(f"{data}: no such file or folder.")
-    read = read_annotations(data)
+    read = list(read_annotations(data))
+    if _BOXES.value:
+        read = _with_boxes(read, read_boxes(_BOXES.value))
     faces = [face for face in read if not face.problem]
     if not faces:
-        raise ValueError(f"{data}: no face in it that can be used.")
-    if _BOXES.value:
-        faces = _with_boxes(faces, read_boxes(_BOXES.value))
+        problems = f" ({read[0].image}: {read[0].problem})" if read else ""
+        raise ValueError(f"{data}: no face in it that can be used{problems}.")
     out.parent.mkdir(parents=True, exist_ok=True)
     if kind == "pts":
         _write_pts(data, out, faces)
@@ -80,26 +81,33 @@ def main(arguments: list[str]) -> None:
         write_annotations(out, faces, kind=kind, sizes=sizes)
     images = {face.image for face in faces}
     print(f"wrote {len(faces)} faces of {len(images)} images to {out}")
-    if broken := [Refusal(face.image, face.problem) for face in read if face.problem]:
-        settings.tell_refused(broken)
-        raise ValueError(f"{len(broken)} of {len(read)} entries were left out.")
+    if refused := [Refusal(face.image, face.problem) for face in read if face.problem]:
+        outputs.tell_refused(refused)
+        raise ValueError(f"{len(refused)} of {len(read)} entries were left out.")
 
 
 def _with_boxes(
     faces: Sequence[AnnotatedFace], boxes: dict[str, np.ndarray]
 ) -> list[AnnotatedFace]:
-    """The faces with the box of their image that overlaps their landmarks most."""
+    """The faces with the box of their image that overlaps their landmarks most.
+
+    A face that no box meets has a problem instead.
+    """
     table = {PurePosixPath(image).as_posix(): rows for image, rows in boxes.items()}
     found = []
     for face in faces:
-        rows = table.get(PurePosixPath(face.image).as_posix())
-        if rows is None or face.points is None or np.isnan(face.points).all():
-            raise ValueError(
-                f"{_BOXES.value}: no box for the landmarks of {face.image}."
-            )
-        found.append(
-            face._replace(box=rows[overlap(rows, box_of(face.points)).argmax()])
-        )
+        if face.problem:
+            found.append(face)
+            continue
+        rows = table.get(PurePosixPath(face.image).as_posix(), np.zeros((0, 4)))
+        shared = np.zeros(len(rows))
+        if face.points is not None and not np.isnan(face.points).all():
+            shared = overlap(rows, box_of(face.points))
+        if shared.any():
+            found.append(face._replace(box=rows[shared.argmax()]))
+        else:
+            problem = f"no box in {_BOXES.value} meets its landmarks"
+            found.append(face._replace(problem=problem))
     return found
 
 

@@ -8,13 +8,11 @@ the one to the typical box around the landmarks.
 """
 
 import json
-import sys
 import time
 from typing import NamedTuple
 
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
 from rcsr_jax.boxes import BoxMap, calibrate_boxes
 from rcsr_jax.config import DataConfig, ModelConfig
@@ -22,14 +20,14 @@ from rcsr_jax.data.sources import read_sources
 from rcsr_jax.detection import accepted, detect_faces
 from rcsr_jax.geometry import box_of
 
-from . import settings
+from . import outputs, settings
 
 _NUM_FACES = flags.DEFINE_integer("num_faces", 0, "At most; 0: all.", lower_bound=0)
 _THRESHOLDS = flags.DEFINE_list(
     "thresholds", ["0.2", "0", "-0.2", "-0.4"], "Of the score, to compare."
 )
 _MIN_FACE = flags.DEFINE_float("min_face", None, "Smallest width of a face, in pixels.")
-_DATA = settings.define_flags(DataConfig)
+_DATA = settings.define_data_flags()
 
 
 class _Photo(NamedTuple):
@@ -45,15 +43,15 @@ class _Photo(NamedTuple):
 def main(arguments: list[str]) -> None:
     """Detects, compares and prints."""
     settings.no_arguments(arguments)
-    data = settings.replace_given(DataConfig(data=""), _DATA)
+    data = _DATA(DataConfig(data=""))
     if not data.data:
         raise ValueError("--data names the annotated faces.")
     thresholds = [float(value) for value in _THRESHOLDS.value]
     sources, refused = read_sources(data.data, ModelConfig(), data)
-    settings.tell_refused(refused)
+    outputs.tell_refused(refused)
     chosen = np.random.default_rng(0).permutation(len(sources))
     chosen = np.sort(chosen[: _NUM_FACES.value or None])
-    bar = tqdm(chosen, unit="photo", disable=not sys.stderr.isatty())
+    bar = outputs.bar(chosen, unit="photo")
     photos = [_detect(*sources[i].load(), threshold=min(thresholds)) for i in bar]
     milliseconds = 1e3 * np.mean([photo.seconds for photo in photos])
     print(f"{len(photos)} faces, {milliseconds:.1f} ms a photo")

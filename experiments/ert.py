@@ -11,7 +11,6 @@ go to FILE.json. It needs the package dlib: pip install dlib-bin.
 """
 
 import dataclasses
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -20,17 +19,18 @@ from typing import Any
 
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
 from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data.crops import Source
+from rcsr_jax.data.cutting import shrunken_grey
 from rcsr_jax.data.sources import read_sources
+from rcsr_jax.detection import import_dlib
 from rcsr_jax.geometry import box_of, mirror_points
 from rcsr_jax.markup import FACE_68, Markup, read_markup
 from rcsr_jax.metrics import summarise, summarise_subsets
 
-from . import process, settings
-from .peers import import_dlib, open_shape_predictor, rectangle
+from . import outputs, process, settings
+from .peers import open_shape_predictor, rectangle
 
 _OUT = flags.DEFINE_string("out", None, "The shape predictor (.dat).", required=True)
 _TEST = flags.DEFINE_string("test_split", "test", "Part of the data to judge it on.")
@@ -48,7 +48,7 @@ _JITTER = flags.DEFINE_float(
 _MIRROR = flags.DEFINE_boolean("mirror", True, "Train on the mirrored faces as well.")
 _THREADS = flags.DEFINE_integer("threads", 0, "Threads of training; 0: one per core.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the training.", lower_bound=0)
-_DATA = settings.define_flags(DataConfig)
+_DATA = settings.define_data_flags(several=True)
 
 _MARGIN = 1.0  # box sides around the box and the landmarks that are kept of a photo
 
@@ -56,9 +56,9 @@ _MARGIN = 1.0  # box sides around the box and the landmarks that are kept of a p
 def main(arguments: list[str]) -> None:
     """Trains, judges and writes both files."""
     settings.no_arguments(arguments)
-    dlib = import_dlib()
+    dlib = import_dlib(purpose="training dlib's trees")
     model = ModelConfig(markup=read_markup(_MARKUP.value) if _MARKUP.value else FACE_68)
-    data = settings.replace_given(DataConfig(), _DATA)
+    data = _DATA(DataConfig())
     out = Path(_OUT.value)
     told: dict[str, Any] = {}
     if not out.exists():
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> None:
     test = dataclasses.replace(data, split=_TEST.value)
     told |= _judge(out, _read(test, model, "test"), model.markup)
     results = out.with_suffix(".json")
-    results.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    outputs.write_json(results, told)
     print(
         f"{told['num_faces']} faces of {data.data}, {_TEST.value}: inter-ocular "
         f"{told['nme_interocular']:.2f} %, inter-pupil {told['nme_interpupil']:.2f} %, AUC "
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> None:
 def _read(data: DataConfig, model: ModelConfig, what: str) -> list[Source]:
     found = [read_sources(name, model, data) for name in data.data.split(",")]
     for _, refused in found:
-        settings.tell_refused(refused)
+        outputs.tell_refused(refused)
     faces = [source for sources, _ in found for source in sources]
     print(f"{len(faces)} {what} faces", file=sys.stderr)
     return faces
@@ -92,7 +92,7 @@ def _train(
 ) -> dict[str, Any]:
     """Trains and saves; returns what is worth telling of it."""
     images, shapes = [], []
-    for source in tqdm(faces, desc="faces", disable=not sys.stderr.isatty()):
+    for source in outputs.bar(faces, desc="faces"):
         grey, points, box = _around_face(*source.load())
         if not np.isfinite(points).all():
             raise ValueError(f"{source.name}: dlib needs every landmark annotated.")
@@ -166,8 +166,7 @@ def _around_face(
     low = np.floor(np.minimum(box, tight)[:2] - reach).astype(int).clip(0)
     high = np.ceil(np.maximum(box, tight)[2:] + reach).astype(int) + 1
     part = image[low[1] : high[1], low[0] : high[0]]
-    grey = part if part.ndim == 2 else part @ np.array([0.299, 0.587, 0.114])
-    grey = np.ascontiguousarray(grey.round().astype(np.uint8))
+    grey = shrunken_grey(part, 1).round().astype(np.uint8)
     return grey, points - low, box - np.tile(low, 2)
 
 

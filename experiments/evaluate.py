@@ -4,7 +4,6 @@ rcsr-evaluate --checkpoint=DIR --data=300W --split=lfpw/testset --boxes=BOXES.cs
 """
 
 import csv
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import DataConfig, to_dict
@@ -20,11 +18,11 @@ from rcsr_jax.curves import save_ced, save_convergence
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.evaluation import Evaluation, evaluate, metrics_of
 from rcsr_jax.inference import Predictor
-from rcsr_jax.metrics import interocular_distance, nme
+from rcsr_jax.metrics import interocular_errors
 from rcsr_jax.report import ReportData, write_report
 from rcsr_jax.report.gallery import make_gallery
 
-from . import settings
+from . import outputs, settings
 
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, "Work folder, checkpoint or exported folder.", required=True
@@ -37,7 +35,7 @@ _GALLERY = flags.DEFINE_integer(
     lower_bound=0,
     upper_bound=40,  # about 30 kB each
 )
-_DATA = settings.define_flags(DataConfig)
+_DATA = settings.define_data_flags()
 
 METHOD, BASELINE = "RCSR", "mean shape"
 
@@ -47,9 +45,9 @@ def main(arguments: list[str]) -> None:
     settings.no_arguments(arguments)
     params, config = load_params(_CHECKPOINT.value)
     predictor = Predictor(params, config.model)
-    data = settings.replace_given(DataConfig(split="test", drawn_faces=200), _DATA)
+    data = _DATA(DataConfig(split="test", drawn_faces=200))
     sources, refused = read_sources(data.data, config.model, data)
-    with tqdm(total=len(sources), desc="faces", disable=not sys.stderr.isatty()) as bar:
+    with outputs.bar(total=len(sources), desc="faces") as bar:
         found = evaluate(predictor, sources, on_progress=lambda *_: bar.update())
     found = found._replace(refused=refused + found.refused)
     if data.strict and found.refused:
@@ -58,10 +56,7 @@ def main(arguments: list[str]) -> None:
     metrics = metrics_of(found, predictor=predictor, folder=folder)
     out = Path(_OUT.value)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "metrics.json").write_text(
-        json.dumps(settings.without_nan(metrics), indent=2, allow_nan=False) + "\n",
-        encoding="utf-8",
-    )
+    outputs.write_json(out / "metrics.json", metrics)
     errors = _errors_of(found, predictor)
     _write_errors(out / "errors.csv", found, errors[METHOD])
     known = {name: e[~np.isnan(e)] for name, e in errors.items()}
@@ -92,17 +87,18 @@ def main(arguments: list[str]) -> None:
             command=shlex.join(["rcsr-evaluate", *sys.argv[1:]]),
         ),
     )
-    settings.tell_refused(found.refused)
+    outputs.tell_refused(found.refused)
     print(_table(metrics))
     print(f"wrote {out}/metrics.json, errors.csv, ced.png, steps.png and report.html")
 
 
 def _errors_of(found: Evaluation, predictor: Predictor) -> dict[str, np.ndarray]:
     """Inter-ocular error of each face by method, as shares."""
-    distance = interocular_distance(found.truth, markup=predictor.config.markup)
+    shapes = {METHOD: found.adaptive.points, BASELINE: found.mean_shape}
+    markup = predictor.config.markup
     return {
-        METHOD: np.asarray(nme(found.adaptive.points, found.truth, distance=distance)),
-        BASELINE: np.asarray(nme(found.mean_shape, found.truth, distance=distance)),
+        name: interocular_errors(points, found.truth, markup=markup)
+        for name, points in shapes.items()
     }
 
 

@@ -10,7 +10,6 @@ beside the score. Writes failures.json and failures.png, the error of the faces 
 kept by how many are.
 """
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
 from rcsr_jax.config import DataConfig
 from rcsr_jax.curves import save_sweeps
@@ -27,10 +25,10 @@ from rcsr_jax.data.sources import read_sources, use_each
 from rcsr_jax.disturbance import Disturbance, hard_faces
 from rcsr_jax.geometry import Frame, join_frames
 from rcsr_jax.inference import Predictor, load_predictor
-from rcsr_jax.metrics import DEFAULT_LIMIT, interocular_distance, nme
+from rcsr_jax.metrics import DEFAULT_LIMIT, interocular_distance, interocular_errors
 from rcsr_jax.trust import failures_caught, risk_coverage, summarise_trust
 
-from . import settings
+from . import outputs, settings
 
 _MODEL = settings.define_model_flags()
 _COPIES = flags.DEFINE_integer(
@@ -38,7 +36,7 @@ _COPIES = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of what happens to them.", lower_bound=0)
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
-_DATA = settings.define_flags(DataConfig)
+_DATA = settings.define_data_flags()
 
 # The face through its box, and through boxes of which each is shifted a little.
 _LOOKS = (
@@ -52,7 +50,7 @@ _KEPT = np.linspace(0.05, 1, 20)  # shares of the faces, of the curve
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes failures.json and failures.png."""
     settings.no_arguments(arguments)
-    data = settings.replace_given(DataConfig(split="test", drawn_faces=200), _DATA)
+    data = _DATA(DataConfig(split="test", drawn_faces=200))
     predictor = load_predictor(_MODEL())
     markup = predictor.config.markup
     sources, refused = read_sources(data.data, predictor.config, data)
@@ -62,22 +60,21 @@ def main(arguments: list[str]) -> None:
         frame_scale=predictor.config.frame_scale,
         seed=_SEED.value,
     )
-    with tqdm(total=len(hard), disable=not sys.stderr.isatty()) as bar:
+    with outputs.bar(total=len(hard)) as bar:
         cuts, unused = use_each(
             hard,
             lambda source: _cut(predictor, source),
             purpose="judged",
             on_progress=lambda *_: bar.update(),
         )
-    settings.tell_refused(refused + unused)
+    outputs.tell_refused(refused + unused)
     truths, crops, frames = zip(*cuts, strict=True)
     truth = np.array(truths, np.float32)
     found = predictor.from_crops(np.concatenate(crops), join_frames(frames))
     looks = found.points.reshape(len(truth), len(_LOOKS), *truth.shape[1:])
     straight = slice(None, None, len(_LOOKS))
     points, score = found.points[straight], found.score[straight]
-    distance = np.asarray(interocular_distance(truth, markup=markup), np.float64)
-    errors = np.asarray(nme(points, truth, distance=distance), np.float64)
+    errors = interocular_errors(points, truth, markup=markup)
     eyes = np.asarray(interocular_distance(points, markup=markup))
     scattered = np.linalg.norm(looks - looks.mean(1, keepdims=True), axis=-1)
     orders = {
@@ -107,8 +104,7 @@ def main(arguments: list[str]) -> None:
     }
     out = Path(_OUT.value)
     out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(settings.without_nan(report), indent=2, allow_nan=False)
-    (out / "failures.json").write_text(text + "\n", encoding="utf-8")
+    outputs.write_json(out / "failures.json", report)
     curves = {name: result["kept"] for name, result in results.items()}
     save_sweeps(out / "failures.png", {"faces kept (%)": curves})
     print(_table(report))

@@ -10,14 +10,12 @@ of training. Writes flicker.json and flicker.md.
 """
 
 import functools
-import json
 import shlex
 import sys
 from pathlib import Path
 
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
 from rcsr_jax.config import DataConfig
 from rcsr_jax.data.clips import Clip, draw_clip, pan_photo
@@ -29,7 +27,7 @@ from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.smoothing import OneEuro
 from rcsr_jax.tracking import Tracker
 
-from . import markdown, settings
+from . import markdown, outputs, settings
 
 _MODEL = settings.define_model_flags()
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of annotated photos to pan over.")
@@ -60,10 +58,7 @@ def main(arguments: list[str]) -> None:
     Tracker(predictor=predictor, detect=lambda image: []).compile()
     kinds = _clips(predictor)
     methods = _methods(predictor)
-    with tqdm(
-        total=sum(map(len, kinds.values())) * len(methods),
-        disable=not sys.stderr.isatty(),
-    ) as bar:
+    with outputs.bar(total=sum(map(len, kinds.values())) * len(methods)) as bar:
         results = {
             kind: measure(
                 methods, clips, markup=predictor.config.markup, on_progress=bar.update
@@ -76,10 +71,9 @@ def main(arguments: list[str]) -> None:
         "command": shlex.join(["flicker", *sys.argv[1:]]),
         "clips": {kind: len(clips) for kind, clips in kinds.items()},
         "num_frames": _NUM_FRAMES.value,
-        "results": settings.without_nan(results),
+        "results": results,
     }
-    text = json.dumps(report, indent=2, allow_nan=False)
-    (out / "flicker.json").write_text(text + "\n", encoding="utf-8")
+    outputs.write_json(out / "flicker.json", report)
     table = _table(results)
     (out / "flicker.md").write_text(table + "\n", encoding="utf-8")
     print(table)

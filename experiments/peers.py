@@ -1,8 +1,6 @@
 """Other landmark finders, on photos of drawn faces; each row uses one thread."""
 
 import functools
-import importlib
-import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,28 +9,19 @@ import numpy as np
 
 from rcsr_jax.config import preset
 from rcsr_jax.data.drawn import draw_face
+from rcsr_jax.detection import import_dlib
 from rcsr_jax.inference import Predictor
 
 from .process import num_cores
 from .rows import OURS, random_params
 from .timing import Row
 
+_PURPOSE = "dlib's shape predictor"
 _BOX_SIDE = 200  # pixels of a face box
 _NUM_PHOTOS = 64  # the trees of one face stay in the cache, those of many do not
 _DLIB_STEPS = 10  # its cascade, unless the model was trained with another
 
 Photo = tuple[np.ndarray, np.ndarray]  # uint8 grey [height, width], box float [4]
-
-
-def import_dlib() -> Any:
-    """The package dlib.
-
-    Raises:
-        ValueError: it is not installed.
-    """
-    if importlib.util.find_spec("dlib") is None:
-        raise ValueError("dlib is not installed: pip install dlib-bin.")
-    return importlib.import_module("dlib")
 
 
 def open_shape_predictor(path: str | Path) -> Any:
@@ -42,14 +31,16 @@ def open_shape_predictor(path: str | Path) -> Any:
         ValueError: dlib is not installed or cannot read the file.
     """
     try:
-        return import_dlib().shape_predictor(str(path))
+        return import_dlib(purpose=_PURPOSE).shape_predictor(str(path))
     except RuntimeError as error:
         raise ValueError(f"{path} is no dlib shape predictor: {error}.") from error
 
 
 def rectangle(box: np.ndarray) -> Any:
     """A face box for dlib, in whole pixels."""
-    return import_dlib().rectangle(*(round(float(side)) for side in box))
+    return import_dlib(purpose=_PURPOSE).rectangle(
+        *(round(float(side)) for side in box)
+    )
 
 
 @functools.cache

@@ -21,14 +21,12 @@ videos from their beginning. The exit code is 1 where a photo failed.
 """
 
 import functools
-import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
 from rcsr_jax.data.images import load_image
 from rcsr_jax.data.names import shown
@@ -36,7 +34,7 @@ from rcsr_jax.detection import FoundBoxes
 from rcsr_jax.inference import Faces, Predictor, load_predictor
 from rcsr_jax.stream import map_ahead
 
-from . import finding, settings
+from . import finding, outputs, settings
 from .finding import FindBoxes
 from .inputs import Input, find_inputs
 from .process import num_cores
@@ -93,7 +91,10 @@ def main(arguments: list[str]) -> None:
             failed[photo.name] = _reason(photo, error)
     num_before, reached = len(done), set[Input]()
     answers = _predict(waiting, predictor, results, find_boxes)
-    with closing(answers), _bar(len(done + waiting), first=num_before) as bar:
+    with (
+        closing(answers),
+        outputs.bar(total=len(done + waiting), initial=num_before, unit="photo") as bar,
+    ):
         try:
             # fewer answers than photos: what failed was the device, not a photo
             for photo, answer in zip(waiting, answers, strict=False):
@@ -223,11 +224,6 @@ def _reason(photo: Input, error: Exception) -> str:
     text = text.removeprefix(f"{photo.path}: ")
     known = isinstance(error, ValueError | OSError)
     return text if known and text else f"{type(error).__name__}: {text}"
-
-
-def _bar(total: int, *, first: int) -> tqdm:
-    hidden = not sys.stderr.isatty()
-    return tqdm(total=total, initial=first, unit="photo", disable=hidden)
 
 
 def run() -> None:

@@ -7,17 +7,15 @@ that out and changes nothing.
 """
 
 import csv
-import sys
 from pathlib import Path
 
 from absl import flags
-from tqdm import tqdm
 
 from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data import crops
 from rcsr_jax.data.sources import read_sources
 
-from . import settings
+from . import outputs, settings
 from .process import num_cores
 
 _OUT = flags.DEFINE_string("out", None, "Folder for the crops.", required=True)
@@ -35,7 +33,7 @@ def main(arguments: list[str]) -> None:
     if out.is_dir() and any(out.iterdir()) and not crops.is_cache(out):
         raise ValueError(f"{out} holds something else; choose a new folder.")
     sources, refused = read_sources(config.data.data, config.model, config.data)
-    with tqdm(total=len(sources), desc="faces", disable=not sys.stderr.isatty()) as bar:
+    with outputs.bar(total=len(sources), desc="faces") as bar:
         cache = crops.open_or_build(
             out,
             sources,

@@ -24,6 +24,7 @@ from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.markup import Markup
 from rcsr_jax.plots import draw_overlay
 
+from . import outputs
 from .inputs import OVERLAY, SUMMARY, Input
 
 _OVERLAY_SIDE = 1600  # pixels at most; to look at, and quick to write
@@ -107,19 +108,18 @@ class Results:
             self._pts(photo, num_faces=len(points)), points, strict=True
         ):
             write_pts(path, face)
+        picture = self._out / (photo.result + OVERLAY)
+        picture.unlink(missing_ok=True)
         if overlay and len(points):
-            picture = _overlay(found, markup=markup, steps=steps, errors=errors)
-            save_image(self._out / (photo.result + OVERLAY), picture)
+            drawn = _overlay(found, markup=markup, steps=steps, errors=errors)
+            save_image(picture, drawn)
         content = {
             "image": photo.name,
             "bytes": _num_bytes(photo.path),
             "made_with": self._made_with,
             "faces": list(_described(found)),
         }
-        unfinished = target.with_name(target.name + ".part")
-        text = json.dumps(content, indent=1)
-        unfinished.write_text(text + "\n", encoding="utf-8")
-        unfinished.replace(target)
+        outputs.write_json(target, content)
 
     def write_table(self, photos: Iterable[Input]) -> list[int]:
         """Writes faces.csv from the results of photos that are done.
@@ -144,8 +144,7 @@ class Results:
     def write_summary(self, summary: Mapping[str, Any]) -> Path:
         """Writes summary.json; returns where it is."""
         path = self._out / f"{SUMMARY}.json"
-        text = json.dumps(summary, indent=1, ensure_ascii=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        outputs.write_json(path, summary)
         return path
 
     def _pts(self, photo: Input, *, num_faces: int) -> list[Path]:

@@ -7,14 +7,12 @@ One thing is disturbed at a time: the box is shifted by up to 20 % of its sides,
 0.8 to 1.25, or the photo is turned by up to 45 degrees about the middle of the box.
 """
 
-import json
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 from absl import flags
-from tqdm import tqdm
 
 from rcsr_jax.config import DataConfig
 from rcsr_jax.curves import save_sweeps
@@ -22,7 +20,7 @@ from rcsr_jax.data.sources import read_sources
 from rcsr_jax.inference import load_predictor
 from rcsr_jax.robustness import Robustness, measure_robustness
 
-from . import settings
+from . import outputs, settings
 
 _CHECKPOINT = flags.DEFINE_list(
     "checkpoint",
@@ -31,7 +29,7 @@ _CHECKPOINT = flags.DEFINE_list(
     required=True,
 )
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
-_DATA = settings.define_flags(DataConfig)
+_DATA = settings.define_data_flags()
 
 _LABELS = {
     "shift_x": "box shifted to the right (box widths)",
@@ -45,7 +43,7 @@ _MARGIN, _CELL = 44, 12  # characters of the printed table
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes robustness.json and robustness.png."""
     settings.no_arguments(arguments)
-    data = settings.replace_given(DataConfig(split="test", drawn_faces=200), _DATA)
+    data = _DATA(DataConfig(split="test", drawn_faces=200))
     models = {
         name: _measure(name, checkpoint, data)
         for name, checkpoint in _names(_CHECKPOINT.value).items()
@@ -60,8 +58,7 @@ def main(arguments: list[str]) -> None:
         for what in _LABELS
     }
     save_sweeps(out / "robustness.png", panels)
-    text = json.dumps(_as_json(models), indent=2, allow_nan=False)
-    (out / "robustness.json").write_text(text + "\n", encoding="utf-8")
+    outputs.write_json(out / "robustness.json", _as_json(models))
     print(_table(models))
     print(f"wrote {out}/robustness.json and robustness.png")
 
@@ -69,13 +66,12 @@ def main(arguments: list[str]) -> None:
 def _measure(name: str, checkpoint: str, data: DataConfig) -> Robustness:
     predictor = load_predictor(checkpoint)
     sources, refused = read_sources(data.data, predictor.config, data)
-    terminal = sys.stderr.isatty()
-    with tqdm(total=len(sources), desc=name, disable=not terminal) as bar:
+    with outputs.bar(total=len(sources), desc=name) as bar:
         found = measure_robustness(
             predictor, sources, on_progress=lambda *_: bar.update()
         )
     found = found._replace(refused=refused + found.refused)
-    settings.tell_refused(found.refused)
+    outputs.tell_refused(found.refused)
     if data.strict and found.refused:
         raise ValueError(f"{len(found.refused)} faces cannot be used.")
     return found
@@ -92,13 +88,10 @@ def _as_json(models: dict[str, Robustness]) -> dict[str, Any]:
         "command": shlex.join(["robustness", *sys.argv[1:]]),
         "models": {
             name: {
-                "undisturbed": settings.without_nan(found.undisturbed),
+                "undisturbed": found.undisturbed,
                 "num_refused": len(found.refused),
                 **{
-                    what: [
-                        {"value": value, **settings.without_nan(at)}
-                        for value, at in values.items()
-                    ]
+                    what: [{"value": value, **at} for value, at in values.items()]
                     for what, values in found.sweeps.items()
                 },
             }

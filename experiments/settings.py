@@ -6,28 +6,26 @@ given leaves the preset's value alone.
 
 import dataclasses
 import io
-import math
 import os
 import signal
 import sys
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
 from rcsr_jax import weights
-from rcsr_jax.config import PRESETS, RunConfig, preset, replace_fields
-from rcsr_jax.data.faces import Refusal
+from rcsr_jax.config import PRESETS, DataConfig, RunConfig, preset, replace_fields
 from rcsr_jax.data.names import shown
 from rcsr_jax.markup import Markup, read_markup
 
-from . import process
+from . import outputs, process
 
 flags.disclaim_key_flags()  # a flag belongs to the program that asks for it
 
-_LONGEST_MESSAGE = 4000  # characters
+_READ = ("boxes", "split", "drawn_faces", "strict")  # of a DataConfig, and the data
 _DEFINE: dict[Any, Callable[..., flags.FlagHolder]] = {
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
@@ -36,11 +34,14 @@ _DEFINE: dict[Any, Callable[..., flags.FlagHolder]] = {
 }
 
 
-def define_flags(*parts: type) -> dict[str, flags.FlagHolder]:
+def define_flags(
+    *parts: type, only: Container[str] | None = None
+) -> dict[str, flags.FlagHolder]:
     """A flag for each field of config dataclasses; none is set unless it is given.
 
     Args:
         parts: dataclasses such as `TrainConfig`.
+        only: names of the fields that get one; None: all.
     """
     holders = {}
     for part in parts:
@@ -48,6 +49,8 @@ def define_flags(*parts: type) -> dict[str, flags.FlagHolder]:
         for field in dataclasses.fields(part):
             if kinds[field.name] == tuple[float, ...]:
                 continue  # a number for each landmark: measured, not typed
+            if only is not None and field.name not in only:
+                continue
             holders[field.name] = _define(field, kinds[field.name])
     return holders
 
@@ -88,6 +91,26 @@ def define_model_flags() -> Callable[[], str | Path]:
     return lambda: weights.model_source(checkpoint.value, preset=named.value)
 
 
+def define_data_flags(*, several: bool = False) -> Callable[[DataConfig], DataConfig]:
+    """Flags for annotated faces that are read as they are, not trained on.
+
+    Args:
+        several: the program takes several data sets, with commas.
+
+    Returns:
+        what puts those that were given in place of the values of its argument; it raises
+        ValueError where a value does not fit.
+    """
+    holders = define_flags(DataConfig, only=_READ)
+    holders["data"] = flags.DEFINE_string(
+        "data",
+        None,
+        "Folder of annotated photos, file of landmarks (JSON, COCO, CSV, dlib XML), or "
+        "'drawn' for the built-in drawn faces." + several * " Several: with commas.",
+    )
+    return lambda default: dataclasses.replace(default, **_given(holders))
+
+
 def define_num_steps() -> flags.FlagHolder:
     """A flag for a fixed number of recurrences; None: each face stops by itself."""
     return flags.DEFINE_integer(
@@ -96,15 +119,6 @@ def define_num_steps() -> flags.FlagHolder:
         "Recurrences; by default each face stops by itself.",
         lower_bound=1,
     )
-
-
-def replace_given(part: Any, holders: dict[str, flags.FlagHolder]) -> Any:
-    """A config dataclass with the flags that were given in place of its values.
-
-    Raises:
-        ValueError: a value does not fit.
-    """
-    return dataclasses.replace(part, **_given(holders))
 
 
 def run(
@@ -131,7 +145,7 @@ def run(
         try:
             main(arguments)
         except (ValueError, OSError, ImportError) as error:  # an extra that lacks, too
-            message = shown(" ".join(str(error).split()), limit=_LONGEST_MESSAGE)
+            message = shown(" ".join(str(error).split()), limit=outputs.LONGEST_MESSAGE)
             leave(f"error: {message}", 1)
         except MemoryError:
             leave("error: not enough memory", 1)
@@ -183,26 +197,6 @@ def whole_numbers(name: str, words: Sequence[str], *, least: int) -> list[int]:
     if min(numbers, default=least) < least:
         raise ValueError(f"--{name} must be at least {least}; got {words}.")
     return numbers
-
-
-def tell_refused(refused: Sequence[Refusal]) -> None:
-    """Prints the first faces that cannot be used, and why."""
-    for refusal in refused[:10]:
-        told = shown(f"{refusal.name}: {refusal.reason}", limit=_LONGEST_MESSAGE)
-        print(f"left out {told}", file=sys.stderr)
-
-
-def without_nan(value: Any) -> Any:
-    """JSON has no NaN: a number that could not be measured becomes null.
-
-    Args:
-        value: a number, or dicts and lists of them.
-    """
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _end(number: int, frame: Any) -> NoReturn:

@@ -30,7 +30,7 @@ from rcsr_jax.feed import feed, num_bytes
 from rcsr_jax.model import init_params
 from rcsr_jax.validation import mean_in_crops
 
-from . import process, settings
+from . import outputs, process, settings
 
 _OUT = flags.DEFINE_string("out", None, "Folder for the cache.", required=True)
 _NUM_FACES = flags.DEFINE_integer(
@@ -60,9 +60,8 @@ def main(arguments: list[str]) -> None:
     )
     large = _repeated(small, out, num_faces=_NUM_FACES.value)
     told = _measured(small, large, config)
-    text = json.dumps(told, indent=1)
-    (out / "streaming.json").write_text(text + "\n", encoding="utf-8")
-    print(text)
+    outputs.write_json(out / "streaming.json", told)
+    print((out / "streaming.json").read_text(encoding="utf-8"), end="")
 
 
 def _repeated(small: CropCache, out: Path, *, num_faces: int) -> CropCache:

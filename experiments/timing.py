@@ -2,13 +2,13 @@
 
 import dataclasses
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-from tqdm import tqdm
+
+from . import outputs
 
 _LEAST = 3  # timed calls of a row, however long they take
 _SLOW = 1.0  # seconds: a first call above it is no worse than the others
@@ -77,7 +77,7 @@ def warm_up(groups: Sequence[Sequence[Row]], *, longest: float) -> list[Row]:
         longest: seconds of a call.
     """
     kept = []
-    with _bar(sum(map(len, groups)), "compiling") as bar:
+    with outputs.bar(total=sum(map(len, groups)), desc="compiling") as bar:
         for group in groups:
             per_face = 0.0
             for row in group:
@@ -96,7 +96,7 @@ def time_interleaved(rows: Sequence[Row], *, repeats: int, seconds: float) -> No
         repeats: calls of a row.
         seconds: of a row's calls, after which three are enough.
     """
-    with _bar(len(rows) * repeats, "timing") as bar:
+    with outputs.bar(total=len(rows) * repeats, desc="timing") as bar:
         for _ in range(repeats):
             for row in rows:
                 bar.update()
@@ -105,7 +105,3 @@ def time_interleaved(rows: Sequence[Row], *, repeats: int, seconds: float) -> No
                     done < repeats and sum(row.seconds) < seconds
                 ):
                     row.repeat()
-
-
-def _bar(total: int, name: str) -> tqdm:
-    return tqdm(total=total, desc=name, disable=not sys.stderr.isatty())

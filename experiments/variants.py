@@ -5,7 +5,6 @@ its range; hard faces are the fifth of the held-out ones that lie furthest from 
 shape in their box.
 """
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,12 +17,13 @@ from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.costs import static_costs
 from rcsr_jax.data.sources import open_faces
-from rcsr_jax.metrics import interocular_distance, nme, summarise
+from rcsr_jax.data.whole_files import write_whole
+from rcsr_jax.metrics import interocular_errors, summarise
 from rcsr_jax.progress import Progress
 from rcsr_jax.training import train
 from rcsr_jax.validation import Judge, mean_in_crops
 
-from . import markdown
+from . import markdown, outputs
 
 CURRENT = "as it is"
 ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -74,10 +74,9 @@ def judge(run: RunConfig, workdir: Path) -> dict[str, float]:
     points = np.asarray(judged.predict(params).points)
     markup = run.model.markup
     told = summarise(points, judged.points, markup=markup)
-    distance = np.asarray(interocular_distance(judged.points, markup=markup))
     mean = np.broadcast_to(mean_in_crops(training, run.model, run.data), points.shape)
-    _, hard = easy_and_hard(np.asarray(nme(mean, judged.points, distance=distance)))
-    errors = np.asarray(nme(points[hard], judged.points[hard], distance=distance[hard]))
+    _, hard = easy_and_hard(interocular_errors(mean, judged.points, markup=markup))
+    errors = interocular_errors(points[hard], judged.points[hard], markup=markup)
     return {
         "nme_interocular": told["nme_interocular"],
         "nme_interpupil": told["nme_interpupil"],
@@ -168,8 +167,8 @@ def ablate(
             "seeds": list(seeds),
             "rows": found,
         }
-        (out / "ablations.json").write_text(json.dumps(told, indent=1) + "\n")
-        (out / "ablations.md").write_text(table(found) + "\n")
+        outputs.write_json(out / "ablations.json", told)
+        write_whole(out / "ablations.md", table(found) + "\n")
     return table(found)
 
 

@@ -7,14 +7,12 @@ for each face of each frame.
 import contextlib
 import csv
 import itertools
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 from PIL import Image, ImageDraw
-from tqdm import tqdm
 
 from rcsr_jax.data.annotations import point_columns, point_fields
 from rcsr_jax.inference import Predictor
@@ -24,6 +22,7 @@ from rcsr_jax.smoothing import OneEuro
 from rcsr_jax.tracking import TrackedFaces, Tracker
 from rcsr_jax.video import Video, VideoFrame, VideoWriter
 
+from . import outputs
 from .inputs import VIDEO_OVERLAY
 from .process import StopRequest
 
@@ -103,7 +102,9 @@ def track_video(
         head = ["frame", "seconds", "face", "score", "num_steps"]
         table.writerow([*head, *point_columns(markup.num_points)])
         frames = itertools.islice(video, given["video_frames"].value)
-        for frame, faces in _followed(tracker, _bar(frames, video, str(source))):
+        for frame, faces in _followed(
+            tracker, outputs.bar(frames, desc=str(source), total=video.num_frames)
+        ):
             table.writerows(_rows(count, frame, faces))
             if overlay:
                 writer.write(frame._replace(image=annotated(frame, faces, markup)))
@@ -147,8 +148,3 @@ def _rows(number: int, frame: VideoFrame, faces: TrackedFaces) -> Iterator[list]
         score, steps = float(faces.score[face]), int(faces.num_steps[face])
         start = [number, f"{frame.seconds:.3f}", name, f"{score:.3f}", steps]
         yield [*start, *point_fields(faces.points[face])]
-
-
-def _bar(frames: Iterator[VideoFrame], video: Video, name: str) -> Iterator[VideoFrame]:
-    hidden = not sys.stderr.isatty()
-    return iter(tqdm(frames, desc=name, total=video.num_frames, disable=hidden))

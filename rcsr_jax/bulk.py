@@ -6,22 +6,26 @@ place: a shard that is worked on twice, because a worker was killed or two took 
 the same one file. What it was made from stands in its footer.
 """
 
+import fcntl
 import functools
 import os
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rcsr_jax.data.shards import Photo, Shard, photos_of
+from rcsr_jax.data.whole_files import whole_file
 from rcsr_jax.detection import FoundBoxes
 from rcsr_jax.inference import Faces, Predictor
 
 SUFFIX = ".parquet"
 _UNFINISHED = ".unfinished"
+_LOCK = ".lock"  # readers of folders of Parquet leave out what begins with a dot
 _GRAIN = 1 / 256  # of a pixel: what is finer only takes space
 _KEY = b"rcsr_"
 
@@ -151,7 +155,7 @@ def write_shard(
     )
     # readers of folders of Parquet leave out what begins with a dot
     unfinished = out / f".{shard.name}-{uuid.uuid4().hex}{_UNFINISHED}"
-    with unfinished.open("wb") as file:
+    with whole_file(_place(out, shard), unfinished=unfinished) as file:
         numbers = [f.name for f in table.schema if pa.types.is_fixed_size_list(f.type)]
         parquet.write_table(
             table,
@@ -160,9 +164,6 @@ def write_shard(
             use_dictionary=["source", "photo", "error"],
             use_byte_stream_split=[f"{name}.list.element" for name in numbers],
         )
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(_place(out, shard))
     return counts
 
 
@@ -195,6 +196,28 @@ def what_is_done(
             "such files, or choose another --out."
         )
     return counts if (stamp, made) == (shard.stamp, made_with) else None
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Holds a folder of results: each run begins by removing what is unfinished there.
+
+    Args:
+        out: the folder. On a file system that knows no locks nobody is kept out.
+
+    Raises:
+        ValueError: another run holds it.
+    """
+    with (out / _LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"another run is at work in {out}: wait for it, or choose another folder."
+            ) from error
+        except OSError:
+            pass
+        yield
 
 
 def remove_unfinished(out: Path) -> None:

@@ -73,7 +73,7 @@ def static_costs(config: ModelConfig, *, num_steps: int | None = None) -> Costs:
         parameter_bytes=sum(leaf.size * leaf.dtype.itemsize for leaf in leaves),
         features=features,
         step=step,
-        total=looks * features + num_steps * step,
+        total=(1 + config.mirror_average) * (looks * features + num_steps * step),
         memory_bytes=4 * memory,
     )
 

@@ -115,9 +115,7 @@ def accepted(scores: np.ndarray, *, threshold: float) -> np.ndarray:
 
 def _resized(image: np.ndarray, *, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """The grey image, resized, and the scale in x and y that whole pixels gave it."""
-    picture = Image.fromarray(
-        image.reshape(image.shape[:2] + image.shape[2:3])
-    ).convert("L")
+    picture = Image.fromarray(image).convert("L")
     old = np.array(picture.size)
     new = np.maximum(np.rint(old * scale), 1).astype(int)
     if (new != old).any():
@@ -127,10 +125,21 @@ def _resized(image: np.ndarray, *, scale: float) -> tuple[np.ndarray, np.ndarray
     return np.asarray(picture), new / old
 
 
+def import_dlib(*, purpose: str) -> Any:
+    """The package dlib, which is loaded when it is needed.
+
+    Args:
+        purpose: what needs it.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    if importlib.util.find_spec("dlib") is None:
+        raise ValueError(f'{purpose} needs dlib: pip install "rcsr-jax[detect]".')
+    return importlib.import_module("dlib")
+
+
 @functools.cache
 def _detector() -> Any:
-    if importlib.util.find_spec("dlib") is None:
-        raise ValueError(
-            'finding faces needs dlib: pip install "rcsr-jax[detect]", or give boxes.'
-        )
-    return importlib.import_module("dlib").get_frontal_face_detector()
+    dlib = import_dlib(purpose="finding faces, where no boxes are given,")
+    return dlib.get_frontal_face_detector()

@@ -94,7 +94,7 @@ def random_disturbance(generator: np.random.Generator) -> Disturbance:
         generator: of random numbers.
     """
     box, turned, covered, blurred, dark = (generator.random(5) < _SHARE).tolist()
-    at = generator.uniform(-1, 1, 9).tolist()
+    at = generator.uniform(-1, 1, 10).tolist()
     return Disturbance(
         shift_x=box * _SHIFT * at[0],
         shift_y=box * _SHIFT * at[1],
@@ -103,7 +103,7 @@ def random_disturbance(generator: np.random.Generator) -> Disturbance:
         cover=covered * _COVER * abs(at[4]),
         cover_x=0.5 * at[5],
         cover_y=0.5 * at[6],
-        shade=127.5 * (1 + at[4]),
+        shade=127.5 * (1 + at[9]),
         blur=blurred * _BLUR * abs(at[7]),
         light=_DARKEST ** (dark * abs(at[8])),
     )

@@ -18,6 +18,7 @@ import numpy as np
 
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.data.cutting import LUMA
+from rcsr_jax.data.whole_files import whole_file, write_whole
 from rcsr_jax.model import Params, predict, predict_adaptive
 from rcsr_jax.version import __version__
 
@@ -128,7 +129,8 @@ def write_program(
     path, beside = check_new(path, suffix=SUFFIX)
     program = export_program(params, config=config, num_steps=num_steps)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(program.serialize())
+    with whole_file(path) as file:
+        file.write(program.serialize())
     write_description(
         beside,
         file=path,
@@ -202,4 +204,4 @@ def write_description(
         "mean_shape": np.asarray(params["mean_shape"], np.float64).round(4).tolist(),
         "markup": config.markup.to_dict(),
     }
-    path.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(about, indent=1) + "\n")

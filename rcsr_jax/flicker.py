@@ -14,7 +14,7 @@ from rcsr_jax.data.faces import detector_like_box
 from rcsr_jax.geometry import box_of
 from rcsr_jax.inference import Predictor
 from rcsr_jax.markup import Markup
-from rcsr_jax.metrics import interocular_distance, nme
+from rcsr_jax.metrics import interocular_distance, interocular_errors
 from rcsr_jax.tracking import Tracker
 
 Found = tuple[np.ndarray, int]  # float [num_points, 2], px, and the steps it took
@@ -122,8 +122,7 @@ def tracked(make: Callable[[Callable], Tracker]) -> Method:
 def _judged(found: list[Found], truth: np.ndarray, *, markup: Markup) -> np.ndarray:
     """float64 [3, num_frames - 1]: error, flicker and steps; NaN where nothing is found."""
     points = np.array([shape for shape, _ in found])
-    eyes = interocular_distance(truth, markup=markup)
-    errors = np.asarray(nme(points, truth, distance=eyes), np.float64)[1:]
+    errors = interocular_errors(points, truth, markup=markup)[1:]
     errors[~np.isfinite(errors)] = np.nan
     steps = np.array([count for _, count in found], np.float64)[1:]
     return np.stack([errors, flicker(points, truth, markup=markup), steps])

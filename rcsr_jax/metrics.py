@@ -135,6 +135,29 @@ def nme(points: Array, truth: Array, *, distance: Array) -> jax.Array:
     return jnp.where(degenerate, jnp.inf, errors / distance)
 
 
+def interocular_errors(
+    points: ArrayLike, truth: ArrayLike, *, markup: Markup
+) -> np.ndarray:
+    """The mean error of each face as a share of the distance of its outer eye corners.
+
+    Args:
+        points: float [..., num_points, 2], estimated (x, y) in pixels.
+        truth: float [..., num_points, 2], annotated (x, y) in pixels, or what broadcasts
+            to the shape of `points`: one truth for the shapes after several steps.
+        markup: says which landmarks the corners are.
+
+    Returns:
+        float64 [...]; NaN where a corner is not annotated.
+
+    Raises:
+        ValueError: the shapes do not fit each other, or `truth` is not of this markup.
+    """
+    points = np.asarray(points)
+    truth = np.broadcast_to(truth, points.shape)
+    distance = interocular_distance(truth, markup=markup)
+    return np.asarray(nme(points, truth, distance=distance), np.float64)
+
+
 def ced(errors: ArrayLike, *, thresholds: ArrayLike) -> np.ndarray:
     """The cumulative error distribution: the share of faces within each threshold.
 

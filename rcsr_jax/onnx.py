@@ -16,6 +16,7 @@ from rcsr_jax.config import ModelConfig
 from rcsr_jax.export import FACES, check_new, write_description
 from rcsr_jax.model import Params, make_step
 from rcsr_jax.portable import portable_forms
+from rcsr_jax.prediction import mean_of_mirrored
 from rcsr_jax.refine import unroll
 
 SUFFIX = ".onnx"
@@ -60,13 +61,25 @@ def write_onnx(
         ) from error
     params = jax.device_get(params)
 
-    def find(crops):
+    def last_shape(crops):
         step, start = make_step(params, crops, config=config)
         return unroll(step, start, num_steps=num_steps, flatten=False)[-1]
+
+    def find(crops):
+        points = last_shape(crops)
+        if (
+            config.mirror_average
+        ):  # one after the other: no batch of unknown size to halve
+            mirrored = last_shape(jnp.flip(crops, axis=2))
+            points = mean_of_mirrored(points, mirrored, config=config)
+        return points
 
     size = config.crop_size
     crops = jax.ShapeDtypeStruct((FACES, size, size), jnp.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(
+        f".{path.name}"
+    )  # what is cut short does not pass for it
     # the converter's own code adds arrays of different ranks
     with portable_forms(), jax.numpy_rank_promotion("allow"):
         to_onnx(
@@ -76,9 +89,10 @@ def write_onnx(
             input_names=["crops"],
             output_names=["points"],
             return_mode="file",
-            output_path=path,
+            output_path=unfinished,
             export_mode="web",  # one file, whatever its size
         )
+    unfinished.replace(path)
     write_description(
         beside,
         file=path,

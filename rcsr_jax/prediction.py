@@ -1,7 +1,6 @@
 """What is found in a batch of crops, and the mean with what their mirror images give."""
 
 import dataclasses
-import functools
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -53,6 +52,18 @@ def with_mirror_images(crops: Array) -> Array:
     return jnp.concatenate([crops, jnp.flip(crops, axis=2)])
 
 
+def mean_of_mirrored(points: Array, mirrored: Array, *, config: ModelConfig) -> Array:
+    """The mean of the shapes in crops and of those in their mirror images.
+
+    Args:
+        points: float [..., num_points, 2], crop px.
+        mirrored: likewise, in the mirror image.
+        config: names the landmark that each becomes in the mirror, and the crop's side.
+    """
+    back = mirror_points(mirrored, width=config.crop_size, markup=config.markup)
+    return (points + back) / 2
+
+
 def mean_with_mirror(both: Prediction, *, config: ModelConfig) -> Prediction:
     """The mean of the answers to crops and to their mirror images.
 
@@ -66,9 +77,6 @@ def mean_with_mirror(both: Prediction, *, config: ModelConfig) -> Prediction:
         where both are. The memory is that of the crop as it is.
     """
     batch = both.points.shape[0] // 2
-    in_mirror = functools.partial(
-        mirror_points, width=config.crop_size, markup=config.markup
-    )
 
     def halves(values: Array, *, axis: int = 0) -> tuple[Array, Array]:
         left, right = jnp.split(values, (batch,), axis=axis)
@@ -79,8 +87,7 @@ def mean_with_mirror(both: Prediction, *, config: ModelConfig) -> Prediction:
         return (left + right) / 2
 
     def mean_shape(points: Array, *, axis: int = 0) -> Array:
-        left, right = halves(points, axis=axis)
-        return (left + in_mirror(right)) / 2
+        return mean_of_mirrored(*halves(points, axis=axis), config=config)
 
     left, right = halves(both.expected_error)
     return Prediction(

@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 _PAPER = "the RCSR paper"  # how the sources of its tables begin
-INTEROCULAR, INTERPUPIL, UNCLEAR = "interocular", "interpupil", "unclear"
+UNCLEAR = "unclear"  # which distance an error was divided by
 
 
 class PublishedResult(NamedTuple):

@@ -10,7 +10,7 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from rcsr_jax.markup import Markup
-from rcsr_jax.metrics import interocular_distance, nme
+from rcsr_jax.metrics import interocular_errors
 from rcsr_jax.refine import increment_size
 
 _CANDIDATES = np.geomspace(1e-3, 1.0, 121)
@@ -60,8 +60,7 @@ def calibrate_tolerance(
             for new, old in zip(trajectory, before, strict=True)
         ]
     )
-    distance = interocular_distance(truth, markup=markup)
-    errors = np.stack([nme(points, truth, distance=distance) for points in trajectory])
+    errors = interocular_errors(trajectory, truth, markup=markup)
     known = np.isfinite(errors).all(0)
     if not known.any():
         raise ValueError("no face has both eye corners annotated: nothing to measure.")

@@ -15,7 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rcsr_jax.markup import Markup
-from rcsr_jax.metrics import DEFAULT_LIMIT, interocular_distance, nme, point_errors
+from rcsr_jax.metrics import (
+    DEFAULT_LIMIT,
+    interocular_distance,
+    interocular_errors,
+    point_errors,
+)
 
 DECILES = 10
 _COVERAGES = 100  # points of a curve that is written down, at most
@@ -166,7 +171,7 @@ def summarise_trust(
         with the lowest scores. Without a judged face `num_judged` is all there is.
     """
     distance = np.asarray(interocular_distance(truth, markup=markup), np.float64)
-    errors = np.asarray(nme(points, truth, distance=distance), np.float64)
+    errors = interocular_errors(points, truth, markup=markup)
     judged = np.isfinite(errors)
     if not judged.any():
         return {"num_judged": 0}

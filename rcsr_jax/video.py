@@ -204,10 +204,12 @@ class VideoWriter:
         """
         av = _pyav()
         try:
-            if self._stream is not None:
-                self._container.mux(self._stream.encode(None))
-            if self._container is not None:
-                self._container.close()
+            try:
+                if self._stream is not None:
+                    self._container.mux(self._stream.encode(None))
+            finally:
+                if self._container is not None:
+                    self._container.close()
         except (av.FFmpegError, OSError) as failure:
             if error is None:  # or the first error is the one to tell
                 message = f"{self._path}: cannot be written: {failure}"

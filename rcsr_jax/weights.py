@@ -18,6 +18,7 @@ import numpy as np
 
 from rcsr_jax.config import ModelConfig, RunConfig, from_dict, replace_fields, to_dict
 from rcsr_jax.data.names import shown
+from rcsr_jax.data.whole_files import whole_file
 from rcsr_jax.model import Params, params_like
 
 SUFFIX = ".npz"
@@ -52,7 +53,7 @@ def write_weights(path: str | Path, *, params: Params, config: RunConfig) -> Non
     header = {"format": _FORMAT, "run": run, "sha256": _digest(run, arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
     named: dict[str, Any] = {_HEADER: np.array(json.dumps(header)), **arrays}
-    with path.open("wb") as file:
+    with whole_file(path) as file:
         np.savez(file, **named)
 
 

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -155,7 +157,8 @@ def test_what_a_killed_worker_left_is_in_nobodys_way(photos, tmp_path, monkeypat
     out = tmp_path / "out"
     out.mkdir()
     with monkeypatch.context() as patch:
-        patch.setattr(bulk.os, "fsync", _killed)
+        patch.setattr(os, "fsync", _killed)
+        patch.setattr(Path, "unlink", lambda path, **options: None)  # nor tidies up
         with pytest.raises(KeyboardInterrupt):
             do(photos, out)
     (left,) = out.iterdir()
@@ -247,6 +250,17 @@ def test_a_shard_that_ends_every_worker_is_given_up(
     workers.forget_tries(tmp_path / "out")  # as another run begins
     assert worker(batch_of(shard))["photos"].tolist() == [8]
     assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".parquet"]
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
+    with (
+        bulk.alone_in(tmp_path),
+        pytest.raises(ValueError, match="another run is at work in"),
+        bulk.alone_in(tmp_path),
+    ):
+        pass
+    with bulk.alone_in(tmp_path):  # it goes with the run, however that ends
+        pass
 
 
 def test_several_workers_without_ray_say_what_to_install(monkeypatch):

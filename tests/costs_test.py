@@ -18,6 +18,11 @@ def test_parameters_are_those_that_exist():
     assert costs.parameter_bytes == 4 * costs.parameters
 
 
+def test_the_mirror_image_costs_as_much_again():
+    both = dataclasses.replace(CONFIG, mirror_average=True)
+    assert static_costs(both).total == 2 * static_costs(CONFIG).total
+
+
 def test_the_paper_counted_by_hand():
     costs = static_costs(preset("paper").model)
     patch = 22 * 22 * 81 * 64 + 22 * 22 * 64 * 32 + 18 * 18 * 25 * 32

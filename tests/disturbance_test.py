@@ -151,5 +151,9 @@ def test_hard_faces_are_repeatable_and_mostly_mild():
     for field in ("shift_x", "scale", "degrees", "cover", "blur", "light"):
         share = np.mean([getattr(k, field) != getattr(calm, field) for k in kinds])
         assert 0.09 < share < 0.15, field
+    covers = np.array([(kind.cover, kind.shade) for kind in kinds if kind.cover])
+    assert abs(np.corrcoef(covers.T)[0, 1]) < 0.2  # large ones are of any shade
+    grey = abs(covers[:, 1] - 127.5)
+    assert abs(np.corrcoef(covers[:, 0], grey)[0, 1]) < 0.2
     same = disturbed(sources[0], calm, frame_scale=1.4)
     assert same.name == "a"

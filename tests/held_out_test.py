@@ -24,6 +24,11 @@ NONE = np.zeros((0, 2), np.float32)
         ("name_b.jpg", "name_b"),
         ("7.jpg", "7"),
         ("images/b.png#3", "images/b"),
+        ("images/b#3", "images/b"),
+        ("images/b_2.png#3", "images/b"),
+        ("face_00.jpg", "face_00"),
+        ("face_07.jpg", "face_07"),
+        ("face_100.jpg", "face_100"),
     ],
 )
 def test_photo_of(name, photo):
@@ -72,6 +77,24 @@ def test_hold_out_of_none_and_of_too_many():
             hold_out(names, count=count)
     with pytest.raises(ValueError, match=r"hold out 1 of 2 .* 1 photos"):
         hold_out(["a_1.jpg", "a_2.jpg"], count=1)
+
+
+def test_numbers_of_photos_are_not_those_of_faces():
+    names = [f"face_{number}.jpg" for number in range(400)]
+    training, validation = hold_out(names, count=20)
+    assert (len(training), len(validation)) == (380, 20)
+    few = [f"group_{number}.jpg" for number in range(1, 21)]  # twenty of one photo
+    with pytest.raises(ValueError, match=r"from 1 photos.*NAME_1 and NAME_2"):
+        hold_out(few, count=1)
+
+
+def test_faces_of_one_image_stay_together():
+    names = [f"image{photo}#{face}" for photo in range(30) for face in range(1, 4)]
+    training, validation = hold_out(names, count=9)
+    assert len(validation) == 9
+    assert not {n.split("#")[0] for n in training} & {
+        n.split("#")[0] for n in validation
+    }
 
 
 def test_all_faces_may_be_split_off_with_their_photos():

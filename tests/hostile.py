@@ -37,7 +37,7 @@ class Case(NamedTuple):
 
 
 def each(cases: list[Case]) -> pytest.MarkDecorator:
-    """A test for each case; the number of cases is counted in hostile_cases_test.py."""
+    """A test for each case."""
     titles = [case.title for case in cases]
     assert len(set(titles)) == len(titles), "two cases have one title"
     return pytest.mark.parametrize("case", cases, ids=titles)

@@ -343,12 +343,28 @@ def test_a_video_is_no_list_of_other_files(tmp_path):
             video.Video(name)
 
 
-def test_faces_without_landmarks_choose_no_box(tmp_path):
-    faces = [AnnotatedFace("a.png", np.full((3, 2), np.nan, np.float32))]
+def test_faces_that_no_box_meets_are_left_out(tmp_path):
+    here = np.float32([[1, 1], [8, 1], [4, 8]])
+    faces = [
+        AnnotatedFace("a.png", np.full((3, 2), np.nan, np.float32)),
+        AnnotatedFace("b.png", here),
+        AnnotatedFace("c.png", here + 500),
+        AnnotatedFace("d.png", here),
+    ]
     write_json(tmp_path / "a.json", faces)
-    (tmp_path / "b.csv").write_text("image,x0,y0,x1,y1\na.png,0,0,9,9\n")
-    done = program(
-        "convert", "--data=a.json", "--boxes=b.csv", "--out=c.csv", cwd=tmp_path
-    )
+    boxes = [f"{name}.png,0,0,9,9" for name in "abc"]
+    (tmp_path / "b.csv").write_text("\n".join(["image,x0,y0,x1,y1", *boxes]))
+    options = ["--data=a.json", "--boxes=b.csv"]
+    done = program("convert", *options, "--out=c.json", cwd=tmp_path)
     assert done.returncode == 1
-    assert "error: b.csv: no box for the landmarks of a.png" in done.stderr
+    for name in "acd":
+        assert (
+            f"left out {name}.png: no box in b.csv meets its landmarks" in done.stderr
+        )
+    assert "3 of 4 entries were left out" in done.stderr
+    (kept,) = read_annotations(tmp_path / "c.json")
+    assert kept.image == "b.png" and kept.box.tolist() == [0, 0, 9, 9]
+    write_json(tmp_path / "a.json", faces[2:])
+    done = program("convert", *options, "--out=d.json", cwd=tmp_path)
+    assert done.returncode == 1 and not (tmp_path / "d.json").exists()
+    assert "c.png: no box in b.csv meets its landmarks" in done.stderr

@@ -117,6 +117,7 @@ ROOMS = [
 ]
 # What the programs share, beside their settings.
 SHARED = (
+    "outputs",
     "settings",
     "process",
     "cluster",

@@ -11,14 +11,19 @@ from rcsr_jax.onnx import write_onnx
 
 # the plain net, and one of all that the shipped weights have
 MARKS = dataclasses.replace(CONTEXT, own_marks=True)
+MIRRORED = dataclasses.replace(MARKS, mirror_average=True)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the converter
 @pytest.mark.parametrize(
     ("config", "params"),
-    [(tiny.CONFIG, tiny.make_params()), (MARKS, random_params(MARKS))],
-    ids=["plain", "marks"],
+    [
+        (tiny.CONFIG, tiny.make_params()),
+        (MARKS, random_params(MARKS)),
+        (MIRRORED, random_params(MIRRORED)),
+    ],
+    ids=["plain", "marks", "mirror images"],
 )
 def test_the_runtime_answers_like_the_library(config, params, tmp_path, generator):
     pytest.importorskip("jax2onnx")

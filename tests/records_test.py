@@ -13,6 +13,7 @@ from rcsr_jax.records import (
     RESUMABLE,
     MetricsTable,
     check_same_run,
+    environment_change,
     write_config,
     write_refused,
 )
@@ -170,6 +171,13 @@ def test_what_does_not_change_the_result_may_change(tmp_path):
     changes["stream_faces"] = "always"
     assert set(changes) == RESUMABLE
     check_same_run(tmp_path, replace_fields(RunConfig(), changes), resuming=True)
+
+
+@pytest.mark.parametrize("text", ["null", "[1]", '{"jax": ', "7"])
+def test_a_damaged_environment_is_no_obstacle(text, tmp_path):
+    (tmp_path / "environment.json").write_text(text)
+    assert environment_change(tmp_path) == ""
+    assert environment_change(tmp_path) == ""  # written anew, and nothing has changed
 
 
 def test_a_work_folder_without_a_config_is_no_obstacle(tmp_path):

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-from reports import full_data, picture, summary
+from reports import full_data, gallery_face, picture, summary
 
 from rcsr_jax import metrics
 from rcsr_jax.markup import FACE_68
@@ -177,11 +177,12 @@ def test_pictures_are_inside_the_file(text):
         assert np.abs(np.asarray(shown, int) - picture(0)).mean() < 4
 
 
+def script_data(text):
+    return re.search(r'type="application/json" id="data">(.*?)</script>', text).group(1)
+
+
 def test_the_script_has_the_shapes_and_null_for_what_is_unknown(text):
-    block = re.search(r'type="application/json" id="data">(.*?)</script>', text).group(
-        1
-    )
-    data = json.loads(block)
+    data = json.loads(script_data(text))
     worst, _ = data["faces"]
     assert worst["groups"] == ["worst", "random"] and worst["errors"] == [30, 20, 10]
     assert np.shape(worst["shapes"]) == (3, 68, 2)
@@ -257,9 +258,15 @@ def test_numbers_that_are_not_finite_do_no_harm(tmp_path):
         np.inf, by_region={"jaw": np.inf}, by_landmark=[np.inf] * 68, by_step={}
     )
     broken["by_step"] = {1: summary(np.nan)}
-    data = full_data(metrics={"ours": broken}, errors={"ours": [np.inf]})
-    page = Page(render(tmp_path / "report.html", data))
-    assert page.tables[0][1][3] == "∞"
+    lost = gallery_face(0, groups=("worst",), errors=[30, np.inf])
+    lost = lost._replace(score=np.nan)
+    data = full_data(
+        metrics={"ours": broken}, errors={"ours": [np.inf]}, gallery=[lost]
+    )
+    text = render(tmp_path / "report.html", data)
+    assert Page(text).tables[0][1][3] == "∞"
+    (face,) = json.loads(script_data(text))["faces"]
+    assert (face["score"], face["errors"]) == (None, [30, None])
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,12 @@ def test_results_that_are_replaced_leave_nothing_behind(tmp_path, photo):
     write(tmp_path / "out", photo, found(1), overwrite=True)
     names = sorted(path.name for path in (tmp_path / "out/sub").iterdir())
     assert names == ["a.json", "a.pts", "a_overlay.png"]
+    write(tmp_path / "out", photo, found(0), overwrite=True)
+    assert [path.name for path in (tmp_path / "out/sub").iterdir()] == ["a.json"]
+    write(tmp_path / "out", photo, found(1), overwrite=True)
+    write(tmp_path / "out", photo, found(1), overwrite=True, overlay=False)
+    names = sorted(path.name for path in (tmp_path / "out/sub").iterdir())
+    assert names == ["a.json", "a.pts"]
 
 
 def test_overlays_are_of_a_size_to_look_at_and_show_the_way(tmp_path, photo):

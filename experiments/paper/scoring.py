@@ -13,10 +13,10 @@ from rcsr_jax.evaluation import CutFaces, Evaluation, evaluate
 from rcsr_jax.geometry import frame_of_box, to_crop
 from rcsr_jax.inference import Predictor
 from rcsr_jax.markup import FACE_68
-from rcsr_jax.metrics import interocular_distance, nme, summarise_with_subsets
+from rcsr_jax.metrics import interocular_errors, summarise_with_subsets
 from rcsr_jax.plots import draw_overlay
 
-from .. import settings
+from .. import outputs
 from .study import Study
 
 
@@ -31,7 +31,7 @@ def with_steps(predictor: Predictor, steps: int) -> Predictor:
 def judge(study: Study, predictor: Predictor) -> Evaluation:
     """Its predictions for the test faces."""
     found = evaluate(predictor, study.tests)
-    settings.tell_refused(found.refused)
+    outputs.tell_refused(found.refused)
     return found
 
 
@@ -80,8 +80,7 @@ def score_adaptive(
 
 def face_errors(points: np.ndarray, found: Evaluation | CutFaces) -> np.ndarray:
     """The inter-ocular error of each face, as a share; infinite without eye corners."""
-    distance = interocular_distance(found.truth, markup=FACE_68)
-    errors = np.asarray(nme(points, found.truth, distance=distance))
+    errors = interocular_errors(points, found.truth, markup=FACE_68)
     return np.where(np.isnan(errors), np.inf, errors)
 
 

@@ -5,7 +5,6 @@ A runner is a function of a `Study`; `run` makes the study from the command line
 
 import dataclasses
 import functools
-import json
 import shlex
 import sys
 import time
@@ -35,7 +34,7 @@ from rcsr_jax.markup import FACE_68
 from rcsr_jax.progress import Progress
 from rcsr_jax.training import train
 
-from .. import process, settings
+from .. import outputs, process, settings
 from . import results
 from .budgets import BUDGETS, RCSR, Budget
 
@@ -122,7 +121,7 @@ def open_study(
             told.append(
                 f"{count} training faces, {run.data.validation_faces} of them held out"
             )
-    settings.tell_refused(refused)
+    outputs.tell_refused(refused)
     Path(out).mkdir(parents=True, exist_ok=True)
     return Study(
         budget=spent,
@@ -230,7 +229,7 @@ def finish(
             for test_set, faces in study.test_sets.items()
         },
         "command": shlex.join(
-            ["python", "-m", f"experiments.paper.{name}", *sys.argv[1:]]
+            ["python", "-m", f"rcsr_jax.experiments.paper.{name}", *sys.argv[1:]]
         ),
         "device": f"{jax.devices()[0].device_kind}, {process.num_cores()} cores",
         "seconds": round(time.monotonic() - study.started, 1),
@@ -240,10 +239,7 @@ def finish(
         "shows_people": shows_faces and training.data != DRAWN,
         "rows": rows,
     }
-    (study.out / "results.json").write_text(
-        json.dumps(settings.without_nan(told), indent=1, allow_nan=False) + "\n",
-        encoding="utf-8",
-    )
+    outputs.write_json(study.out / "results.json", told)
     page = results.page(told, tables)
     (study.out / f"{name}.md").write_text(page, encoding="utf-8")
     print(page)

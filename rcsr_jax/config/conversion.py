@@ -14,7 +14,7 @@ def to_dict(config: Any) -> dict[str, Any]:
     """A config as plain JSON values; `from_dict` reads it back.
 
     Args:
-        config: any of the dataclasses of this file.
+        config: a `RunConfig` or one of its parts.
     """
     return dataclasses.asdict(config)
 
@@ -43,7 +43,10 @@ def _value(kind: Any, name: str, value: Any) -> Any:
             raise ValueError(f"{name} must be a list; got {value!r}.")
         return tuple(_value(typing.get_args(kind)[0], name, item) for item in value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ValueError(f"{name} is too large a number.") from error
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ValueError(f"{name} must be {kind.__name__}; got {value!r}.")
     return value

@@ -1,6 +1,7 @@
 """Fields of the config dataclasses: what they carry, and what all of them are held to."""
 
 import dataclasses
+import math
 from typing import Any
 
 
@@ -11,11 +12,13 @@ def setting(default: Any, help_text: str, *, choices: tuple[str, ...] = ()) -> A
     )
 
 
-def check_choices(config: Any) -> None:
-    """Raises ValueError for a field that is none of its choices."""
+def check_values(config: Any) -> None:
+    """Raises ValueError for a field that is none of its choices, or no finite number."""
     for field in dataclasses.fields(config):
         choices = field.metadata.get("choices")
         value = getattr(config, field.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{field.name} must be a finite number; got {value}.")
         if choices and value not in choices:
             raise ValueError(
                 f"{field.name} must be one of {', '.join(choices)}; got {value!r}."

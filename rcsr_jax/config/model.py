@@ -2,7 +2,12 @@
 
 import dataclasses
 
-from rcsr_jax.config.fields import check_at_least, check_at_most, check_choices, setting
+from rcsr_jax.config.fields import (
+    check_at_least,
+    check_at_most,
+    check_values,
+    setting,
+)
 from rcsr_jax.markup import FACE_68, Markup
 from rcsr_jax.patch_nets import HOG_CHANNELS, patch_layers, patch_map_size
 from rcsr_jax.planes import Plane
@@ -111,7 +116,7 @@ class ModelConfig:
     )
 
     def __post_init__(self):
-        check_choices(self)
+        check_values(self)
         check_at_least(self, 1, "crop_size", "hidden_size", "num_steps", "max_steps")
         check_at_least(self, 1, "context_channels", "dense_layers")
         check_at_least(self, 0, "tolerance", "error_scale", "error_spread")

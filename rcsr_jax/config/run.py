@@ -2,8 +2,15 @@
 
 import dataclasses
 
-from rcsr_jax.config.fields import check_at_least, check_choices, setting
+from rcsr_jax.config.fields import (
+    check_at_least,
+    check_at_most,
+    check_values,
+    setting,
+)
 from rcsr_jax.config.model import ModelConfig
+
+_WIDEST_MARGIN = 16  # crop frames: a cached crop has its square times the pixels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,9 +50,10 @@ class DataConfig:
     )
 
     def __post_init__(self):
-        check_choices(self)
+        check_values(self)
         check_at_least(self, 0, "validation_faces", "training_faces")
         check_at_least(self, 1, "drawn_faces", "cache_margin")
+        check_at_most(self, _WIDEST_MARGIN, "cache_margin")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,7 +83,9 @@ class AugmentConfig:
 
     def __post_init__(self):
         names = [field.name for field in dataclasses.fields(self)]
+        check_values(self)
         check_at_least(self, 0, *names)
+        check_at_most(self, 1, "mirror", "wide_boxes", "occlusion")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,10 +143,11 @@ class TrainConfig:
     )
 
     def __post_init__(self):
-        check_choices(self)
+        check_values(self)
         check_at_least(self, 1, "num_updates", "batch_size", "eval_every")
+        check_at_least(self, 1, "halving_epochs")
         check_at_least(self, 0, "warmup_updates", "clip_norm", "max_seconds", "seed")
-        check_at_least(self, 0, "heatmap_weight")
+        check_at_least(self, 0, "heatmap_weight", "weight_decay")
         if not self.learning_rate > 0 or not 0 <= self.ema_decay < 1:
             raise ValueError(
                 "learning_rate must be positive and ema_decay in [0, 1); got "

@@ -1,10 +1,15 @@
 """Faces that are kept apart, by whole photos: to validate on, or to train on fewer."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Protocol, TypeVar
+
+_FACE_NUMBER = re.compile("[1-9][0-9]?")
+_NUMBER_BEHIND = re.compile("#[0-9]+$")
+_MOST_IMAGES = 20  # of one photo, each around another of its faces
 
 
 class HasName(Protocol):
@@ -20,13 +25,33 @@ Named = TypeVar("Named", bound=HasName | str)
 def photo_of(name: str) -> str:
     """The photo that a face was cut from: its path without suffix and face number.
 
-    300-W calls the faces of one photo NAME_1 and NAME_2, so a last "_" with one or two
-    digits goes; image_0001 stays whole.
+    The faces of one photo are called NAME.jpg#1 and NAME.jpg#2, or, by 300-W, NAME_1 and
+    NAME_2: a last "_" goes with a number from 1 to 99 behind it; image_0001 stays whole.
     """
-    path = PurePosixPath(name)
+    path = PurePosixPath(_image_of(name))
     stem, underscore, number = path.stem.rpartition("_")
-    numbered = stem and underscore and number.isdecimal() and len(number) <= 2
+    numbered = stem and underscore and _FACE_NUMBER.fullmatch(number)
     return (path.parent / (stem if numbered else path.stem)).as_posix()
+
+
+def photos_of(names: Iterable[str]) -> list[str]:
+    """The photo of each face, as `photo_of` tells it from all names of a data set.
+
+    Where more faces share a photo than photos have, the numbers are those of photos:
+    NAME_1.jpg to NAME_400.jpg are as many.
+    """
+    names = list(names)
+    photos = [photo_of(name) for name in names]
+    images = [_image_of(name) for name in names]
+    counts = Counter(photo for photo, _ in set(zip(photos, images, strict=True)))
+    return [
+        photo if counts[photo] <= _MOST_IMAGES else PurePosixPath(image).as_posix()
+        for photo, image in zip(photos, images, strict=True)
+    ]
+
+
+def _image_of(name: str) -> str:
+    return _NUMBER_BEHIND.sub("", name)
 
 
 def hold_out(
@@ -46,10 +71,11 @@ def hold_out(
     """
     training, held = split_by_photos(faces, count=count)
     if count < 0 or (count and not training):
-        photos = {photo_of(_name_of(face)) for face in faces}
+        photos = set(photos_of(map(_name_of, faces)))
         raise ValueError(
             f"cannot hold out {count} of {len(faces)} faces and have any left to train "
-            f"on; they come from {len(photos)} photos, which move whole."
+            f"on; they come from {len(photos)} photos, which move whole. Hold out fewer, "
+            "or add photos; NAME_1 and NAME_2 are taken for faces of one photo."
         )
     return training, held
 
@@ -70,15 +96,14 @@ def split_by_photos(
     Returns:
         The faces that stay and those that are taken, each in the order given.
     """
-    photos = defaultdict(list)
-    for face in faces:
-        photos[photo_of(_name_of(face))].append(face)
+    names = photos_of(map(_name_of, faces))
+    photos = Counter(names)
     totals: dict[str, int] = defaultdict(int)
     shares = []  # (share of its source that is gone when the photo is half gone, photo)
     for photo in sorted(photos, key=stable_hash):
         source = photo.split("/")[0] if "/" in photo else ""
-        shares.append((totals[source] + len(photos[photo]) / 2, source, photo))
-        totals[source] += len(photos[photo])
+        shares.append((totals[source] + photos[photo] / 2, source, photo))
+        totals[source] += photos[photo]
     shares.sort(key=lambda item: (item[0] / totals[item[1]], stable_hash(item[2])))
 
     taken: set[str] = set()
@@ -87,9 +112,10 @@ def split_by_photos(
         if num_taken >= count:
             break
         taken.add(photo)
-        num_taken += len(photos[photo])
-    rest = tuple(f for f in faces if photo_of(_name_of(f)) not in taken)
-    return rest, tuple(f for f in faces if photo_of(_name_of(f)) in taken)
+        num_taken += photos[photo]
+    goes = [photo in taken for photo in names]
+    rest = tuple(f for f, go in zip(faces, goes, strict=True) if not go)
+    return rest, tuple(f for f, go in zip(faces, goes, strict=True) if go)
 
 
 def stable_hash(text: str) -> int:

@@ -22,6 +22,7 @@ import numpy as np
 
 from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.data.faces import Refusal
+from rcsr_jax.data.whole_files import whole_file
 from rcsr_jax.geometry import frame_of_box, to_crop
 
 ROWS = "rows.npy"  # the file of all faces
@@ -187,12 +188,8 @@ def _cut_part(
         np.array(reasons, np.str_),
     )
     rows.flush()  # the crops are on the disk before the file that vouches for them
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
+    with whole_file(path) as file:
         np.savez(file, checksum=_checksum(here), **part._asdict())
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
     return part
 
 

@@ -1,17 +1,41 @@
 """Files that are there whole or not at all."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def whole_file(path: Path, *, unfinished: Path | None = None) -> Iterator[BinaryIO]:
+    """A file to write, which takes its place once it is complete and on the disk.
+
+    Who is killed meanwhile leaves the old file, or none; an error leaves nothing else.
+
+    Args:
+        path: its place; the folder exists.
+        unfinished: what it is called until then, in the same folder; by default
+            `path` with .unfinished behind.
+    """
+    unfinished = unfinished or path.with_name(f"{path.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Gives a file a new content: who is killed meanwhile leaves the old one.
-
-    The text is written under another name, which then becomes the file's own.
+    """Gives a file a new content, as `whole_file` does.
 
     Args:
         path: of the file; its folder exists.
         text: the content, in UTF-8; its line ends are kept as they are.
     """
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8", newline="")
-    unfinished.replace(path)
+    with whole_file(path) as file:
+        file.write(text.encode())

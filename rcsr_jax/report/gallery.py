@@ -13,7 +13,7 @@ from PIL import Image
 from rcsr_jax.evaluation import Evaluation
 from rcsr_jax.geometry import Frame, box_of, to_crop
 from rcsr_jax.markup import Markup
-from rcsr_jax.metrics import interocular_distance, nme
+from rcsr_jax.metrics import interocular_errors
 
 SIDE = 320  # pixels of a picture
 _ROOM = 1.2  # its side, in sides of what it has to show
@@ -96,15 +96,7 @@ def make_gallery(
     """
     truth, found = evaluation.truth, evaluation.adaptive
     shapes = np.concatenate([evaluation.mean_shape[None], found.trajectory])
-    distance = np.asarray(interocular_distance(truth, markup=markup))
-    errors = 100.0 * np.asarray(
-        nme(
-            shapes,
-            np.broadcast_to(truth, shapes.shape),
-            distance=np.broadcast_to(distance, shapes.shape[:2]),
-        ),
-        np.float64,
-    )
+    errors = 100.0 * interocular_errors(shapes, truth, markup=markup)
     last = errors[found.num_steps, np.arange(len(truth))]
 
     def show(face: int, groups: tuple[str, ...]) -> GalleryFace:

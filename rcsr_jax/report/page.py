@@ -176,16 +176,15 @@ def _face_values(face: GalleryFace) -> dict[str, Any]:
         "shapes": _numbers(face.shapes),
         "errors": _numbers(face.errors, digits=2),
         "expected": _numbers(face.ellipses),
-        "score": face.score,
+        "score": _numbers(np.asarray(face.score), digits=4),
     }
 
 
 def _numbers(values: np.ndarray, *, digits: int = 1) -> Any:
     """Nested lists, null for what is not finite."""
     rounded = np.round(np.asarray(values, np.float64), digits)
-    numbers = rounded.astype(object)
-    numbers[~np.isfinite(rounded)] = None
-    return numbers.tolist()
+    unknown = np.full((), None, object)
+    return np.where(np.isfinite(rounded), rounded.astype(object), unknown).tolist()
 
 
 def _script_json(value: Any) -> str:

@@ -1,0 +1,57 @@
+"""What programs show while they work and leave behind: bars, warnings, JSON."""
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from rcsr_jax.data.faces import Refusal
+from rcsr_jax.data.names import shown
+from rcsr_jax.data.whole_files import write_whole
+
+LONGEST_MESSAGE = 4000  # characters
+
+
+def bar(steps: Iterable[Any] | None = None, **told: Any) -> tqdm:
+    """A bar of progress, where somebody looks on.
+
+    Args:
+        steps: to go through; None: `update` tells of each.
+        told: what tqdm is told of them, such as `total` and `unit`.
+    """
+    return tqdm(steps, disable=not sys.stderr.isatty(), **told)
+
+
+def tell_refused(refused: Sequence[Refusal]) -> None:
+    """Prints the first faces that cannot be used, and why."""
+    for refusal in refused[:10]:
+        told = shown(f"{refusal.name}: {refusal.reason}", limit=LONGEST_MESSAGE)
+        print(f"left out {told}", file=sys.stderr)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file, whole or not at all; `without_nan`.
+
+    Args:
+        path: of the file; its folder exists.
+        value: what it holds.
+    """
+    text = json.dumps(without_nan(value), indent=1, allow_nan=False, ensure_ascii=False)
+    write_whole(path, text + "\n")
+
+
+def without_nan(value: Any) -> Any:
+    """JSON has no NaN: a number that could not be measured becomes null.
+
+    Args:
+        value: a number, or dicts and lists of them.
+    """
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
