@@ -47,6 +47,9 @@ class Evaluation(NamedTuple):
         fixed: float32 [steps, faces, num_points, 2], the shape after each step.
         boxes: float32 [faces, 4].
         milliseconds_per_face: of adaptive prediction in batches, crops cut already.
+        fixed_milliseconds: float [steps], the same for each fixed number of steps: 1 and
+            the most are timed, the others lie on the line between, as each step costs
+            the same.
         refused: faces that could not be used, and why.
     """
 
@@ -57,6 +60,7 @@ class Evaluation(NamedTuple):
     fixed: np.ndarray
     boxes: np.ndarray
     milliseconds_per_face: float
+    fixed_milliseconds: np.ndarray
     refused: tuple[Refusal, ...]
 
 
@@ -105,24 +109,33 @@ def evaluate(
     """
     config = predictor.config
     cut = cut_faces(predictor, sources, on_progress=on_progress)
-    seen, where = cut.crops, cut.frames
-    predictor.from_crops(seen, where)  # compiles every batch size that is timed
-    started = time.perf_counter()
-    adaptive = predictor.from_crops(seen, where)
-    seconds = time.perf_counter() - started
     steps = max(config.max_steps, config.num_steps)
+    adaptive, milliseconds = _timed(predictor, cut, num_steps=None)
+    fixed, longest = _timed(predictor, cut, num_steps=steps)
+    _, shortest = _timed(predictor, cut, num_steps=1)
     return Evaluation(
         names=cut.names,
         truth=cut.truth,
-        mean_shape=to_photo(np.asarray(predictor.params["mean_shape"]), where).astype(
-            np.float32
-        ),
+        mean_shape=to_photo(
+            np.asarray(predictor.params["mean_shape"]), cut.frames
+        ).astype(np.float32),
         adaptive=adaptive,
-        fixed=predictor.from_crops(seen, where, num_steps=steps).trajectory,
+        fixed=fixed.trajectory,
         boxes=cut.boxes,
-        milliseconds_per_face=1e3 * seconds / len(seen),
+        milliseconds_per_face=milliseconds,
+        fixed_milliseconds=np.linspace(shortest, longest, steps),
         refused=cut.refused,
     )
+
+
+def _timed(
+    predictor: Predictor, cut: CutFaces, *, num_steps: int | None
+) -> tuple[Faces, float]:
+    """The faces, and the milliseconds that each took once all was compiled."""
+    predictor.from_crops(cut.crops, cut.frames, num_steps=num_steps)
+    started = time.perf_counter()
+    found = predictor.from_crops(cut.crops, cut.frames, num_steps=num_steps)
+    return found, 1e3 * (time.perf_counter() - started) / len(cut.crops)
 
 
 def metrics_of(
@@ -140,7 +153,8 @@ def metrics_of(
         `subsets`, `by_region`, `by_landmark`, `num_steps_mean`, `settled_share` and
         `milliseconds_per_face`; `published_sets` (a summary for each published test set
         that is among the faces); `trust` (of `summarise_trust`); `by_step` (a summary
-        for each fixed number of steps) and `mean_shape` (the baseline). JSON values only.
+        for each fixed number of steps, with its time) and `mean_shape` (the baseline).
+        JSON values only.
     """
     markup, truth = predictor.config.markup, evaluation.truth
     found = evaluation.adaptive
@@ -174,8 +188,15 @@ def metrics_of(
         "published_sets": published,
         "trust": trust,
         "by_step": {
-            str(step): {**summary(points), "num_steps_mean": float(step)}
-            for step, points in enumerate(evaluation.fixed, start=1)
+            str(step): {
+                **summary(points),
+                "num_steps_mean": float(step),
+                "milliseconds_per_face": float(milliseconds),
+            }
+            for step, (points, milliseconds) in enumerate(
+                zip(evaluation.fixed, evaluation.fixed_milliseconds, strict=True),
+                start=1,
+            )
         },
         "mean_shape": summary(evaluation.mean_shape),
     }

@@ -62,7 +62,7 @@ class Faces(NamedTuple):
     score: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Predictor:
     """Finds landmarks in photos; a pure function with its parameters held.
 
@@ -76,7 +76,7 @@ class Predictor:
         config: the model's settings, likewise.
     """
 
-    params: Params
+    params: Params = dataclasses.field(repr=False)
     config: ModelConfig
     _process: int = dataclasses.field(init=False, repr=False, compare=False)
 
@@ -223,7 +223,16 @@ class Predictor:
             crops: uint8 [faces, crop_size, crop_size].
             frames: where each crop lies in its photo.
             num_steps: as in the call.
+
+        Raises:
+            ValueError: there are not as many frames as crops, or crops are of another
+                size.
         """
+        if len(crops) != len(frames.scale):
+            raise ValueError(
+                f"each crop has its frame; got {len(crops)} crops and "
+                f"{len(frames.scale)} frames."
+            )
         return self._finish(self._start(crops, num_steps), frames)
 
     def resume(
@@ -275,7 +284,9 @@ class Predictor:
         faces = np.arange(len(frames.scale))
         last = shapes[found.num_steps, faces]
         before = shapes[found.num_steps - 1, faces]
-        expected_error = found.expected_error * frames.scale[:, None]
+        expected_error = (found.expected_error * frames.scale[:, None]).astype(
+            np.float32
+        )
         return Faces(
             points=last,
             num_steps=np.asarray(found.num_steps),

@@ -27,8 +27,10 @@ def step_weights(num_steps: int, *, scheme: str) -> np.ndarray:
         float32 [num_steps].
 
     Raises:
-        ValueError: there is no such scheme.
+        ValueError: there is no such scheme, or no step.
     """
+    if num_steps < 1:
+        raise ValueError(f"num_steps must be at least 1; got {num_steps}.")
     if scheme == "progressive":
         exponents = np.arange(1, num_steps + 1) / num_steps
     elif scheme == "log_range":
@@ -63,8 +65,13 @@ def progressive_loss(
         float [batch]; 0 for a face without annotated landmarks.
 
     Raises:
-        ValueError: there is no such kind or scheme.
+        ValueError: there is no such kind or scheme, or the shapes do not fit.
     """
+    if trajectory.ndim != 4 or trajectory.shape[1:] != truth.shape:
+        raise ValueError(
+            "the shape after each step must be [num_steps, batch, num_points, 2], the "
+            f"truth [batch, num_points, 2]; got {trajectory.shape} and {truth.shape}."
+        )
     squared, annotated = _squared_errors(trajectory, truth, markup, mean_eye_distance)
     errors = _error(squared, kind) * annotated[None]
     by_step = (

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, cast
 
+import flax
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -21,8 +22,10 @@ from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.network import RCSR, Scene, is_exact
 from rcsr_jax.prediction import (
     Prediction,
+    check_num_steps,
     first_face,
     mean_with_mirror,
+    of_no_face,
     with_mirror_images,
     without_mirror,
 )
@@ -106,8 +109,9 @@ def make_scene(params: Params, crops: Array, *, config: ModelConfig) -> Scene:
         config: the settings the parameters were made with.
     """
     images = normalise(crops).astype(config.compute_dtype)
-    scene = RCSR(config).apply(_variables(params, config), images, method="scene")
-    return cast(Scene, scene)
+    return cast(
+        Scene, _apply(config, _variables(params, config), images, method="scene")
+    )
 
 
 def make_step(
@@ -121,7 +125,12 @@ def make_step(
         config: the settings the parameters were made with.
         scene: from `make_scene`, where the caller has it already.
     """
-    network, variables = RCSR(config), _variables(params, config)
+    variables = _variables(params, config)
+    if params["mean_shape"].shape != (config.num_points, 2):
+        raise ValueError(
+            f"these parameters are of {len(params['mean_shape'])} landmarks, the config of "
+            f"{config.num_points}."
+        )
     if scene is None:
         scene = make_scene(params, crops, config=config)
     first = first_estimate(
@@ -129,8 +138,8 @@ def make_step(
     )
 
     def step(estimate: Estimate) -> Estimate:
-        stepped = network.apply(variables, scene, first.points, estimate, method="step")
-        return cast(Estimate, stepped)
+        arguments = scene, first.points, estimate
+        return cast(Estimate, _apply(config, variables, *arguments, method="step"))
 
     return step, first
 
@@ -159,14 +168,20 @@ def predict(
         A `Prediction`; without its batch axis where `crops` had none.
 
     Raises:
-        ValueError: the crops are not of the config's size.
+        ValueError: the crops are not of the config's size, the parameters are not those
+            of the config, or there is no such number of steps.
     """
     if crops.ndim == 2:
         batched = predict(
             params, crops[None], config=config, num_steps=num_steps, flatten=flatten
         )
         return first_face(batched)
+    num_steps = config.num_steps if num_steps is None else num_steps
+    check_num_steps(num_steps)
     _check_crops(crops, config)
+    if crops.shape[0] == 0:
+        blank = jnp.zeros((1, *crops.shape[1:]))
+        return of_no_face(predict(params, blank, config=config, num_steps=num_steps))
     if config.mirror_average:
         both = predict(
             params,
@@ -177,9 +192,6 @@ def predict(
         )
         return mean_with_mirror(both, config=config)
     step, start = make_step(params, crops, config=config)
-    num_steps = config.num_steps if num_steps is None else num_steps
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be at least 1; got {num_steps}.")
     trajectory, hidden = unroll(
         step, start, num_steps=num_steps, flatten=flatten, keep=tuple
     )
@@ -223,6 +235,9 @@ def predict_adaptive(
         batched = predict_adaptive(params, crops[None], config=config, start=start)
         return first_face(batched)
     _check_crops(crops, config)
+    if crops.shape[0] == 0:
+        blank = jnp.zeros((1, *crops.shape[1:]))
+        return of_no_face(predict_adaptive(params, blank, config=config))
     if config.mirror_average and start is None:
         both = predict_adaptive(
             params, with_mirror_images(crops), config=without_mirror(config)
@@ -261,7 +276,7 @@ def log_doubts(params: Params, hidden: Array, *, config: ModelConfig) -> Array:
         float32 [batch, num_points], as they were learned: not calibrated.
     """
     variables = _variables(params, config)
-    return cast(Array, RCSR(config).apply(variables, hidden, method="doubts"))
+    return cast(Array, _apply(config, variables, hidden, method="doubts"))
 
 
 def _trust(
@@ -273,6 +288,15 @@ def _trust(
     distance = interocular_distance(estimate.points, markup=config.markup)
     score = score_of(doubts.mean(-1), spread=config.error_spread)
     return doubts * distance[:, None], score
+
+
+def _apply(config: ModelConfig, variables: Any, *arguments: Any, method: str) -> Any:
+    try:
+        return RCSR(config).apply(variables, *arguments, method=method)
+    except flax.errors.FlaxError as error:
+        raise ValueError(
+            f"the parameters are not those of a network of this config: {error}"
+        ) from error
 
 
 def _variables(params: Params, config: ModelConfig) -> dict[str, Any]:

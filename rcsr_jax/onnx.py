@@ -16,7 +16,7 @@ from rcsr_jax.config import ModelConfig
 from rcsr_jax.export import FACES, check_new, write_description
 from rcsr_jax.model import Params, make_step
 from rcsr_jax.portable import portable_forms
-from rcsr_jax.prediction import mean_of_mirrored
+from rcsr_jax.prediction import check_num_steps, mean_of_mirrored
 from rcsr_jax.refine import unroll
 
 SUFFIX = ".onnx"
@@ -44,14 +44,13 @@ def write_onnx(
         the path of the JSON: that of the model, with .json behind its stem.
 
     Raises:
-        ValueError: one of the files exists, the path ends otherwise, or `num_steps` is
-            below 1.
+        ValueError: one of the files exists, the path ends otherwise, or there is no
+            such number of steps.
         ImportError: the converter is not installed; the message tells how.
     """
     path, beside = check_new(path, suffix=SUFFIX)
     num_steps = config.num_steps if num_steps is None else num_steps
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be at least 1; got {num_steps}.")
+    check_num_steps(num_steps)
     try:
         from jax2onnx import to_onnx
     except ImportError as error:

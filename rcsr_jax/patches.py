@@ -19,7 +19,7 @@ def extract_patches(images: Array, points: Array, *, size: int) -> Array:
     """Bilinear patches around points; differentiable in the images and the points.
 
     Args:
-        images: float [batch, height, width, channels].
+        images: float [batch, height, width, channels]; whole numbers become float32.
         points: float [batch, num_points, 2], (x, y) in pixels.
         size: samples along a side of a patch.
 
@@ -30,6 +30,7 @@ def extract_patches(images: Array, points: Array, *, size: int) -> Array:
         ValueError: the shapes do not fit or the size is not positive.
     """
     _check(images, points, size)
+    images = _as_floats(images)
     offsets = jnp.arange(size) - (size - 1) / 2
     dy, dx = jnp.meshgrid(offsets, offsets, indexing="ij")
 
@@ -49,6 +50,7 @@ def slice_patches(images: Array, points: Array, *, size: int) -> Array:
         ValueError: the shapes do not fit or the size is not positive.
     """
     _check(images, points, size)
+    images = _as_floats(images)
     if is_portable():
         return _take_patches(images, points, size)
     height, width = images.shape[1:3]
@@ -113,6 +115,12 @@ def own_patches(planes: Array, points: Array, *, size: int) -> Array:
     height, width = planes.shape[2:4]
     rows = jnp.einsum("bnsh,bnhwc->bnswc", blends(points[..., 1], height), planes)
     return jnp.einsum("bntw,bnswc->bnstc", blends(points[..., 0], width), rows)
+
+
+def _as_floats(images: Array) -> Array:
+    # blends of bytes would be cut off, and their fractions be lost
+    whole = not jnp.issubdtype(images.dtype, jnp.floating)
+    return images.astype(jnp.float32) if whole else images
 
 
 def _take_patches(images: Array, points: Array, size: int) -> Array:

@@ -10,6 +10,8 @@ from jax import Array
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.geometry import mirror_points
 
+_MOST_STEPS = 1000
+
 
 class Prediction(NamedTuple):
     """The landmarks of a batch of crops.
@@ -40,6 +42,26 @@ def first_face(batched: Prediction) -> Prediction:
     """The answer for one crop, without the batch axis."""
     alone = {name: leaf[0] for name, leaf in batched._asdict().items()}
     return Prediction(**alone | {"trajectory": batched.trajectory[:, 0]})
+
+
+def check_num_steps(num_steps: int) -> None:
+    """Checks a fixed number of recurrences.
+
+    Raises:
+        ValueError: it is no whole number from 1 to 1000.
+    """
+    if not isinstance(num_steps, int | np.integer) or isinstance(num_steps, bool):
+        raise ValueError(f"num_steps must be a whole number; got {num_steps!r}.")
+    if num_steps < 1:
+        raise ValueError(f"num_steps must be at least 1; got {num_steps}.")
+    if num_steps > _MOST_STEPS:
+        raise ValueError(f"num_steps must be at most {_MOST_STEPS}; got {num_steps}.")
+
+
+def of_no_face(found: Prediction) -> Prediction:
+    """The answer for no crop, cut from that for some."""
+    none = {name: leaf[:0] for name, leaf in found._asdict().items()}
+    return Prediction(**none | {"trajectory": found.trajectory[:, :0]})
 
 
 def without_mirror(config: ModelConfig) -> ModelConfig:

@@ -16,6 +16,8 @@ from jax import Array, lax
 from rcsr_jax.markup import Markup
 from rcsr_jax.metrics import interocular_distance
 
+_MOST_FLAT = 32  # steps
+
 
 class Estimate(NamedTuple):
     """What is known of a batch of faces between two steps.
@@ -69,7 +71,12 @@ def increment_size(
 
     Returns:
         float [batch].
+
+    Raises:
+        ValueError: there is no such norm.
     """
+    if norm not in ("shape", "mean_point"):
+        raise ValueError(f"norm must be shape or mean_point; got {norm!r}.")
     moved = jnp.linalg.norm(new - old, axis=-1)
     size = jnp.linalg.norm(moved, axis=-1) if norm == "shape" else moved.mean(-1)
     return size / interocular_distance(new, markup=markup)
@@ -95,7 +102,8 @@ def unroll(
         start: before the first step.
         num_steps: how many.
         flatten: write the loop out; by default on a CPU, where the gradient of a
-            convolution inside a loop falls to a single thread.
+            convolution inside a loop falls to a single thread, for up to 32 steps, as
+            each has to be compiled.
         keep: what of an estimate is returned; by default the shape.
 
     Returns:
@@ -103,7 +111,7 @@ def unroll(
         that `keep` gives, with the steps as their first axis.
     """
     if flatten is None:
-        flatten = jax.default_backend() == "cpu"
+        flatten = jax.default_backend() == "cpu" and num_steps <= _MOST_FLAT
 
     def body(estimate, _):
         estimate = step(estimate)

@@ -68,6 +68,8 @@ def train(
     """
     deadline = time.monotonic() + (config.train.max_seconds or math.inf)
     workdir = Path(workdir)
+    if workdir.exists() and not workdir.is_dir():
+        raise ValueError(f"workdir={workdir} is a file; name a folder.")
     workdir.mkdir(parents=True, exist_ok=True)
     devices = jax.devices()
     check_same_run(workdir, config, resuming=bool(checkpoint.saved_steps(workdir)))

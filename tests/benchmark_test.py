@@ -1,5 +1,6 @@
 """The speed program: its timing, its sums, its files; and dlib's trainer beside it."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -132,8 +133,10 @@ def test_photos_for_peers_hold_boxes_of_two_hundred_pixels():
 
 
 def test_a_peer_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="pip install dlib-bin"):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        ValueError, match=r'predictor needs dlib: pip install "rcsr-jax'
+    ):
         peers.dlib_rows("x.dat")
 
 

@@ -129,7 +129,8 @@ def test_metrics_hold_what_is_promised(metrics):
     } <= set(metrics)
     assert list(metrics["by_step"]) == ["1", "2", "3", "4"]
     for step, numbers in metrics["by_step"].items():
-        assert set(numbers) >= SUMMARY | {"subsets"}
+        assert set(numbers) >= SUMMARY | {"subsets", "milliseconds_per_face"}
+        assert numbers["milliseconds_per_face"] > 0
         assert numbers["num_steps_mean"] == int(step)
     plain = json.loads(json.dumps(metrics))
     assert plain.keys() == metrics.keys()

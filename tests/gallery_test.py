@@ -47,6 +47,7 @@ def evaluation():
         fixed=trajectory,
         boxes=np.array([[20, 20, 90, 90], [40, 40, 100, 100]], np.float32),
         milliseconds_per_face=1.0,
+        fixed_milliseconds=np.array([0.5, 0.8]),
         refused=(),
     )
 

@@ -197,6 +197,21 @@ def test_a_fixed_number_of_steps_is_taken(num_steps):
     np.testing.assert_allclose(faces.points, longest[num_steps - 1], atol=1e-2)
 
 
+def test_each_crop_has_a_frame():
+    predictor = moving()
+    crops, frames = predictor.crops(photo(), BOXES)
+    with pytest.raises(ValueError, match="got 2 crops and 3 frames"):
+        predictor.from_crops(crops[:2], frames)
+
+
+def test_a_predictor_is_like_no_other_and_short_to_read():
+    predictor = moving()
+    other = dataclasses.replace(predictor)
+    assert predictor == predictor and predictor != other
+    assert len({predictor, predictor, other}) == 2
+    assert len(repr(predictor)) < 4000 and "crop_size" in repr(predictor)
+
+
 def test_no_steps_are_refused():
     with pytest.raises(ValueError, match="num_steps must be at least 1; got 0"):
         moving()(photo(), BOXES, num_steps=0)

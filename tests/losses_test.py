@@ -187,6 +187,17 @@ def test_size_and_place_of_a_face_do_not_matter(generator):
     np.testing.assert_allclose(big, loss_of(trajectory, truth), rtol=1e-4)
 
 
+def test_shapes_that_do_not_fit_are_refused():
+    truth = np.zeros((2, 4, 2), np.float32)
+    for shape in ((4, 2, 1, 2), (4, 3, 4, 2), (2, 4, 2)):
+        with pytest.raises(ValueError, match=r"\[num_steps, batch, num_points, 2\]"):
+            progressive_loss(
+                np.zeros(shape, np.float32), truth, markup=FOUR, mean_eye_distance=1.0
+            )
+    with pytest.raises(ValueError, match="num_steps must be at least 1; got 0"):
+        step_weights(0, scheme="progressive")
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="progressive or log_range; got 'flat'"):
         step_weights(3, scheme="flat")

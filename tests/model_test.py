@@ -20,6 +20,7 @@ from five import (
 )
 
 from rcsr_jax.geometry import mirror_points
+from rcsr_jax.markup import FACE_68
 from rcsr_jax.model import (
     init_params,
     log_doubts,
@@ -326,6 +327,21 @@ def test_a_mirrored_face_gets_the_mirrored_answer(params, crops, config):
 
 
 @pytest.mark.parametrize("form", [predict, predict_adaptive])
+@pytest.mark.parametrize("mirror_average", [False, True])
+def test_no_crops_have_no_faces(params, crops, form, mirror_average):
+    config = dataclasses.replace(CONFIG, mirror_average=mirror_average)
+    none, one = (form(params, crops[:count], config=config) for count in (0, 1))
+    for name, leaf in one._asdict().items():
+        found = getattr(none, name)
+        axis = 1 if name == "trajectory" else 0
+        assert found.shape == tuple(np.delete(leaf.shape, axis).tolist())[:axis] + (
+            0,
+            *leaf.shape[axis + 1 :],
+        )
+        assert found.dtype == leaf.dtype
+
+
+@pytest.mark.parametrize("form", [predict, predict_adaptive])
 @pytest.mark.parametrize("shape", [(3, 31, 32), (3, 32, 32, 3), (5,), (16, 16)])
 def test_crops_that_do_not_fit_are_refused(params, form, shape):
     with pytest.raises(ValueError, match=r"grey, \[batch, 32, 32\]; got"):
@@ -333,7 +349,21 @@ def test_crops_that_do_not_fit_are_refused(params, form, shape):
 
 
 def test_other_bad_arguments_are_refused(params, crops):
-    with pytest.raises(ValueError, match="num_steps must be at least 1; got 0"):
-        predict(params, crops, config=CONFIG, num_steps=0)
+    for num_steps, message in (
+        (0, "at least 1; got 0"),
+        (1001, "at most 1000; got 1001"),
+        (1.5, "a whole number; got 1.5"),
+        (True, "a whole number; got True"),
+    ):
+        with pytest.raises(ValueError, match=f"num_steps must be {message}"):
+            predict(params, crops, config=CONFIG, num_steps=num_steps)
+    for change, message in (
+        ({"hidden_size": 7}, "not those of a network of this config"),
+        ({"filters": (5, 4, 1)}, "not those of a network of this config"),
+        ({"markup": FACE_68}, "of 5 landmarks, the config of 68"),
+    ):
+        other = dataclasses.replace(CONFIG, **change)
+        with pytest.raises(ValueError, match=message):
+            predict(params, crops, config=other)
     with pytest.raises(ValueError, match=r"mean_shape must be \(5, 2\); got \(4, 2\)"):
         init_params(jax.random.key(0), config=CONFIG, mean_shape=MEAN[:4])

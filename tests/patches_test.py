@@ -67,6 +67,15 @@ def test_values_are_those_of_scipy(generator, form, size):
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_bytes_are_blended_as_numbers(form):
+    images = jnp.array([[10, 20], [250, 30]], jnp.uint8)[None, ..., None]
+    patch = form(images, jnp.array([[[0.25, 0.5]]]), size=1)
+    assert patch.shape == (1, 1, 1, 1, 1) and patch.dtype == jnp.float32
+    # the rows have 12.5 and 195 at x = 0.25, and half of both lies between them
+    np.testing.assert_allclose(patch, 103.75)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_patches_centred_on_the_grid_copy_pixels(form, size):
     image = jnp.arange(400.0).reshape(1, 20, 20, 1)

@@ -171,6 +171,12 @@ def test_increment_sizes_by_hand():
     np.testing.assert_allclose(mean, [1.0], rtol=1e-6)
 
 
+def test_an_unknown_norm_is_refused():
+    shape = np.zeros((1, 3, 2), np.float32)
+    with pytest.raises(ValueError, match="norm must be shape or mean_point; got 'l2'"):
+        increment_size(shape, shape, markup=THREE, norm="l2")
+
+
 def test_increment_size_is_the_norm_of_the_whole_vector(generator):
     new, old = generator.uniform(0, 90, (2, 5, 3, 2)).astype(np.float32)
     expected = [
