@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from rcsr_jax.boxes import BoxMap
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.detection import detect_faces
 from rcsr_jax.inference import Predictor, load_predictor
@@ -106,14 +107,18 @@ def make_app(predictor: Predictor) -> Any:
     )
 
 
-def find_boxes(image: np.ndarray) -> tuple[np.ndarray, str]:
+def find_boxes(image: np.ndarray, *, box_map: BoxMap) -> tuple[np.ndarray, str]:
     """The faces that the detector finds, and what to tell the user.
+
+    Args:
+        image: uint8 [height, width, 3].
+        box_map: from its boxes to those that the model expects.
 
     Returns:
         float [faces, 4]; none where there is no detector or no face for it.
     """
     try:
-        boxes = np.asarray(detect_faces(image).boxes)
+        boxes = np.asarray(detect_faces(image, box_map=box_map).boxes)
     except ValueError as error:  # not installed, or a picture that it does not take
         return np.zeros((0, 4)), f"{error} {_BY_HAND}"
     if not len(boxes):
@@ -207,7 +212,8 @@ def _make_page(gradio: Any, predictor: Predictor) -> Any:
         def detect(image: Any) -> tuple:
             if image is None:
                 return "", "Upload a photo, or draw a face.", None
-            where, message = find_boxes(image)
+            box_map = predictor.config.detector_boxes
+            where, message = find_boxes(image, box_map=box_map)
             return write_boxes(where), message, None
 
         def pick(text: str, first: Any, event: gradio.SelectData) -> tuple:

@@ -1,14 +1,17 @@
 """Measures the face detector on annotated faces: what it finds, and its boxes against ours.
 
 python -m rcsr_jax.experiments.detector_boxes --data=300W --boxes=300W/boxes.csv
+python -m rcsr_jax.experiments.detector_boxes --data=FACES --markup=M.json --out=MAP.json
 
 Faces are read as by rcsr-train, so test folders are left out. The map from its boxes to
-those of --boxes is what `rcsr_jax.detection.DLIB_BOXES` holds; without --boxes it is
-the one to the typical box around the landmarks.
+those of --boxes is what `rcsr_jax.boxes.DLIB_BOXES` holds; without --boxes it is the one
+to the typical box around the landmarks. `rcsr-export --detector_boxes=MAP.json` puts it
+into a model.
 """
 
 import json
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +22,7 @@ from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.detection import accepted, detect_faces
 from rcsr_jax.geometry import box_of
+from rcsr_jax.markup import FACE_68, read_markup
 
 from . import outputs, settings
 
@@ -27,6 +31,8 @@ _THRESHOLDS = flags.DEFINE_list(
     "thresholds", ["0.2", "0", "-0.2", "-0.4"], "Of the score, to compare."
 )
 _MIN_FACE = flags.DEFINE_float("min_face", None, "Smallest width of a face, in pixels.")
+_MARKUP = flags.DEFINE_string("markup", None, "What the landmarks mean; a JSON file.")
+_OUT = flags.DEFINE_string("out", None, "JSON file for the map.")
 _DATA = settings.define_data_flags()
 
 
@@ -46,8 +52,9 @@ def main(arguments: list[str]) -> None:
     data = _DATA(DataConfig(data=""))
     if not data.data:
         raise ValueError("--data names the annotated faces.")
+    markup = read_markup(_MARKUP.value) if _MARKUP.value else FACE_68
     thresholds = [float(value) for value in _THRESHOLDS.value]
-    sources, refused = read_sources(data.data, ModelConfig(), data)
+    sources, refused = read_sources(data.data, ModelConfig(markup=markup), data)
     outputs.tell_refused(refused)
     chosen = np.random.default_rng(0).permutation(len(sources))
     chosen = np.sort(chosen[: _NUM_FACES.value or None])
@@ -60,6 +67,8 @@ def main(arguments: list[str]) -> None:
     pairs = [(*hit, photo.box) for photo in photos if len(hit := _hits(photo))]
     theirs, ours = np.array([(box, ours) for box, ours in pairs]).swapaxes(0, 1)
     box_map = calibrate_boxes(theirs, ours=ours)
+    if _OUT.value:
+        outputs.write_json(Path(_OUT.value), box_map.to_dict())
     print(json.dumps(box_map.to_dict()))
     for name, used in (("as they are", BoxMap()), ("mapped", box_map)):
         offset, size = _difference(used.apply(theirs), ours)

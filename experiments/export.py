@@ -14,6 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from rcsr_jax import export, onnx, weights
+from rcsr_jax.boxes import read_box_map
 from rcsr_jax.checkpoint import export_params, load_params
 from rcsr_jax.config import replace_fields
 
@@ -36,6 +37,12 @@ _MIRROR = flags.DEFINE_boolean(
     "Have the model that is written predict the mirror image of each crop as well and take "
     "the mean: a little more exact, in twice the time. By default as it was.",
 )
+_DETECTOR = flags.DEFINE_string(
+    "detector_boxes",
+    None,
+    "JSON of the map from dlib's boxes to those that the model was trained with, as "
+    "rcsr_jax.experiments.detector_boxes writes it. By default as it was.",
+)
 _PROGRAMS = {export.SUFFIX: export.write_program, onnx.SUFFIX: onnx.write_onnx}
 
 
@@ -46,6 +53,9 @@ def main(arguments: list[str]) -> None:
     params, config = load_params(_MODEL())
     if _MIRROR.value is not None:
         config = replace_fields(config, {"mirror_average": _MIRROR.value})
+    if _DETECTOR.value is not None:
+        box_map = read_box_map(_DETECTOR.value)
+        config = replace_fields(config, {"detector_boxes": box_map})
     if out.suffix in _PROGRAMS:
         write = _PROGRAMS[out.suffix]
         beside = write(

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from absl import flags
 
+from rcsr_jax.boxes import DLIB_BOXES, BoxMap
 from rcsr_jax.data.annotations import read_boxes
 from rcsr_jax.detection import FoundBoxes, detect_faces
 
@@ -65,6 +66,7 @@ def box_finder(
     filled: bool = False,
     threshold: float = 0.0,
     min_face: float | None = None,
+    box_map: BoxMap = DLIB_BOXES,
 ) -> FindBoxes:
     """What finds the boxes in a photo; it may be called on threads.
 
@@ -74,6 +76,7 @@ def box_finder(
         filled: without a table, each photo is one face that fills it.
         threshold: of the detector's score.
         min_face: smallest face to detect, in pixels; None: what suits the photo.
+        box_map: from the detector's boxes to those that the model expects.
 
     Raises:
         ValueError: the table cannot be read, a number is out of range, or there is no
@@ -85,7 +88,9 @@ def box_finder(
         return lambda photo, image: (_listed(photo, boxes, table, folders), None)
     if filled:
         return lambda photo, image: (_filling(image), None)
-    detect = functools.partial(detect_faces, threshold=threshold, min_face=min_face)
+    detect = functools.partial(
+        detect_faces, threshold=threshold, min_face=min_face, box_map=box_map
+    )
     detect(np.zeros((96, 96), np.uint8))  # whether it can, before all photos fail
     return lambda photo, image: (*detect(image),)
 

@@ -71,7 +71,9 @@ def main(arguments: list[str]) -> None:
     inputs = find_inputs(arguments[1:])
     failed = dict(inputs.empty)  # name -> reason
     predictor = load_predictor(_MODEL())
-    find_boxes = finding.box_finder(**_FINDING())
+    find_boxes = finding.box_finder(
+        box_map=predictor.config.detector_boxes, **_FINDING()
+    )
     videos: list[tuple[Path | int, Input]] = [(v.path, v) for v in inputs.videos]
     if (camera := _VIDEO["video"].value) is not None:
         name = f"camera_{camera}"

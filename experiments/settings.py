@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 
 from rcsr_jax import weights
+from rcsr_jax.boxes import BoxMap, read_box_map
 from rcsr_jax.config import PRESETS, DataConfig, RunConfig, preset, replace_fields
 from rcsr_jax.data.names import shown
 from rcsr_jax.markup import Markup, read_markup
@@ -215,6 +216,8 @@ def _given(holders: dict[str, flags.FlagHolder]) -> dict[str, Any]:
 
 def _define(field: dataclasses.Field, kind: Any) -> flags.FlagHolder:
     shown = field.default.name if isinstance(field.default, Markup) else field.default
+    if kind is BoxMap:
+        shown = "that of the shipped models"
     help_text = (
         f"{field.metadata['help']} (default: {shown}, unless the preset differs)"
     )
@@ -222,7 +225,7 @@ def _define(field: dataclasses.Field, kind: Any) -> flags.FlagHolder:
         return flags.DEFINE_enum(
             field.name, None, list(field.metadata["choices"]), help_text
         )
-    if kind is Markup:
+    if kind in (Markup, BoxMap):
         return flags.DEFINE_string(field.name, None, f"{help_text} A JSON file.")
     define = _DEFINE.get(kind)
     if define is None:
@@ -233,6 +236,8 @@ def _define(field: dataclasses.Field, kind: Any) -> flags.FlagHolder:
 def _read(name: str, value: Any) -> Any:
     if name == "markup":
         return read_markup(value)
+    if name == "detector_boxes":
+        return read_box_map(value)
     if isinstance(value, list):
         try:
             return tuple(int(item) for item in value)

@@ -44,7 +44,8 @@ class Job:
 
     Attributes:
         checkpoint: the model.
-        finding: how faces are found: what `box_finder` is given.
+        finding: how faces are found: what `box_finder` is given beside
+            the model's map of boxes.
         num_steps: recurrences; None: each face stops by itself.
         out: folder of the results, the same on all machines.
         made_with: tells results of other models and settings apart.
@@ -73,7 +74,9 @@ class Worker:
             keep_compiled_programs()
         self._job = job
         self._predictor = load_predictor(job.checkpoint)
-        self._find_boxes = box_finder(**job.finding)
+        self._find_boxes = box_finder(
+            box_map=self._predictor.config.detector_boxes, **job.finding
+        )
 
     def do(self, shard: Shard) -> Counts | None:
         """Writes the file of a shard, unless somebody has done so.

@@ -6,13 +6,14 @@ that carry landmarks show it, and one small map takes it away.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rcsr_jax.config import from_dict, to_dict
 from rcsr_jax.geometry import box_of
 
 _FEWEST = 3  # faces; of fewer, a bad one is not outvoted
@@ -64,7 +65,7 @@ class BoxMap:
 
     def to_dict(self) -> dict[str, float]:
         """The map as plain JSON values; `BoxMap.from_dict` reads it back."""
-        return to_dict(self)
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "BoxMap":
@@ -73,12 +74,40 @@ class BoxMap:
         Raises:
             ValueError: a field is unknown or its value does not fit.
         """
-        return from_dict(cls, fields)
+        if not isinstance(fields, Mapping):
+            raise ValueError(f"a box map must be an object; got {fields!r}.")
+        known = [field.name for field in dataclasses.fields(cls)]
+        if unknown := sorted(set(fields) - set(known)):
+            raise ValueError(f"a box map has no field {', '.join(unknown)}.")
+        for name, value in fields.items():
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise ValueError(f"{name} must be a number; got {value!r}.")
+        try:
+            return cls(**{name: float(value) for name, value in fields.items()})
+        except OverflowError as error:
+            raise ValueError(f"a number of a box map is too large: {error}.") from error
+
+
+def read_box_map(path: str | Path) -> BoxMap:
+    """The map in a JSON file, as `BoxMap.to_dict` gives it.
+
+    Raises:
+        ValueError: the file is missing or holds no map; the message names it.
+    """
+    try:
+        return BoxMap.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no file of a box map: {error}") from error
 
 
 # A face detector's box around the tight box of the landmarks, on the average of 3,837
 # faces: the middle of what `detector_like_box` draws.
 TYPICAL_BOX = BoxMap(scale_w=0.973, scale_h=0.997)
+
+# From the boxes of dlib's frontal face detector to those that the shipped models were
+# trained with, the medians over the faces of the 300-W training folders that it finds:
+#   python -m rcsr_jax.experiments.detector_boxes --data=300W --boxes=300W/boxes.csv
+DLIB_BOXES = BoxMap(shift_x=-0.007, shift_y=0.088, scale_w=0.951, scale_h=0.954)
 
 
 def calibrate_boxes(

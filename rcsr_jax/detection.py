@@ -14,13 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from rcsr_jax.boxes import BoxMap
+from rcsr_jax.boxes import DLIB_BOXES, BoxMap
 from rcsr_jax.data.cutting import check_image
-
-# From dlib's boxes to those that the models were trained with, the medians over the
-# faces of the 300-W training folders that it finds:
-#   python -m rcsr_jax.experiments.detector_boxes --data=300W --boxes=300W/boxes.csv
-DLIB_BOXES = BoxMap(shift_x=-0.007, shift_y=0.088, scale_w=0.951, scale_h=0.954)
 
 # Below the threshold a face is doubtful. One is still taken where a photo has no other:
 # that finds half of the faces that were missed, and adds nothing to photos with faces.
@@ -67,7 +62,8 @@ def detect_faces(
         min_face: pixels, about the smallest width of a face that is found; the time goes
             with its inverse square. By default 80, but at least a twentieth of the longer
             side and at most a sixth.
-        box_map: from dlib's boxes to those that the model expects.
+        box_map: from dlib's boxes to those that the model expects: its
+            `config.detector_boxes`; by default that of the shipped models.
 
     Raises:
         ValueError: the image is no picture, a number is out of range, or dlib is not

@@ -16,6 +16,7 @@ _FREE = {
     "error_scale",
     "error_spread",
     "error_ratios",
+    "detector_boxes",
     "compute_dtype",
     "sampling",
     "position_gradient",

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rcsr_jax.boxes import TYPICAL_BOX, BoxMap, calibrate_boxes
+from rcsr_jax.boxes import TYPICAL_BOX, BoxMap, calibrate_boxes, read_box_map
 from rcsr_jax.data.faces import detector_like_box
 
 MAP = BoxMap(shift_x=0.04, shift_y=-0.15, scale_w=0.9, scale_h=1.25)
@@ -118,9 +118,9 @@ def test_a_map_goes_to_json_and_back():
     text = json.dumps(MAP.to_dict())
     assert BoxMap.from_dict(json.loads(text)) == MAP
     assert BoxMap.from_dict({"shift_y": 1}) == BoxMap(shift_y=1.0)
-    with pytest.raises(ValueError, match="BoxMap has no field zoom"):
+    with pytest.raises(ValueError, match="box map has no field zoom"):
         BoxMap.from_dict({"zoom": 2})
-    with pytest.raises(ValueError, match="scale_w must be float; got 'wide'"):
+    with pytest.raises(ValueError, match="scale_w must be a number; got 'wide'"):
         BoxMap.from_dict({"scale_w": "wide"})
 
 
@@ -174,3 +174,25 @@ def test_corner_and_size_are_not_taken_for_two_corners(generator):
     low, size = boxes[:, :2] / 20, boxes[:, 2:] - boxes[:, :2] + 40
     with pytest.raises(ValueError, match="6 of 6 boxes do not meet .*not .x, y, width"):
         calibrate_boxes(np.concatenate([low, size], axis=1), ours=boxes)
+
+
+def test_a_map_is_read_from_its_file(tmp_path):
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps(MAP.to_dict()))
+    assert read_box_map(path) == MAP
+    for text in (
+        "[]",
+        '{"scale_w": 0}',
+        '{"zoom": 1}',
+        '{"shift_x": true}',
+        "{",
+        "1e999",
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"map\.json is no file of a box map"):
+            read_box_map(path)
+    path.write_text('{"shift_x": 1' + "0" * 400 + "}")
+    with pytest.raises(ValueError, match="too large"):
+        read_box_map(path)
+    with pytest.raises(ValueError, match=r"none\.json is no file of a box map"):
+        read_box_map(tmp_path / "none.json")

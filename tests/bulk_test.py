@@ -204,7 +204,7 @@ def worker(tmp_path, monkeypatch):
     """A worker whose model needs no compilation."""
     monkeypatch.setenv("NPROC", "1")
     monkeypatch.setattr(workers, "load_predictor", lambda checkpoint: Predictor())
-    monkeypatch.setattr(workers, "box_finder", lambda: find_boxes)
+    monkeypatch.setattr(workers, "box_finder", lambda *, box_map: find_boxes)
     out = tmp_path / "out"
     out.mkdir()
     return workers.Worker(dataclasses.replace(JOB, out=str(out)))

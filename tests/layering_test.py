@@ -12,6 +12,8 @@ LIBRARY = ROOT / "rcsr_jax"
 ROOMS = [
     "version",
     "markup",
+    "geometry",
+    "boxes",
     "planes",
     "patch_nets",
     "config.fields",
@@ -20,8 +22,6 @@ ROOMS = [
     "config.conversion",
     "config.presets",
     "config",  # its names
-    "geometry",
-    "boxes",
     "ellipses",
     "metrics",
     "portable",

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from rcsr_jax.boxes import DLIB_BOXES, BoxMap
 from rcsr_jax.config.fields import (
     check_at_least,
     check_at_most,
@@ -96,6 +97,14 @@ class ModelConfig:
     max_steps: int = setting(13, "Most recurrences of adaptive prediction.")
     tolerance: float = setting(
         0.01, "Adaptive prediction stops below this shape increment, in eye distances."
+    )
+    detector_boxes: BoxMap = dataclasses.field(
+        default=DLIB_BOXES,
+        metadata={
+            "help": "How the boxes of dlib's face detector become those that the model "
+            "was trained with.",
+            "choices": (),
+        },
     )
     error_scale: float = setting(
         1.0, "What the learned expectation of errors is multiplied by: calibration."

@@ -1,0 +1,49 @@
+"""Where boxes come from: a table, the photo's size, or a detector with the model's map."""
+
+import numpy as np
+import pytest
+from rcsr_jax.experiments.finding import box_finder
+from rcsr_jax.experiments.inputs import Input
+
+from rcsr_jax.boxes import BoxMap
+from rcsr_jax.data.annotations import write_boxes
+
+PLAIN = np.zeros((60, 90, 3), np.uint8)
+MAP = BoxMap(shift_x=0.1, shift_y=-0.2, scale_w=1.5, scale_h=0.5)
+
+
+def test_a_table_is_looked_up_by_path_and_by_name(tmp_path, monkeypatch):
+    boxes = {"sub/a.jpg": [1, 2, 30, 40], "b.jpg": [[5, 6, 20, 30], [40, 6, 60, 30]]}
+    write_boxes(tmp_path / "boxes.csv", {k: np.array(v) for k, v in boxes.items()})
+    monkeypatch.chdir(tmp_path.parent)
+    find = box_finder(table=str(tmp_path / "boxes.csv"))
+    for name, path, wanted in (
+        ("a", tmp_path / "sub/a.jpg", [boxes["sub/a.jpg"]]),  # relative to the table
+        ("b.jpg", tmp_path / "elsewhere/c.jpg", boxes["b.jpg"]),  # by its name
+        ("x", tmp_path / "elsewhere/b.jpg", boxes["b.jpg"]),  # by that of its file
+    ):
+        found, scores = find(Input(name, path, "out"), PLAIN)
+        np.testing.assert_array_equal(found, wanted)
+        assert scores is None
+    with pytest.raises(
+        ValueError, match=r"no box in .*boxes\.csv; looked for .*c\.jpg"
+    ):
+        find(Input("c.jpg", tmp_path / "c.jpg", "out"), PLAIN)
+
+
+def test_a_photo_that_is_one_face_is_filled_by_it(tmp_path):
+    find = box_finder(filled=True)
+    found, scores = find(Input("a", tmp_path / "a.jpg", "a"), PLAIN)
+    # 0.7 of 60 pixels around the middle of 90 x 60, whose first pixel is centred at 0
+    np.testing.assert_allclose(found, [[44.5 - 21, 29.5 - 21, 44.5 + 21, 29.5 + 21]])
+    assert scores is None
+
+
+def test_the_detector_s_boxes_go_through_the_model_s_map(tmp_path):
+    pytest.importorskip("dlib")
+    photo = pytest.importorskip("skimage.data").astronaut()
+    given = Input("a", tmp_path / "a.jpg", "a")
+    raw, scores = box_finder(box_map=BoxMap())(given, photo)
+    mapped, again = box_finder(box_map=MAP)(given, photo)
+    assert len(raw) == 1 and scores == again
+    np.testing.assert_allclose(mapped, MAP.apply(raw), rtol=1e-5)
