@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rcsr_jax import updates
+from rcsr_jax import sharing, updates
 from rcsr_jax.config import ModelConfig, preset, replace_fields
 from rcsr_jax.data.crops import cached_size
 from rcsr_jax.feed import feed
 from rcsr_jax.model import Params, init_params, predict
+from rcsr_jax.optimiser import make_optimiser
 
 from .process import num_cores
 from .timing import Row
@@ -73,7 +74,7 @@ def training_row(name: str, sampling: str, *, batch: int) -> Row:
     devices = jax.local_devices()
     changes = {"sampling": sampling, "batch_size": batch, "num_steps": _TRAINING_STEPS}
     config = replace_fields(preset(name), changes)
-    optimiser = updates.make_optimiser(config.train, num_faces=_TRAINING_FACES)
+    optimiser = make_optimiser(config.train, num_faces=_TRAINING_FACES)
     update = updates.parallel_update(
         config=config, optimiser=optimiser, devices=devices
     )
@@ -86,7 +87,7 @@ def training_row(name: str, sampling: str, *, batch: int) -> Row:
     )
     batches = feed(faces, 0, config=config, devices=devices)
     start = updates.init_state(random_params(config.model), optimiser=optimiser)
-    state = updates.on_every_device(start, devices)
+    state = sharing.on_every_device(start, devices)
 
     def call() -> Any:
         nonlocal state  # an update may take the memory of the state that it is given

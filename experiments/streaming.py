@@ -20,7 +20,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from rcsr_jax import updates
+from rcsr_jax import sharing, updates
 from rcsr_jax.config import ModelConfig, RunConfig, TrainConfig, replace_fields
 from rcsr_jax.data import crops
 from rcsr_jax.data.crops import CropCache
@@ -28,6 +28,7 @@ from rcsr_jax.data.rows import Rows
 from rcsr_jax.data.sources import drawn_sources
 from rcsr_jax.feed import feed, num_bytes
 from rcsr_jax.model import init_params
+from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.validation import mean_in_crops
 
 from . import outputs, process, settings
@@ -93,12 +94,12 @@ def _repeated(small: CropCache, out: Path, *, num_faces: int) -> CropCache:
 def _measured(small: CropCache, large: CropCache, config: RunConfig) -> dict:
     devices = jax.local_devices()
     shape = mean_in_crops(small, config.model, config.data)
-    optimiser = updates.make_optimiser(config.train, num_faces=len(large.names))
+    optimiser = make_optimiser(config.train, num_faces=len(large.names))
     update = updates.parallel_update(
         config=config, optimiser=optimiser, devices=devices
     )
     params = init_params(jax.random.key(0), config=config.model, mean_shape=shape)
-    state = updates.on_every_device(
+    state = sharing.on_every_device(
         updates.init_state(params, optimiser=optimiser), devices
     )
     everything = range(len(large.names))

@@ -23,7 +23,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
 
-from rcsr_jax import hosts, updates
+from rcsr_jax import hosts, sharing, updates
 from rcsr_jax.config import RunConfig
 
 _LARGEST_SHARE = 0.25  # of a memory, that resident faces may take
@@ -84,12 +84,12 @@ def feed(
 
 def _resident(faces, first, *, config, devices) -> Generator[updates.Faces, None, None]:
     held = updates.Faces(*(_held(rows, devices) for rows in faces))
-    places = updates.places_of(config, devices=devices)
-    shares = PartitionSpec(updates.AXIS)
+    places = sharing.places_of(config, devices=devices)
+    shares = PartitionSpec(sharing.AXIS)
     gather = jax.jit(
         jax.shard_map(
             _brought_together,
-            mesh=updates.mesh_of(devices),
+            mesh=sharing.mesh_of(devices),
             in_specs=(shares, PartitionSpec()),
             out_specs=shares,
         )
@@ -114,7 +114,7 @@ def _held(rows, devices) -> jax.Array:
 
     return jax.make_array_from_callback(
         (len(devices), each, *rows.shape[1:]),
-        updates.sharding_of_shares(devices),
+        sharing.sharding_of_shares(devices),
         share,
     )
 
@@ -128,13 +128,13 @@ def _brought_together(held, chosen):
     """
 
     def bring(rows: jax.Array) -> jax.Array:
-        numbers = chosen.reshape(-1) - lax.axis_index(updates.AXIS) * rows.shape[1]
+        numbers = chosen.reshape(-1) - lax.axis_index(sharing.AXIS) * rows.shape[1]
         mine = (numbers >= 0) & (numbers < rows.shape[1])
         found = rows[0, jnp.clip(numbers, 0, rows.shape[1] - 1)]
         mine = mine.reshape(-1, *[1] * (found.ndim - 1))
         # all others add zeros, which changes no number, nor NaN
         found = jnp.where(mine, found, jnp.zeros_like(found))
-        return lax.psum_scatter(found, updates.AXIS, tiled=True)[None]
+        return lax.psum_scatter(found, sharing.AXIS, tiled=True)[None]
 
     return jax.tree.map(bring, held)
 
@@ -142,7 +142,7 @@ def _brought_together(held, chosen):
 def _streamed(faces, first, *, config, devices) -> Generator[updates.Faces, None, None]:
     import grain
 
-    places = updates.own_places(config, devices=devices)
+    places = sharing.own_places(config, devices=devices)
     steps = grain.MapDataset.range(first, sys.maxsize)
     batches = steps.map(
         lambda step: updates.faces_at(int(step), places, faces, config=config)
@@ -150,7 +150,7 @@ def _streamed(faces, first, *, config, devices) -> Generator[updates.Faces, None
     options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_AHEAD)
     with closing(iter(batches.to_iter_dataset(options))) as ready:
         for batch in ready:
-            yield updates.shared_out(batch, devices)
+            yield sharing.shared_out(batch, devices)
 
 
 def memory_of(device: jax.Device) -> int:

@@ -11,10 +11,11 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from rcsr_jax import checkpoint, hosts, resumption, updates
+from rcsr_jax import checkpoint, hosts, resumption, sharing, updates
 from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.feed import feed
+from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.progress import Pace, Progress, TrainResult
 from rcsr_jax.records import (
     MetricsTable,
@@ -85,7 +86,7 @@ def train(
     write_config(workdir, config)
     faces = updates.Faces(training.crops, training.points)
     shape = mean_in_crops(training, config.model, config.data)
-    optimiser = updates.make_optimiser(config.train, num_faces=len(faces.crops))
+    optimiser = make_optimiser(config.train, num_faces=len(faces.crops))
     run_update = updates.parallel_update(
         config=config, optimiser=optimiser, devices=devices
     )
@@ -94,7 +95,7 @@ def train(
         workdir, updates.init_state(params, optimiser=optimiser)
     )
     with resumption.open_manager(workdir) as manager, ExitStack() as at_end:
-        state = updates.on_every_device(state, devices)
+        state = sharing.on_every_device(state, devices)
         judge = Judge(validation, config)
         step, total = int(state.step), config.train.num_updates
         table = MetricsTable(workdir, upto=step)

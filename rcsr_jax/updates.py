@@ -1,4 +1,4 @@
-"""One parameter update: examples, loss, gradients averaged over devices, optimiser.
+"""One parameter update: examples, loss, gradients averaged over devices, new parameters.
 
 The state is one small pytree, passed and returned unstacked; `parallel_update` maps the
 update over all devices: with `jax.pmap` those of one process, with `jax.shard_map` those of
@@ -7,7 +7,6 @@ to be one array over all of them, or a checkpoint could not be written by them t
 """
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array, lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import PartitionSpec
 
-from rcsr_jax.config import RunConfig, TrainConfig
+from rcsr_jax.config import RunConfig
 from rcsr_jax.data.augment import augment
 from rcsr_jax.data.batches import faces_of_step, keys_of_step
 from rcsr_jax.features.pyramid import STRIDE
@@ -27,11 +26,9 @@ from rcsr_jax.losses import doubt_loss, heatmap_loss, progressive_loss
 from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.model import Params, log_doubts, make_scene, make_step
 from rcsr_jax.refine import unroll
-
-AXIS = "data"
+from rcsr_jax.sharing import AXIS, mesh_of, own_places, shared_out
 
 _DOUBT_WEIGHT = 0.1  # Adam does not mind; clipping the gradient would
-_STEADY_INPUTS = 4096  # of a layer of the memory, up to which it takes the whole rate
 
 
 class Faces(NamedTuple):
@@ -73,69 +70,6 @@ def init_state(
         average=jax.tree.map(jnp.copy, params),
         opt_state=optimiser.init(params),
     )
-
-
-def make_optimiser(
-    config: TrainConfig, *, num_faces: int
-) -> optax.GradientTransformation:
-    """The optimiser of a run; it leaves everything as it is where a gradient is not finite.
-
-    Args:
-        config: which, and how fast.
-        num_faces: in the training set; the paper's schedule counts epochs.
-    """
-    if config.optimiser == "sgd":
-        epoch = max(num_faces // config.batch_size, 1)
-        rate = optax.exponential_decay(
-            config.learning_rate,
-            transition_steps=config.halving_epochs * epoch,
-            decay_rate=0.5,
-            staircase=True,
-        )
-        update = optax.sgd(rate, momentum=0.9)
-    else:
-        warmup = min(config.warmup_updates, config.num_updates // 4)
-        rate = optax.warmup_cosine_decay_schedule(
-            config.learning_rate / max(warmup, 1),
-            config.learning_rate,
-            warmup_steps=warmup,
-            decay_steps=config.num_updates,
-        )
-        update = optax.chain(
-            optax.adamw(rate, weight_decay=config.weight_decay, mask=_decayed_leaves),
-            optax.stateless(_steadied),
-        )
-    if config.clip_norm > 0:
-        update = optax.chain(optax.clip_by_global_norm(config.clip_norm), update)
-    # one bad gradient would spoil the parameters and both moments for good
-    return optax.apply_if_finite(update, max_consecutive_errors=np.iinfo(np.int32).max)
-
-
-def _steadied(changes: Params, params: Params | None) -> Params:
-    """Smaller changes to the layers of the memory, and on top of it, with many inputs.
-
-    Adam moves every weight by the rate, whatever its gradient. Where inputs share their
-    sign, as HOG and a ReLU without biases do, ten thousand of them pull together: gates
-    would be driven into saturation within a few updates, the same for every face, and
-    stay there.
-    """
-
-    def steady(path: Any, change: Array) -> Array:
-        inputs = math.prod(change.shape[:-1])
-        of_memory = path[0].key.startswith(("cell", "dense"))
-        share = min(1.0, _STEADY_INPUTS / inputs) if of_memory else 1.0
-        return change if share == 1 else change * share
-
-    network = changes["network"]
-    return changes | {"network": jax.tree.map_with_path(steady, network)}
-
-
-def _decayed_leaves(params: Params) -> Any:
-    """Kernels decay; biases and the measured mean shape do not."""
-    return {
-        "network": jax.tree.map(lambda leaf: leaf.ndim > 1, params["network"]),
-        "mean_shape": False,
-    }
 
 
 def batch_loss(
@@ -332,55 +266,3 @@ def parallel_update(
 def _unstacked(share: Any) -> Any:
     """The arrays [1, ...] that a device sees of arrays that are `shared_out`."""
     return jax.tree.map(lambda leaf: leaf[0], share)
-
-
-def places_of(config: RunConfig, *, devices: Sequence[jax.Device]) -> np.ndarray:
-    """Which places of a batch each device has: int32 [devices, faces of each].
-
-    Raises:
-        ValueError: the batch cannot be shared out evenly.
-    """
-    batch_size = config.train.batch_size
-    if batch_size % len(devices):
-        raise ValueError(
-            f"batch_size must be a multiple of the {len(devices)} devices; got "
-            f"{batch_size}."
-        )
-    return np.arange(batch_size, dtype=np.int32).reshape(len(devices), -1)
-
-
-def own_places(config: RunConfig, *, devices: Sequence[jax.Device]) -> np.ndarray:
-    """The rows of `places_of` that belong to devices of this process."""
-    here = [device.process_index == jax.process_index() for device in devices]
-    return places_of(config, devices=devices)[here]
-
-
-def on_every_device(tree: Any, devices: Sequence[jax.Device]) -> Any:
-    """The arrays of a pytree, which every process has, a copy on each device."""
-    everywhere = NamedSharding(mesh_of(devices), PartitionSpec())
-    if not everywhere.is_fully_addressable:
-        return jax.tree.map(
-            lambda leaf: jax.make_array_from_process_local_data(
-                everywhere, np.asarray(leaf)
-            ),
-            tree,
-        )
-    return jax.device_put(tree, everywhere)
-
-
-def shared_out(tree: Any, devices: Sequence[jax.Device]) -> Any:
-    """The arrays [devices of this process, ...] of a pytree, to each device its own."""
-    shares = sharding_of_shares(devices)
-    return jax.tree.map(
-        lambda leaf: jax.make_array_from_process_local_data(shares, leaf), tree
-    )
-
-
-def sharding_of_shares(devices: Sequence[jax.Device]) -> NamedSharding:
-    """Where `shared_out` puts arrays."""
-    return NamedSharding(mesh_of(devices), PartitionSpec(AXIS))
-
-
-def mesh_of(devices: Sequence[jax.Device]) -> Mesh:
-    """The devices in a row."""
-    return Mesh(np.array(devices), (AXIS,))

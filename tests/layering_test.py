@@ -86,6 +86,8 @@ ROOMS = [
     "progress",
     "records",
     "stopping",
+    "optimiser",
+    "sharing",
     "updates",
     "validation",
     "feed",

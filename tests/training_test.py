@@ -12,10 +12,11 @@ import pytest
 import tiny
 
 import rcsr_jax
-from rcsr_jax import checkpoint, resumption, training, updates
+from rcsr_jax import checkpoint, resumption, sharing, training, updates
 from rcsr_jax.config import RunConfig, preset, replace_fields
 from rcsr_jax.feed import feed
 from rcsr_jax.model import predict
+from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.training import TrainingError, train
 
 TINY = {**tiny.RUN, "num_updates": 6, "eval_every": 3}
@@ -284,10 +285,10 @@ def fresh_params(config):
 def run_updates(faces, *, num_devices: int, count: int = 3):
     config = tiny_run()
     devices = jax.devices()[:num_devices]
-    optimiser = updates.make_optimiser(config.train, num_faces=20)
+    optimiser = make_optimiser(config.train, num_faces=20)
     params = fresh_params(config)
     state = updates.init_state(params, optimiser=optimiser)
-    state = updates.on_every_device(state, devices)
+    state = sharing.on_every_device(state, devices)
     batches = feed(faces, 0, config=config, devices=devices)
     update = updates.parallel_update(
         config=config, optimiser=optimiser, devices=devices
@@ -322,7 +323,7 @@ def test_the_mean_shape_is_not_trained(faces):
 
 def test_an_uneven_batch_is_refused():
     config = tiny_run(batch_size=6)
-    optimiser = updates.make_optimiser(config.train, num_faces=20)
+    optimiser = make_optimiser(config.train, num_faces=20)
     with pytest.raises(ValueError, match="multiple of the 4 devices; got 6"):
         updates.parallel_update(
             config=config, optimiser=optimiser, devices=jax.devices()[:4]
@@ -345,7 +346,7 @@ def test_the_average_follows_the_parameters(faces):
 
 def test_the_rate_of_the_paper_is_halved_every_ten_epochs():
     config = dataclasses.replace(preset("paper").train, batch_size=10)
-    optimiser = updates.make_optimiser(config, num_faces=20)  # 2 updates an epoch
+    optimiser = make_optimiser(config, num_faces=20)  # 2 updates an epoch
     params = {"network": {"w": jnp.ones((1, 1))}, "mean_shape": jnp.ones((1, 2))}
     state = optimiser.init(params)
     gradients = jax.tree.map(jnp.ones_like, params)
