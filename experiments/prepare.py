@@ -1,19 +1,30 @@
 """Cuts and checks every face of a data set once; rcsr-train takes the folder as --data.
 
 rcsr-prepare --data=300W --boxes=BOXES.csv --out=DIR
+rcsr-prepare --teacher=base --preset=fast --data=300W --boxes=BOXES.csv --out=DIR
+
+With --teacher the landmarks are the mean of the annotation and of what that model, and its
+mirror image, find; the --validation_faces, which rcsr-train holds out, keep theirs.
 
 When it was killed the same command goes on where it stopped; when it has finished, it finds
 that out and changes nothing.
 """
 
 import csv
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from absl import flags
 
-from rcsr_jax.config import DataConfig, ModelConfig
+from rcsr_jax.config import PRESETS, DataConfig, ModelConfig, RunConfig
 from rcsr_jax.data import crops
+from rcsr_jax.data.crops import Source
+from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.sources import read_sources
+from rcsr_jax.inference import load_predictor
+from rcsr_jax.teaching import Taught, Teaching, teach
 
 from . import outputs, settings
 from .process import num_cores
@@ -21,6 +32,30 @@ from .process import num_cores
 _OUT = flags.DEFINE_string("out", None, "Folder for the crops.", required=True)
 _JOBS = flags.DEFINE_integer(
     "jobs", 0, "Processes that cut faces; 0: one per core.", lower_bound=0
+)
+_TEACHER = flags.DEFINE_string(
+    "teacher",
+    None,
+    "Model that teaches: work folder, checkpoint, exported folder or weights file, or the "
+    "preset of weights that come with the package.",
+)
+_SHARE = flags.DEFINE_float(
+    "teacher_share", 0.5, "Of the teacher's answer in the landmarks, 0 to 1."
+)
+_PLACE = flags.DEFINE_boolean(
+    "place",
+    False,
+    "First resize each annotated shape and move it to where the teacher sees it: for "
+    "shapes that are right and places that are not.",
+)
+_APART = flags.DEFINE_float(
+    "most_apart",
+    np.inf,
+    "Leave out faces whose annotation lies further from the teacher's answer, in eye "
+    "distances.",
+)
+_SCORE = flags.DEFINE_float(
+    "min_score", 0.0, "Leave out faces that the teacher scores lower."
 )
 _config = settings.define_run_flags(ModelConfig, DataConfig)
 
@@ -33,6 +68,9 @@ def main(arguments: list[str]) -> None:
     if out.is_dir() and any(out.iterdir()) and not crops.is_cache(out):
         raise ValueError(f"{out} holds something else; choose a new folder.")
     sources, refused = read_sources(config.data.data, config.model, config.data)
+    if _TEACHER.value:
+        taught = _taught(sources, config)
+        sources, refused = taught.sources, refused + taught.refused
     with outputs.bar(total=len(sources), desc="faces") as bar:
         cache = crops.open_or_build(
             out,
@@ -46,6 +84,33 @@ def main(arguments: list[str]) -> None:
     with (out / "refused.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("name", "reason"), *refused])
     print(f"{len(cache.names)} faces in {out}, {len(refused)} refused")
+
+
+def _taught(sources: Sequence[Source], config: RunConfig) -> Taught:
+    """The faces with the landmarks that the teacher and the annotation agree on."""
+    shipped = _TEACHER.value in PRESETS and not Path(_TEACHER.value).exists()
+    named = {"preset" if shipped else "checkpoint": _TEACHER.value}
+    predictor = load_predictor(**named)
+    if predictor.config.markup != config.model.markup:
+        raise ValueError(
+            f"the teacher finds the landmarks of {predictor.config.markup.name}, not those "
+            f"of {config.model.markup.name}."
+        )
+    model = dataclasses.replace(predictor.config, mirror_average=True)
+    names = [source.name for source in sources]
+    with outputs.bar(total=len(sources), desc="taught") as bar:
+        return teach(
+            sources,
+            dataclasses.replace(predictor, config=model),
+            teaching=Teaching(
+                share=_SHARE.value,
+                place=_PLACE.value,
+                most_apart=_APART.value,
+                min_score=_SCORE.value,
+            ),
+            keep=set(hold_out(names, count=config.data.validation_faces)[1]),
+            on_progress=lambda *_: bar.update(),
+        )
 
 
 def run() -> None:

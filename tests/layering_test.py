@@ -96,6 +96,7 @@ ROOMS = [
     "stream",
     "inference",
     "bulk",
+    "teaching",
     "smoothing",
     "tracks",
     "tracking",

@@ -1,0 +1,187 @@
+"""Landmarks to train on, taught by a model: its answers beside people's annotation.
+
+People place a landmark a little otherwise each time, along the jaw above all, and a model
+that has seen many faces has learned the mean. So half of its answer and half of the
+annotation is a calmer goal than the annotation alone, and the only one where landmarks came
+from a program or from another markup of the same photo. A small network learns more from a
+large one's answers than from the faces alone (Hinton et al., Distilling the Knowledge in a
+Neural Network, 2015).
+"""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from rcsr_jax.data.crops import Source
+from rcsr_jax.data.faces import Refusal
+from rcsr_jax.data.sources import OnProgress
+from rcsr_jax.inference import Photo, Predictor
+from rcsr_jax.metrics import interocular_errors
+
+_ROUNDS = 5  # of weighing the landmarks anew; the fit moves no more after three
+_MOST_RESIZED = 4  # times
+_NEAR = 0.01  # of the size of a shape: misfits below weigh alike
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Teaching:
+    """How a model's answers and the annotation make the landmarks to train on.
+
+    Attributes:
+        share: of the model's answer, 0 to 1; the rest is the annotation's.
+        place: first resize each annotated shape and move it to where the model sees it:
+            for shapes that are right and places that are not.
+        most_apart: faces whose annotation, placed, is further from the answer are left
+            out; mean over the landmarks, in eye distances.
+        min_score: faces that the model scores lower are left out.
+    """
+
+    share: float = 0.5
+    place: bool = False
+    most_apart: float = np.inf
+    min_score: float = 0.0
+
+    def __post_init__(self):
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"share must be from 0 to 1; got {self.share}.")
+
+
+class Taught(NamedTuple):
+    """Faces with taught landmarks.
+
+    Attributes:
+        sources: the faces, each with the landmarks to train on in place of its own.
+        refused: faces that cannot be used, and those that were left out, with the reason.
+    """
+
+    sources: list[Source]
+    refused: tuple[Refusal, ...]
+
+
+def teach(
+    sources: Sequence[Source],
+    teacher: Predictor,
+    *,
+    teaching: Teaching,
+    keep: Collection[str] = (),
+    on_progress: OnProgress = lambda done, total: None,
+) -> Taught:
+    """Faces with the landmarks that a model and the annotation agree on.
+
+    Args:
+        sources: annotated faces.
+        teacher: the model, of the same markup.
+        teaching: how much it says.
+        keep: names of faces that keep their annotation, to validate on.
+        on_progress: called with (faces done, faces).
+    """
+    taught: list[Source] = []
+    refused = []
+    pupils = [source for source in sources if source.name not in keep]
+    answers = teacher.stream(
+        [functools.partial(_photo_of, source) for source in pupils],
+        return_exceptions=True,
+    )
+    found: dict[str, Source | Refusal] = {}
+    for done, (source, faces) in enumerate(zip(pupils, answers, strict=True), start=1):
+        if isinstance(faces, Exception):
+            if not isinstance(faces, ValueError | OSError):
+                raise faces
+            found[source.name] = Refusal(source.name, str(faces))
+        else:
+            found[source.name] = _taught(
+                source,
+                faces.points[0],
+                score=float(faces.score[0]),
+                teaching=teaching,
+                teacher=teacher,
+            )
+        on_progress(done, len(pupils))
+    for source in sources:
+        made = found.get(source.name, source)
+        if isinstance(made, Refusal):
+            refused.append(made)
+        else:
+            taught.append(made)
+    return Taught(taught, tuple(refused))
+
+
+def placed(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """A shape, resized and moved to where it is seen; not turned, and not bent.
+
+    The scale and the shift of least weighted squares; landmarks weigh less the further
+    they lie from their place, so that a hand before the mouth moves nothing (least
+    absolute distances, by weighing anew).
+
+    Args:
+        points: float [num_points, 2], NaN where not annotated.
+        seen: float [num_points, 2].
+
+    Returns:
+        float64 [num_points, 2].
+
+    Raises:
+        ValueError: fewer than two landmarks are annotated, or the shapes have nothing in
+            common.
+    """
+    known = np.isfinite(points).all(-1)
+    if known.sum() < 2:
+        raise ValueError(f"{known.sum()} landmarks are no shape to be placed.")
+    shape, goal = np.asarray(points, np.float64)[known], np.asarray(seen)[known]
+    near = _NEAR * np.ptp(shape, axis=0).max()
+    weights = np.ones(len(shape))
+    scale, middle, there = 1.0, shape.mean(0), goal.mean(0)
+    for _ in range(_ROUNDS):
+        share = (weights / weights.sum())[:, None]
+        middle, there = (share * shape).sum(0), (share * goal).sum(0)
+        spread = (share * (shape - middle) ** 2).sum()
+        scale = (share * (shape - middle) * (goal - there)).sum() / spread
+        misfit = there + scale * (shape - middle) - goal
+        weights = 1 / np.maximum(np.linalg.norm(misfit, axis=-1), near)
+    if not 1 / _MOST_RESIZED <= scale <= _MOST_RESIZED:
+        raise ValueError(
+            f"to fit the teacher's answer it would become {scale:.2f} times."
+        )
+    return there + scale * (np.asarray(points, np.float64) - middle)
+
+
+def _taught(
+    source: Source,
+    seen: np.ndarray,
+    *,
+    score: float,
+    teaching: Teaching,
+    teacher: Predictor,
+) -> Source | Refusal:
+    points = np.asarray(source.load()[1], np.float64)
+    try:
+        at = placed(points, seen) if teaching.place else points
+    except ValueError as error:
+        return Refusal(source.name, str(error))
+    markup = teacher.config.markup
+    apart = float(interocular_errors(at[None], seen[None], markup=markup)[0])
+    if score < teaching.min_score:
+        return Refusal(source.name, f"the teacher's score is {score:.2f}")
+    if apart > teaching.most_apart:
+        return Refusal(
+            source.name, f"the teacher's answer is {apart:.3f} eye distances away"
+        )
+    goal = ((1 - teaching.share) * at + teaching.share * seen).astype(np.float32)
+    stamp = f"{source.stamp} {hashlib.sha256(goal.tobytes()).hexdigest()}"
+    return Source(source.name, functools.partial(_load, source, goal), stamp)
+
+
+def _photo_of(source: Source) -> Photo:
+    image, _, box = source.load()
+    return image, np.asarray(box)[None]
+
+
+def _load(
+    source: Source, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    image, _, box = source.load()
+    return image, points, box

@@ -1,0 +1,136 @@
+"""Taught landmarks: placing by hand, shares, who is left out and who keeps his own."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from rcsr_jax.data.crops import Source
+from rcsr_jax.markup import Markup
+from rcsr_jax.teaching import Teaching, placed, teach
+
+MARKUP = Markup(name="4", mirror=(1, 0, 2, 3), eye_corners=(0, 1), eyes=((0,), (1,)))
+SHAPE = np.float32([[10, 10], [30, 10], [20, 22], [20, 30]])  # eyes 20 apart
+IMAGE = np.zeros((40, 40), np.uint8)
+
+
+def face(name, points):
+    return Source(
+        name, lambda: (IMAGE, np.float32(points), np.float32([0, 0, 39, 39])), "1"
+    )
+
+
+class Teacher:
+    """Answers with what it is told to, photo by photo."""
+
+    config = SimpleNamespace(markup=MARKUP)
+
+    def __init__(self, *answers):
+        self.answers = answers
+
+    def stream(self, items, *, return_exceptions):
+        assert return_exceptions
+        for item, answer in zip(items, self.answers, strict=True):
+            image, boxes = item()
+            assert image.shape == (40, 40) and boxes.shape == (1, 4)
+            if isinstance(answer, Exception):
+                yield answer
+            else:
+                points, score = answer
+                yield SimpleNamespace(points=np.float32([points]), score=[score])
+
+
+def points_of(source):
+    return source.load()[1]
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 1.3])
+def test_a_shape_is_placed_by_scale_and_shift(scale):
+    seen = scale * SHAPE + [7, -3]
+    np.testing.assert_allclose(placed(SHAPE, seen), seen, atol=1e-6)
+    cos, sin = np.cos(0.3), np.sin(0.3)
+    turned = SHAPE @ np.array([[cos, -sin], [sin, cos]])
+    back = placed(turned, seen)  # neither turned nor bent: its form stays
+    form = (back - back[0]) / np.linalg.norm(back[1] - back[0])
+    np.testing.assert_allclose(form, (turned - turned[0]) / 20, atol=1e-6)
+
+
+def test_one_landmark_astray_moves_the_others_little():
+    shape = np.concatenate([SHAPE + [0, y] for y in (0, 5, 9, 13)])
+    seen = shape + [5.0, 2.0]
+    seen[3] += [30, -20]
+    others = np.arange(len(shape)) != 3
+    moved = placed(shape, seen)[others] - seen[others]
+    assert np.abs(moved).max() < 0.5
+    # least squares would have moved all by about 30 / 16 and 20 / 16 pixels
+    assert np.abs(moved.mean(0)).max() < 0.2
+
+
+def test_what_is_not_annotated_stays_so():
+    shape = SHAPE.copy()
+    shape[2] = np.nan
+    found = placed(shape, SHAPE * 2)
+    np.testing.assert_allclose(found[[0, 1, 3]], (SHAPE * 2)[[0, 1, 3]], atol=1e-6)
+    assert np.isnan(found[2]).all()
+    shape[1:] = np.nan
+    with pytest.raises(ValueError, match="1 landmarks are no shape"):
+        placed(shape, SHAPE)
+    with pytest.raises(ValueError, match=r"would become .* times"):
+        placed(SHAPE, SHAPE[:, ::-1])  # a quarter turn and a mirror
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_landmarks_lie_between_both(share):
+    (source,), refused = teach(
+        [face("a", SHAPE)], Teacher((SHAPE + 4, 0.9)), teaching=Teaching(share=share)
+    )
+    np.testing.assert_allclose(points_of(source), SHAPE + 4 * share, atol=1e-5)
+    assert points_of(source).dtype == np.float32 and refused == ()
+    image, _, box = source.load()
+    assert image is IMAGE and box.tolist() == [0, 0, 39, 39]
+
+
+def test_a_placed_shape_keeps_the_annotator_s_form():
+    seen = 1.1 * SHAPE + 3
+    teaching = Teaching(share=0.0, place=True)
+    ((source,), _) = teach([face("a", SHAPE)], Teacher((seen, 1.0)), teaching=teaching)
+    np.testing.assert_allclose(points_of(source), seen, atol=1e-4)
+
+
+def test_who_is_kept_and_who_is_left_out():
+    names = ("held", "far", "doubtful", "broken", "good")
+    answers = [(SHAPE + 8, 0.9), (SHAPE, 0.2), ValueError("torn"), (SHAPE + 2, 0.9)]
+    seen = []
+    sources, refused = teach(
+        [face(name, SHAPE) for name in names],
+        Teacher(*answers),
+        teaching=Teaching(most_apart=0.3, min_score=0.5),
+        keep={"held"},
+        on_progress=lambda done, total: seen.append((done, total)),
+    )
+    assert [source.name for source in sources] == ["held", "good"]
+    np.testing.assert_array_equal(points_of(sources[0]), SHAPE)
+    np.testing.assert_allclose(points_of(sources[1]), SHAPE + 1)
+    assert [name for name, _ in refused] == ["far", "doubtful", "broken"]
+    # 8 sqrt(2) pixels of 20
+    assert "0.566 eye distances" in refused[0].reason
+    assert "score is 0.20" in refused[1].reason and refused[2].reason == "torn"
+    assert seen == [(n, 4) for n in range(1, 5)]
+
+
+def test_other_goals_are_other_faces_to_a_cache():
+    stamps = {
+        teach([face("a", SHAPE)], Teacher((SHAPE + move, 1.0)), teaching=Teaching())[0][
+            0
+        ].stamp
+        for move in (0, 1, 2)
+    }
+    assert len(stamps | {face("a", SHAPE).stamp}) == 4
+
+
+def test_faults_of_the_machine_and_impossible_shares_are_raised():
+    with pytest.raises(MemoryError):
+        teach([face("a", SHAPE)], Teacher(MemoryError()), teaching=Teaching())
+    for share in (-0.1, 1.1, np.nan):
+        with pytest.raises(ValueError, match="share must be from 0 to 1; got"):
+            Teaching(share=share)
