@@ -1,6 +1,7 @@
 """The console commands, run as a user runs them: installed, from another folder."""
 
 import csv
+import dataclasses
 import importlib.util
 import json
 import signal
@@ -13,11 +14,16 @@ import numpy as np
 import pytest
 from jax import export
 
+from rcsr_jax.boxes import BoxMap
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import replace_fields
-from rcsr_jax.data.annotations import read_pts, write_landmarks_json
+from rcsr_jax.data.annotations import read_boxes, read_pts, write_landmarks_json
 from rcsr_jax.data.clips import draw_clip
+from rcsr_jax.data.crops import open_cache
+from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.images import load_image, save_image
+from rcsr_jax.geometry import Frame, to_crop
+from rcsr_jax.inference import load_predictor
 from rcsr_jax.markup import FACE_68, subset
 from rcsr_jax.video import Video, VideoFrame, VideoWriter
 
@@ -90,6 +96,35 @@ def test_training_on_prepared_crops_gives_the_same_parameters(place):
     ]
     direct, prepared = ([row.split(",")[:3] for row in table] for table in tables)
     assert direct == prepared  # all but the speed
+
+
+def test_prepared_landmarks_are_taught_but_for_those_held_out(place):
+    words = [word for word in TINY if word.split("=")[0] in ("--preset", "--crop_size")]
+    data = ["--data=photos", "--boxes=photos/boxes.csv", "--validation_faces=8"]
+    teacher = ["--teacher=run", "--teacher_share=0.5"]
+    for name, more in (("own", []), ("taught", teacher)):
+        succeed("rcsr-prepare", *words, *data, *more, f"--out={name}", cwd=place)
+    own, taught = (open_cache(place / name) for name in ("own", "taught"))
+    assert own.names == taught.names
+    held = np.isin(own.names, hold_out(own.names, count=8)[1])
+    moved = np.abs(np.asarray(taught.points) - np.asarray(own.points)).max((1, 2))
+    assert held.sum() == 8 and not moved[held].any() and (moved[~held] > 0).all()
+    # half of the way to where the teacher, asked by itself, sees them
+    where = int(np.flatnonzero(~held)[0])
+    predictor = load_predictor(place / "run")
+    model = dataclasses.replace(predictor.config, mirror_average=True)
+    name = own.names[where]
+    box = read_boxes(place / "photos/boxes.csv")[name]
+    seen = dataclasses.replace(predictor, config=model)(
+        load_image(place / "photos" / name), box
+    ).points[0]
+    frame = Frame(own.frames.corner[where], own.frames.scale[where])
+    middle = (to_crop(seen, frame) + np.asarray(own.points)[where]) / 2
+    np.testing.assert_allclose(np.asarray(taught.points)[where], middle, atol=2e-2)
+    told = fail(
+        "rcsr-prepare", *words, *data, "--teacher=photos", "--out=none", cwd=place
+    )
+    assert "photos" in told and not (place / "none").exists()
 
 
 def test_evaluation_writes_what_it_promises(place):
@@ -302,9 +337,11 @@ def test_dlib_data_trains_as_it_is_and_moves_in_one_command(place):
 
 
 def test_robustness_is_measured_for_models_side_by_side(place):
+    (place / "map.json").write_text('{"shift_y": 0.5}')
     written = ["--checkpoint=run", "--out=small.npz", "--mirror_average"]
-    succeed("rcsr-export", *written, cwd=place)
-    assert load_params(place / "small.npz")[1].model.mirror_average
+    succeed("rcsr-export", *written, "--detector_boxes=map.json", cwd=place)
+    model = load_params(place / "small.npz")[1].model
+    assert model.mirror_average and model.detector_boxes == BoxMap(shift_y=0.5)
     data = ["--data=photos", "--boxes=photos/boxes.csv", "--split=all"]
     words = [sys.executable, "-m", "rcsr_jax.experiments.robustness", *data]
     words += ["--checkpoint=run,small.npz", "--out=robust"]
