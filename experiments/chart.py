@@ -9,7 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+from rcsr_jax.curves import COLOURS
+
 _STYLES = {"planes": "-", "patches": "--"}
 
 Rows = Sequence[dict[str, Any]]
@@ -32,7 +33,7 @@ def save_chart(
     axes = figure.add_subplot()
     presets = list(dict.fromkeys(row["preset"] for row in rows if row["preset"]))
     colours = {
-        name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(presets)
+        name: COLOURS[index % len(COLOURS)] for index, name in enumerate(presets)
     }
     mine = [r for r in rows if r["name"] == ours and r["num_steps"] == num_steps]
     alone = [r for r in one_core if r["name"] == ours and r["num_steps"] == num_steps]

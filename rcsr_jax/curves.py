@@ -17,10 +17,8 @@ from numpy.typing import ArrayLike
 
 from rcsr_jax import metrics
 
-_CURVES = (
-    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
-    "#000000",
-)
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_CURVES = (*COLOURS, "#000000")
 _HIGHEST = 4  # times the least error: where the scale of disturbed errors ends
 
 

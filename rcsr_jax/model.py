@@ -198,7 +198,7 @@ def predict(
     before = trajectory[-2] if num_steps > 1 else start.points
     increment = _increment_size(config)(trajectory[-1], before)
     last = Estimate(trajectory[-1], hidden[-1])
-    expected_error, score = _trust(params, last, config=config)
+    expected_error, score = _confidence(params, last, config=config)
     return Prediction(
         points=last.points,
         num_steps=jnp.full(crops.shape[:1], num_steps, jnp.int32),
@@ -252,7 +252,7 @@ def predict_adaptive(
         moved=_increment_size(config),
     )
     last = Estimate(end.points, end.hidden)
-    expected_error, score = _trust(params, last, config=config)
+    expected_error, score = _confidence(params, last, config=config)
     return Prediction(
         points=end.points,
         num_steps=end.num_steps,
@@ -279,7 +279,7 @@ def log_doubts(params: Params, hidden: Array, *, config: ModelConfig) -> Array:
     return cast(Array, _apply(config, variables, hidden, method="doubts"))
 
 
-def _trust(
+def _confidence(
     params: Params, estimate: Estimate, *, config: ModelConfig
 ) -> tuple[Array, Array]:
     """The calibrated expected errors, [batch, num_points] in crop px, and the scores."""
