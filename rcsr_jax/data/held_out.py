@@ -37,8 +37,8 @@ def photo_of(name: str) -> str:
 def photos_of(names: Iterable[str]) -> list[str]:
     """The photo of each face, as `photo_of` tells it from all names of a data set.
 
-    Where more faces share a photo than photos have, the numbers are those of photos:
-    NAME_1.jpg to NAME_400.jpg are as many.
+    A photo has 20 images at most, one around each of its faces: where there are more, as
+    from NAME_1.jpg to NAME_400.jpg, the numbers are those of photos.
     """
     names = list(names)
     photos = [photo_of(name) for name in names]
