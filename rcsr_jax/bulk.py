@@ -6,13 +6,13 @@ place: a shard that is worked on twice, because a worker was killed or two took 
 the same one file. What it was made from stands in its footer.
 """
 
+import contextlib
 import fcntl
 import functools
 import os
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,6 @@ from rcsr_jax.inference import Faces, Predictor
 
 SUFFIX = ".parquet"
 _UNFINISHED = ".unfinished"
-_LOCK = ".lock"  # readers of folders of Parquet leave out what begins with a dot
 _GRAIN = 1 / 256  # of a pixel: what is finer only takes space
 _KEY = b"rcsr_"
 
@@ -198,7 +197,7 @@ def what_is_done(
     return counts if (stamp, made) == (shard.stamp, made_with) else None
 
 
-@contextmanager
+@contextlib.contextmanager
 def alone_in(out: Path) -> Iterator[None]:
     """Holds a folder of results: each run begins by removing what is unfinished there.
 
@@ -208,16 +207,19 @@ def alone_in(out: Path) -> Iterator[None]:
     Raises:
         ValueError: another run holds it.
     """
-    with (out / _LOCK).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                f"another run is at work in {out}: wait for it, or choose another folder."
-            ) from error
-        except OSError:
-            pass
+    folder = os.open(out, os.O_RDONLY)  # locks go with the process, however it ends
+    try:
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ValueError(
+                    f"another run is at work in {out}: wait for it, or choose another "
+                    "folder."
+                ) from error
         yield
+    finally:
+        os.close(folder)
 
 
 def remove_unfinished(out: Path) -> None:

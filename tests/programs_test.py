@@ -102,9 +102,9 @@ def test_prepared_landmarks_are_taught_but_for_those_held_out(place):
     words = [word for word in TINY if word.split("=")[0] in ("--preset", "--crop_size")]
     data = ["--data=photos", "--boxes=photos/boxes.csv", "--validation_faces=8"]
     teacher = ["--teacher=run", "--teacher_share=0.5"]
-    for name, more in (("own", []), ("taught", teacher)):
+    for name, more in (("plain", []), ("taught", teacher)):
         succeed("rcsr-prepare", *words, *data, *more, f"--out={name}", cwd=place)
-    own, taught = (open_cache(place / name) for name in ("own", "taught"))
+    own, taught = (open_cache(place / name) for name in ("plain", "taught"))
     assert own.names == taught.names
     held = np.isin(own.names, hold_out(own.names, count=8)[1])
     moved = np.abs(np.asarray(taught.points) - np.asarray(own.points)).max((1, 2))
