@@ -27,6 +27,10 @@ from . import outputs, process
 flags.disclaim_key_flags()  # a flag belongs to the program that asks for it
 
 _READ = ("boxes", "split", "drawn_faces", "strict")  # of a DataConfig, and the data
+_FILES: dict[str, Callable[[str], Any]] = {
+    "markup": read_markup,
+    "detector_boxes": read_box_map,
+}
 _DEFINE: dict[Any, Callable[..., flags.FlagHolder]] = {
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
@@ -234,10 +238,8 @@ def _define(field: dataclasses.Field, kind: Any) -> flags.FlagHolder:
 
 
 def _read(name: str, value: Any) -> Any:
-    if name == "markup":
-        return read_markup(value)
-    if name == "detector_boxes":
-        return read_box_map(value)
+    if name in _FILES:
+        return _FILES[name](value)
     if isinstance(value, list):
         try:
             return tuple(int(item) for item in value)

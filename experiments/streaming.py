@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> None:
     large = _repeated(small, out, num_faces=_NUM_FACES.value)
     told = _measured(small, large, config)
     outputs.write_json(out / "streaming.json", told)
-    print((out / "streaming.json").read_text(encoding="utf-8"), end="")
+    print(json.dumps(told, indent=1))
 
 
 def _repeated(small: CropCache, out: Path, *, num_faces: int) -> CropCache:

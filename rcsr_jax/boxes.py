@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rcsr_jax.geometry import box_of
+from rcsr_jax.plain_values import from_dict, to_dict
 
 _FEWEST = 3  # faces; of fewer, a bad one is not outvoted
 
@@ -65,7 +66,7 @@ class BoxMap:
 
     def to_dict(self) -> dict[str, float]:
         """The map as plain JSON values; `BoxMap.from_dict` reads it back."""
-        return dataclasses.asdict(self)
+        return to_dict(self)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "BoxMap":
@@ -74,18 +75,7 @@ class BoxMap:
         Raises:
             ValueError: a field is unknown or its value does not fit.
         """
-        if not isinstance(fields, Mapping):
-            raise ValueError(f"a box map must be an object; got {fields!r}.")
-        known = [field.name for field in dataclasses.fields(cls)]
-        if unknown := sorted(set(fields) - set(known)):
-            raise ValueError(f"a box map has no field {', '.join(unknown)}.")
-        for name, value in fields.items():
-            if not isinstance(value, int | float) or isinstance(value, bool):
-                raise ValueError(f"{name} must be a number; got {value!r}.")
-        try:
-            return cls(**{name: float(value) for name, value in fields.items()})
-        except OverflowError as error:
-            raise ValueError(f"a number of a box map is too large: {error}.") from error
+        return from_dict(cls, fields)
 
 
 def read_box_map(path: str | Path) -> BoxMap:

@@ -209,14 +209,14 @@ def alone_in(out: Path) -> Iterator[None]:
     """
     folder = os.open(out, os.O_RDONLY)  # locks go with the process, however it ends
     try:
-        with contextlib.suppress(OSError):
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ValueError(
-                    f"another run is at work in {out}: wait for it, or choose another "
-                    "folder."
-                ) from error
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"another run is at work in {out}: wait for it, or choose another folder."
+            ) from error
+        except OSError:
+            pass  # this file system knows no locks
         yield
     finally:
         os.close(folder)

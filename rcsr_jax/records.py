@@ -64,9 +64,8 @@ def environment_change(workdir: Path) -> str:
         "num_processes": jax.process_count(),
     }
     path, before = workdir / "environment.json", {}
-    with contextlib.suppress(
-        OSError, ValueError, TypeError
-    ):  # it is for information alone
+    # it is for information alone
+    with contextlib.suppress(OSError, ValueError, TypeError):
         before = dict(json.loads(path.read_text(encoding="utf-8")))
     _replace(path, json.dumps(now) + "\n")
     changed = [k for k in now if k in before and before[k] != now[k]]

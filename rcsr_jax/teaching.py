@@ -19,7 +19,8 @@ import numpy as np
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.faces import Refusal
 from rcsr_jax.data.sources import OnProgress
-from rcsr_jax.inference import Photo, Predictor
+from rcsr_jax.inference import Faces, Photo, Predictor
+from rcsr_jax.markup import Markup
 from rcsr_jax.metrics import interocular_errors
 
 _ROUNDS = 5  # of weighing the landmarks anew; the fit moves no more after three
@@ -79,34 +80,41 @@ def teach(
         keep: names of faces that keep their annotation, to validate on.
         on_progress: called with (faces done, faces).
     """
-    taught: list[Source] = []
-    refused = []
+    annotated: dict[str, np.ndarray] = {}
+
+    def photo_of(source: Source) -> Photo:
+        image, points, box = source.load()
+        annotated[source.name] = np.asarray(points, np.float64)
+        return image, np.asarray(box)[None]
+
     pupils = [source for source in sources if source.name not in keep]
     answers = teacher.stream(
-        [functools.partial(_photo_of, source) for source in pupils],
+        [functools.partial(photo_of, source) for source in pupils],
         return_exceptions=True,
     )
-    found: dict[str, Source | Refusal] = {}
-    for done, (source, faces) in enumerate(zip(pupils, answers, strict=True), start=1):
-        if isinstance(faces, Exception):
-            if not isinstance(faces, ValueError | OSError):
-                raise faces
-            found[source.name] = Refusal(source.name, str(faces))
-        else:
-            found[source.name] = _taught(
-                source,
-                faces.points[0],
-                score=float(faces.score[0]),
-                teaching=teaching,
-                teacher=teacher,
-            )
-        on_progress(done, len(pupils))
+    taught, refused, done = [], [], 0
     for source in sources:
-        made = found.get(source.name, source)
-        if isinstance(made, Refusal):
-            refused.append(made)
+        if source.name in keep:
+            taught.append(source)
+            continue
+        try:
+            faces = next(answers)
+            if isinstance(faces, Exception):
+                raise faces
+            goal = _goal(
+                annotated.pop(source.name),
+                faces,
+                teaching=teaching,
+                markup=teacher.config.markup,
+            )
+        except (ValueError, OSError) as error:
+            refused.append(Refusal(source.name, str(error)))
         else:
-            taught.append(made)
+            stamp = f"{source.stamp} {hashlib.sha256(goal.tobytes()).hexdigest()}"
+            load = functools.partial(_load, source, goal)
+            taught.append(Source(source.name, load, stamp))
+        done += 1
+        on_progress(done, len(pupils))
     return Taught(taught, tuple(refused))
 
 
@@ -149,35 +157,19 @@ def placed(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return there + scale * (np.asarray(points, np.float64) - middle)
 
 
-def _taught(
-    source: Source,
-    seen: np.ndarray,
-    *,
-    score: float,
-    teaching: Teaching,
-    teacher: Predictor,
-) -> Source | Refusal:
-    points = np.asarray(source.load()[1], np.float64)
-    try:
-        at = placed(points, seen) if teaching.place else points
-    except ValueError as error:
-        return Refusal(source.name, str(error))
-    markup = teacher.config.markup
-    apart = float(interocular_errors(at[None], seen[None], markup=markup)[0])
+def _goal(
+    points: np.ndarray, faces: Faces, *, teaching: Teaching, markup: Markup
+) -> np.ndarray:
+    """The landmarks to train on; raises ValueError for a face that is left out."""
+    seen, score = faces.points[0], float(faces.score[0])
+    if teaching.place:
+        points = placed(points, seen)
+    apart = float(interocular_errors(points[None], seen[None], markup=markup)[0])
     if score < teaching.min_score:
-        return Refusal(source.name, f"the teacher's score is {score:.2f}")
+        raise ValueError(f"the teacher's score is {score:.2f}")
     if apart > teaching.most_apart:
-        return Refusal(
-            source.name, f"the teacher's answer is {apart:.3f} eye distances away"
-        )
-    goal = ((1 - teaching.share) * at + teaching.share * seen).astype(np.float32)
-    stamp = f"{source.stamp} {hashlib.sha256(goal.tobytes()).hexdigest()}"
-    return Source(source.name, functools.partial(_load, source, goal), stamp)
-
-
-def _photo_of(source: Source) -> Photo:
-    image, _, box = source.load()
-    return image, np.asarray(box)[None]
+        raise ValueError(f"the teacher's answer is {apart:.3f} eye distances away")
+    return ((1 - teaching.share) * points + teaching.share * seen).astype(np.float32)
 
 
 def _load(

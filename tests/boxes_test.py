@@ -118,9 +118,9 @@ def test_a_map_goes_to_json_and_back():
     text = json.dumps(MAP.to_dict())
     assert BoxMap.from_dict(json.loads(text)) == MAP
     assert BoxMap.from_dict({"shift_y": 1}) == BoxMap(shift_y=1.0)
-    with pytest.raises(ValueError, match="box map has no field zoom"):
+    with pytest.raises(ValueError, match="BoxMap has no field zoom"):
         BoxMap.from_dict({"zoom": 2})
-    with pytest.raises(ValueError, match="scale_w must be a number; got 'wide'"):
+    with pytest.raises(ValueError, match="scale_w must be float; got 'wide'"):
         BoxMap.from_dict({"scale_w": "wide"})
 
 

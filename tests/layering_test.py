@@ -12,6 +12,7 @@ LIBRARY = ROOT / "rcsr_jax"
 ROOMS = [
     "version",
     "markup",
+    "plain_values",
     "geometry",
     "boxes",
     "planes",

@@ -5,10 +5,11 @@ and the documentation are made from one place. A config is hashable: it is a sta
 argument of the jitted functions.
 """
 
-from rcsr_jax.config.conversion import differences, from_dict, replace_fields, to_dict
+from rcsr_jax.config.conversion import differences, replace_fields
 from rcsr_jax.config.model import ModelConfig
 from rcsr_jax.config.presets import PRESETS, preset
 from rcsr_jax.config.run import AugmentConfig, DataConfig, RunConfig, TrainConfig
+from rcsr_jax.plain_values import from_dict, to_dict
 
 __all__ = [
     "PRESETS",

@@ -1,55 +1,10 @@
-"""Configs to and from JSON, and changed by the names of their fields."""
+"""Configs changed by the names of their fields, and compared."""
 
 import dataclasses
-import types
-import typing
 from collections.abc import Mapping
 from typing import Any
 
 from rcsr_jax.config.run import RunConfig
-from rcsr_jax.markup import Markup
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """A config as plain JSON values; `from_dict` reads it back.
-
-    Args:
-        config: a `RunConfig` or one of its parts.
-    """
-    return dataclasses.asdict(config)
-
-
-def from_dict(kind: type, fields: Mapping[str, Any]) -> Any:
-    """The config of class `kind` that `to_dict` wrote; missing fields take defaults.
-
-    Raises:
-        ValueError: a field is unknown or its value does not fit.
-    """
-    if not isinstance(fields, Mapping):
-        raise ValueError(f"{kind.__name__} must be an object; got {fields!r}.")
-    if kind is Markup:
-        return Markup.from_dict(fields)
-    known = typing.get_type_hints(kind)
-    if unknown := sorted(set(fields) - set(known)):
-        raise ValueError(f"{kind.__name__} has no field {', '.join(unknown)}.")
-    return kind(**{name: _value(known[name], name, v) for name, v in fields.items()})
-
-
-def _value(kind: Any, name: str, value: Any) -> Any:
-    if dataclasses.is_dataclass(kind):
-        return from_dict(typing.cast(type, kind), value)
-    if isinstance(kind, types.GenericAlias):
-        if not isinstance(value, (list, tuple)):
-            raise ValueError(f"{name} must be a list; got {value!r}.")
-        return tuple(_value(typing.get_args(kind)[0], name, item) for item in value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError as error:
-            raise ValueError(f"{name} is too large a number.") from error
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ValueError(f"{name} must be {kind.__name__}; got {value!r}.")
-    return value
 
 
 def replace_fields(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
