@@ -1,78 +1,33 @@
 """The console commands, run as a user runs them: installed, from another folder."""
 
-import csv
 import dataclasses
 import importlib.util
 import json
-import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import TINY, fail, program, succeed, trained_place
 from jax import export
 
 from rcsr_jax.boxes import BoxMap
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import replace_fields
 from rcsr_jax.data.annotations import read_boxes, read_pts, write_landmarks_json
-from rcsr_jax.data.clips import draw_clip
 from rcsr_jax.data.crops import open_cache
 from rcsr_jax.data.held_out import hold_out
-from rcsr_jax.data.images import load_image, save_image
+from rcsr_jax.data.images import load_image
 from rcsr_jax.geometry import Frame, to_crop
 from rcsr_jax.inference import load_predictor
 from rcsr_jax.markup import FACE_68, subset
-from rcsr_jax.video import Video, VideoFrame, VideoWriter
 
 pytestmark = pytest.mark.slow
-
-TINY = [
-    "--preset=demo",
-    "--crop_size=32",
-    "--patch_size=16",
-    "--filters=4,3,1",
-    "--hidden_size=5",
-    "--num_steps=2",
-    "--max_steps=3",
-    "--validation_faces=8",
-    "--batch_size=8",
-    "--num_updates=4",
-    "--eval_every=2",
-]
-
-
-def run(command: str, *arguments, cwd: Path) -> subprocess.CompletedProcess:
-    program = Path(sys.executable).parent / command
-    words = [str(program), *map(str, arguments)]
-    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=300)
-
-
-def succeed(command: str, *arguments, cwd: Path) -> str:
-    done = run(command, *arguments, cwd=cwd)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def fail(command: str, *arguments, cwd: Path) -> str:
-    """The one line that a user's mistake is answered with."""
-    done = run(command, *arguments, cwd=cwd)
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert done.returncode == 1 and len(errors) == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    return errors[0]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with drawn photos in the layout of 300-W and a model trained on them."""
-    place = tmp_path_factory.mktemp("user")
-    succeed("rcsr-draw", "--num_faces=24", "--size=96", "--out=photos", cwd=place)
-    data = ["--data=photos", "--boxes=photos/boxes.csv"]
-    succeed("rcsr-train", *TINY, *data, "--workdir=run", cwd=place)
-    return place
+    return trained_place(tmp_path_factory.mktemp("user"))
 
 
 def test_training_leaves_checkpoints_metrics_and_config(place):
@@ -192,17 +147,6 @@ def test_a_program_is_exported_with_its_description(place):
     assert "not both" in fail("rcsr-export", *options, cwd=place)
 
 
-def test_a_bad_photo_does_not_keep_the_good_one_from_its_answer(place):
-    (place / "broken.png").write_bytes(b"no picture")
-    options = ["--checkpoint=run", "--filled", "--out=mixed", "broken.png"]
-    assert "1 failed" in fail(
-        "rcsr-predict", *options, "photos/face_0002.png", cwd=place
-    )
-    summary = json.loads((place / "mixed/summary.json").read_text())
-    assert list(summary["failed"]) == ["broken.png"]
-    assert (place / "mixed/face_0002.pts").is_file()
-
-
 @pytest.mark.parametrize(
     ("command", "arguments", "expected"),
     [
@@ -300,26 +244,6 @@ def test_landmarks_of_ones_own_need_no_code(place):
     assert np.isfinite(found).all()
 
 
-def test_predictions_go_on_where_they_stopped_and_are_redone_on_demand(place):
-    command = ["rcsr-predict", "--checkpoint=run", "--boxes=photos/boxes.csv"]
-    command += ["--out=found", "--show_steps"]
-    said = succeed(*command, "photos/face_000[0-2].png", cwd=place)
-    assert said == "3 faces in 3 photos: found\n"
-    (place / "found/face_0001.json").unlink()
-    first = (place / "found/face_0000.json").stat().st_mtime_ns
-    said = succeed(*command, "--jobs=1", "photos", cwd=place)
-    assert said == "24 faces in 24 photos, 2 of them done before: found\n"
-    assert (place / "found/face_0000.json").stat().st_mtime_ns == first
-    rows = (place / "found/faces.csv").read_text().splitlines()
-    assert len(rows) == 25 and rows[0].startswith("image,face,box_x0,")
-    assert rows[1].startswith("face_0000.png,1,")
-    one = ["--num_steps=1", "photos/face_0000.png"]
-    assert "--overwrite" in fail(*command, *one, cwd=place)
-    succeed(*command, *one, "--overwrite", cwd=place)
-    face = json.loads((place / "found/face_0000.json").read_text())["faces"][0]
-    assert face["num_steps"] == 1
-
-
 def test_dlib_data_trains_as_it_is_and_moves_in_one_command(place):
     data = ["--data=photos", "--boxes=photos/boxes.csv"]
     succeed("rcsr-convert", *data, "--out=photos/faces.xml", cwd=place)
@@ -367,36 +291,6 @@ def test_robustness_is_measured_for_models_side_by_side(place):
     assert "gone does not exist" in done.stderr
 
 
-def test_a_run_that_is_asked_to_end_tells_what_it_did(place):
-    many = place / "many"
-    many.mkdir()
-    photos = sorted((place / "photos").glob("*.png"))
-    for number in range(300):
-        (many / f"{number:03d}.png").symlink_to(photos[number % len(photos)])
-    command = Path(sys.executable).parent / "rcsr-predict"
-    words = [command, "--checkpoint=run", "--filled", "--out=ended", "many"]
-    with subprocess.Popen(words, cwd=place, stderr=subprocess.PIPE, text=True) as run:
-        while run.poll() is None and not (place / "ended/000.json").exists():
-            time.sleep(0.02)
-        run.terminate()
-        said = run.communicate(timeout=120)[1]
-    assert run.returncode == 128 + signal.SIGTERM, said
-    assert said.splitlines()[-1] == "interrupted" and "Traceback" not in said
-    told = json.loads((place / "ended/summary.json").read_text())
-    assert set(told["failed"].values()) == {"the run ended before it"}
-    assert 0 < told["photos_done"] < 300
-    assert told["photos_done"] + len(told["failed"]) == 300
-    rows = (place / "ended/faces.csv").read_text().splitlines()
-    assert len(rows) == 1 + told["faces"] == 1 + told["photos_done"]
-
-
-def program(name: str, *arguments, cwd: Path) -> str:
-    words = [sys.executable, "-m", f"rcsr_jax.experiments.{name}", *arguments]
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_trust_is_measured_again_and_judged_on_hard_faces(place):
     data = ["--checkpoint=run", "--data=photos", "--boxes=photos/boxes.csv"]
     said = program("calibrate", *data, "--out=sure.npz", cwd=place)
@@ -421,36 +315,10 @@ def test_trust_is_measured_again_and_judged_on_hard_faces(place):
     assert load_image(place / "hard/failures.png").shape[1] > 500
 
 
-def test_a_video_gives_a_video_and_a_table(place):
-    clip = draw_clip(3, 0, num_frames=8, size=96)
-    with VideoWriter(place / "clip.mp4", rate=10) as writer:
-        for number, image in enumerate(clip.frames):
-            writer.write(VideoFrame(image, number / 10))
-    options = ["--checkpoint=run", "--filled", "--smooth", "--video_frames=6"]
-    said = succeed("rcsr-predict", *options, "--out=film", "clip.mp4", cwd=place)
-    assert said.startswith("1 faces in 6 frames")
-    with (place / "film/clip.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert [(row["frame"], row["face"]) for row in rows] == [
-        (str(n), "0") for n in range(6)
-    ]
-    assert float(rows[5]["seconds"]) == 0.5
-    assert 0 < float(rows[5]["x_67"]) < 96
-    with Video(place / "film/clip_overlay.mp4") as video:
-        shown = [frame.image for frame in video]
-    assert len(shown) == 6
-    assert (np.abs(shown[0].astype(int) - clip.frames[0]) > 60).any()  # the landmarks
-    fault = fail("rcsr-predict", *options, "--out=film", "--video=77", cwd=place)
-    assert "camera 77: cannot be opened" in fault
-
-
 def test_flicker_is_measured(place):
-    name = "rcsr_jax.experiments.flicker"
     options = ["--checkpoint=run", "--num_clips=1", "--num_frames=3", "--out=flicker"]
     options += ["--photos=photos", "--boxes=photos/boxes.csv", "--validation_faces=4"]
-    words = [sys.executable, "-m", name, *options]
-    done = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    program("flicker", *options, cwd=place)
     report = json.loads((place / "flicker/flicker.json").read_text())
     kinds = ["panned astronaut", "panned photos", "drawn faces"]
     assert list(report["results"]) == kinds
@@ -459,37 +327,3 @@ def test_flicker_is_measured(place):
         assert methods["frame by frame"]["flicker"] > 0
     table = (place / "flicker/flicker.md").read_text().splitlines()
     assert len(table) == 2 + 3 * 3
-
-
-# A camera that shows a photo ten times a second, as FFmpeg makes one from nothing.
-CAMERA = """
-import sys
-from rcsr_jax import video
-film = "movie=photo.png,loop=-1:1:0,setpts=N/10/TB,realtime"
-video._CAMERAS = {sys.platform: ("lavfi", film)}
-from rcsr_jax.experiments import predict
-predict.run()
-"""
-
-
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_a_recording_ends_when_it_is_asked_to(kind, tmp_path):
-    save_image(tmp_path / "photo.png", pytest.importorskip("skimage.data").astronaut())
-    words = [sys.executable, "-c", CAMERA, "--preset=fast", "--out=seen", "--video=0"]
-    table = tmp_path / "seen/camera_0.csv"
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        words, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True
-    ) as run:
-        while run.poll() is None and not (table.exists() and table.stat().st_size):
-            time.sleep(0.05)
-        run.send_signal(kind)
-        said, fault = run.communicate(timeout=120)
-    assert run.returncode == 0, fault
-    rows = table.read_text().splitlines()[1:]
-    assert said.startswith(f"1 faces in {len(rows)} frames") and len(rows) > 2
-    assert {row.split(",")[2] for row in rows} == {"0"}  # one face throughout
-    seconds = [float(row.split(",")[1]) for row in rows]
-    np.testing.assert_allclose(np.diff(seconds), 0.1, atol=0.03)  # ticks of 1 / 25
-    with Video(tmp_path / "seen/camera_0_overlay.mp4") as video:
-        assert sum(1 for _ in video) == len(rows)

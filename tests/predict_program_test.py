@@ -1,0 +1,135 @@
+"""rcsr-predict on photos and video, as a user runs it: installed, from another folder."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import fail, succeed, trained_place
+
+from rcsr_jax.data.clips import draw_clip
+from rcsr_jax.data.images import save_image
+from rcsr_jax.video import Video, VideoFrame, VideoWriter
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return trained_place(tmp_path_factory.mktemp("user"))
+
+
+def test_a_bad_photo_does_not_keep_the_good_one_from_its_answer(place):
+    (place / "broken.png").write_bytes(b"no picture")
+    options = ["--checkpoint=run", "--filled", "--out=mixed", "broken.png"]
+    assert "1 failed" in fail(
+        "rcsr-predict", *options, "photos/face_0002.png", cwd=place
+    )
+    summary = json.loads((place / "mixed/summary.json").read_text())
+    assert list(summary["failed"]) == ["broken.png"]
+    assert (place / "mixed/face_0002.pts").is_file()
+
+
+def test_predictions_go_on_where_they_stopped_and_are_redone_on_demand(place):
+    command = ["rcsr-predict", "--checkpoint=run", "--boxes=photos/boxes.csv"]
+    command += ["--out=found", "--show_steps"]
+    said = succeed(*command, "photos/face_000[0-2].png", cwd=place)
+    assert said == "3 faces in 3 photos: found\n"
+    (place / "found/face_0001.json").unlink()
+    first = (place / "found/face_0000.json").stat().st_mtime_ns
+    said = succeed(*command, "--jobs=1", "photos", cwd=place)
+    assert said == "24 faces in 24 photos, 2 of them done before: found\n"
+    assert (place / "found/face_0000.json").stat().st_mtime_ns == first
+    rows = (place / "found/faces.csv").read_text().splitlines()
+    assert len(rows) == 25 and rows[0].startswith("image,face,box_x0,")
+    assert rows[1].startswith("face_0000.png,1,")
+    one = ["--num_steps=1", "photos/face_0000.png"]
+    assert "--overwrite" in fail(*command, *one, cwd=place)
+    succeed(*command, *one, "--overwrite", cwd=place)
+    face = json.loads((place / "found/face_0000.json").read_text())["faces"][0]
+    assert face["num_steps"] == 1
+
+
+def test_a_run_that_is_asked_to_end_tells_what_it_did(place):
+    many = place / "many"
+    many.mkdir()
+    photos = sorted((place / "photos").glob("*.png"))
+    for number in range(300):
+        (many / f"{number:03d}.png").symlink_to(photos[number % len(photos)])
+    command = Path(sys.executable).parent / "rcsr-predict"
+    words = [command, "--checkpoint=run", "--filled", "--out=ended", "many"]
+    with subprocess.Popen(words, cwd=place, stderr=subprocess.PIPE, text=True) as run:
+        while run.poll() is None and not (place / "ended/000.json").exists():
+            time.sleep(0.02)
+        run.terminate()
+        said = run.communicate(timeout=120)[1]
+    assert run.returncode == 128 + signal.SIGTERM, said
+    assert said.splitlines()[-1] == "interrupted" and "Traceback" not in said
+    told = json.loads((place / "ended/summary.json").read_text())
+    assert set(told["failed"].values()) == {"the run ended before it"}
+    assert 0 < told["photos_done"] < 300
+    assert told["photos_done"] + len(told["failed"]) == 300
+    rows = (place / "ended/faces.csv").read_text().splitlines()
+    assert len(rows) == 1 + told["faces"] == 1 + told["photos_done"]
+
+
+def test_a_video_gives_a_video_and_a_table(place):
+    clip = draw_clip(3, 0, num_frames=8, size=96)
+    with VideoWriter(place / "clip.mp4", rate=10) as writer:
+        for number, image in enumerate(clip.frames):
+            writer.write(VideoFrame(image, number / 10))
+    options = ["--checkpoint=run", "--filled", "--smooth", "--video_frames=6"]
+    said = succeed("rcsr-predict", *options, "--out=film", "clip.mp4", cwd=place)
+    assert said.startswith("1 faces in 6 frames")
+    with (place / "film/clip.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["frame"], row["face"]) for row in rows] == [
+        (str(n), "0") for n in range(6)
+    ]
+    assert float(rows[5]["seconds"]) == 0.5
+    assert 0 < float(rows[5]["x_67"]) < 96
+    with Video(place / "film/clip_overlay.mp4") as video:
+        shown = [frame.image for frame in video]
+    assert len(shown) == 6
+    assert (np.abs(shown[0].astype(int) - clip.frames[0]) > 60).any()  # the landmarks
+    fault = fail("rcsr-predict", *options, "--out=film", "--video=77", cwd=place)
+    assert "camera 77: cannot be opened" in fault
+
+
+# A camera that shows a photo ten times a second, as FFmpeg makes one from nothing.
+CAMERA = """
+import sys
+from rcsr_jax import video
+film = "movie=photo.png,loop=-1:1:0,setpts=N/10/TB,realtime"
+video._CAMERAS = {sys.platform: ("lavfi", film)}
+from rcsr_jax.experiments import predict
+predict.run()
+"""
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_recording_ends_when_it_is_asked_to(kind, tmp_path):
+    save_image(tmp_path / "photo.png", pytest.importorskip("skimage.data").astronaut())
+    words = [sys.executable, "-c", CAMERA, "--preset=fast", "--out=seen", "--video=0"]
+    table = tmp_path / "seen/camera_0.csv"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        words, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True
+    ) as run:
+        while run.poll() is None and not (table.exists() and table.stat().st_size):
+            time.sleep(0.05)
+        run.send_signal(kind)
+        said, fault = run.communicate(timeout=120)
+    assert run.returncode == 0, fault
+    rows = table.read_text().splitlines()[1:]
+    assert said.startswith(f"1 faces in {len(rows)} frames") and len(rows) > 2
+    assert {row.split(",")[2] for row in rows} == {"0"}  # one face throughout
+    seconds = [float(row.split(",")[1]) for row in rows]
+    np.testing.assert_allclose(np.diff(seconds), 0.1, atol=0.03)  # ticks of 1 / 25
+    with Video(tmp_path / "seen/camera_0_overlay.mp4") as video:
+        assert sum(1 for _ in video) == len(rows)
