@@ -66,9 +66,8 @@ def write_onnx(
 
     def find(crops):
         points = last_shape(crops)
-        if (
-            config.mirror_average
-        ):  # one after the other: no batch of unknown size to halve
+        if config.mirror_average:
+            # one after the other, so that no batch of unknown size has to be halved
             mirrored = last_shape(jnp.flip(crops, axis=2))
             points = mean_of_mirrored(points, mirrored, config=config)
         return points
@@ -76,9 +75,8 @@ def write_onnx(
     size = config.crop_size
     crops = jax.ShapeDtypeStruct((FACES, size, size), jnp.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(
-        f".{path.name}"
-    )  # what is cut short does not pass for it
+    # a file that is cut short must not pass for the model
+    unfinished = path.with_name(f".{path.name}")
     # the converter's own code adds arrays of different ranks
     with portable_forms(), jax.numpy_rank_promotion("allow"):
         to_onnx(
