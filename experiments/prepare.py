@@ -3,8 +3,9 @@
 rcsr-prepare --data=300W --boxes=BOXES.csv --out=DIR
 rcsr-prepare --teacher=base --preset=fast --data=300W --boxes=BOXES.csv --out=DIR
 
-With --teacher the landmarks are the mean of the annotation and of what that model, and its
-mirror image, find; the --validation_faces, which rcsr-train holds out, keep theirs.
+With --teacher the landmarks are the mean of the annotation and of what that model finds in
+the face and its mirror image (--teacher=ONE,OTHER: what these find in the mean); the
+--validation_faces, which rcsr-train holds out, keep theirs.
 
 When it was killed the same command goes on where it stopped; when it has finished, it finds
 that out and changes nothing.
@@ -23,7 +24,7 @@ from rcsr_jax.data import crops
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.sources import read_sources
-from rcsr_jax.inference import load_predictor
+from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.teaching import Taught, Teaching, teach
 
 from . import outputs, settings
@@ -33,11 +34,11 @@ _OUT = flags.DEFINE_string("out", None, "Folder for the crops.", required=True)
 _JOBS = flags.DEFINE_integer(
     "jobs", 0, "Processes that cut faces; 0: one per core.", lower_bound=0
 )
-_TEACHER = flags.DEFINE_string(
+_TEACHERS = flags.DEFINE_list(
     "teacher",
-    None,
-    "Model that teaches: work folder, checkpoint, exported folder or weights file, or the "
-    "preset of weights that come with the package.",
+    [],
+    "Models that teach, the mean of their answers: work folders, checkpoints, exported "
+    "folders or weights files, or presets of weights that come with the package.",
 )
 _SHARE = flags.DEFINE_float(
     "teacher_share", 0.5, "Of the teacher's answer in the landmarks, 0 to 1."
@@ -68,7 +69,7 @@ def main(arguments: list[str]) -> None:
     if out.is_dir() and any(out.iterdir()) and not crops.is_cache(out):
         raise ValueError(f"{out} holds something else; choose a new folder.")
     sources, refused = read_sources(config.data.data, config.model, config.data)
-    if _TEACHER.value:
+    if _TEACHERS.value:
         taught = _taught(sources, config)
         sources, refused = taught.sources, refused + taught.refused
     with outputs.bar(total=len(sources), desc="faces") as bar:
@@ -87,21 +88,13 @@ def main(arguments: list[str]) -> None:
 
 
 def _taught(sources: Sequence[Source], config: RunConfig) -> Taught:
-    """The faces with the landmarks that the teacher and the annotation agree on."""
-    shipped = _TEACHER.value in PRESETS and not Path(_TEACHER.value).exists()
-    named = {"preset" if shipped else "checkpoint": _TEACHER.value}
-    predictor = load_predictor(**named)
-    if predictor.config.markup != config.model.markup:
-        raise ValueError(
-            f"the teacher finds the landmarks of {predictor.config.markup.name}, not those "
-            f"of {config.model.markup.name}."
-        )
-    model = dataclasses.replace(predictor.config, mirror_average=True)
+    """The faces with the landmarks that the teachers and the annotation agree on."""
+    teachers = [_teacher(name, config.model) for name in _TEACHERS.value]
     names = [source.name for source in sources]
     with outputs.bar(total=len(sources), desc="taught") as bar:
         return teach(
             sources,
-            dataclasses.replace(predictor, config=model),
+            teachers,
             teaching=Teaching(
                 share=_SHARE.value,
                 place=_PLACE.value,
@@ -111,6 +104,19 @@ def _taught(sources: Sequence[Source], config: RunConfig) -> Taught:
             keep=set(hold_out(names, count=config.data.validation_faces)[1]),
             on_progress=lambda *_: bar.update(),
         )
+
+
+def _teacher(name: str, pupil: ModelConfig) -> Predictor:
+    """The model of this name, which looks at mirror images as well."""
+    shipped = name in PRESETS and not Path(name).exists()
+    predictor = load_predictor(**{"preset" if shipped else "checkpoint": name})
+    if predictor.config.markup != pupil.markup:
+        raise ValueError(
+            f"the teacher {name} finds the landmarks of {predictor.config.markup.name}, "
+            f"not those of {pupil.markup.name}."
+        )
+    config = dataclasses.replace(predictor.config, mirror_average=True)
+    return dataclasses.replace(predictor, config=config)
 
 
 def run() -> None:

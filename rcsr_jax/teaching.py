@@ -4,8 +4,8 @@ People place a landmark a little otherwise each time, along the jaw above all, a
 that has seen many faces has learned the mean. So half of its answer and half of the
 annotation is a calmer goal than the annotation alone, and the only one where landmarks came
 from a program or from another markup of the same photo. A small network learns more from a
-large one's answers than from the faces alone (Hinton et al., Distilling the Knowledge in a
-Neural Network, 2015).
+large one's answers, or from the mean of several, than from the faces alone (Hinton et al.,
+Distilling the Knowledge in a Neural Network, 2015).
 """
 
 import dataclasses
@@ -30,15 +30,15 @@ _NEAR = 0.01  # of the size of a shape: misfits below weigh alike
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Teaching:
-    """How a model's answers and the annotation make the landmarks to train on.
+    """How the answers of models and the annotation make the landmarks to train on.
 
     Attributes:
-        share: of the model's answer, 0 to 1; the rest is the annotation's.
-        place: first resize each annotated shape and move it to where the model sees it:
+        share: of the answer, 0 to 1; the rest is the annotation's.
+        place: first resize each annotated shape and move it to where the models see it:
             for shapes that are right and places that are not.
         most_apart: faces whose annotation, placed, is further from the answer are left
             out; mean over the landmarks, in eye distances.
-        min_score: faces that the model scores lower are left out.
+        min_score: faces that the models score lower, in the mean, are left out.
     """
 
     share: float = 0.5
@@ -65,21 +65,27 @@ class Taught(NamedTuple):
 
 def teach(
     sources: Sequence[Source],
-    teacher: Predictor,
+    teachers: Sequence[Predictor],
     *,
     teaching: Teaching,
     keep: Collection[str] = (),
     on_progress: OnProgress = lambda done, total: None,
 ) -> Taught:
-    """Faces with the landmarks that a model and the annotation agree on.
+    """Faces with the landmarks that models and the annotation agree on.
 
     Args:
         sources: annotated faces.
-        teacher: the model, of the same markup.
-        teaching: how much it says.
+        teachers: the models, of the same markup; what they say is the mean of their
+            answers.
+        teaching: how much they say.
         keep: names of faces that keep their annotation, to validate on.
         on_progress: called with (faces done, faces).
+
+    Raises:
+        ValueError: there is no teacher.
     """
+    if not teachers:
+        raise ValueError("without a teacher nobody is taught.")
     annotated: dict[str, np.ndarray] = {}
 
     def photo_of(source: Source) -> Photo:
@@ -88,9 +94,10 @@ def teach(
         return image, np.asarray(box)[None]
 
     pupils = [source for source in sources if source.name not in keep]
-    answers = teacher.stream(
-        [functools.partial(photo_of, source) for source in pupils],
-        return_exceptions=True,
+    photos = [functools.partial(photo_of, source) for source in pupils]
+    answers = zip(
+        *(teacher.stream(photos, return_exceptions=True) for teacher in teachers),
+        strict=True,
     )
     taught, refused, done = [], [], 0
     for source in sources:
@@ -98,14 +105,12 @@ def teach(
             taught.append(source)
             continue
         try:
-            faces = next(answers)
-            if isinstance(faces, Exception):
-                raise faces
             goal = _goal(
-                annotated.pop(source.name),
-                faces,
+                annotated,
+                source.name,
+                next(answers),
                 teaching=teaching,
-                markup=teacher.config.markup,
+                markup=teachers[0].config.markup,
             )
         except (ValueError, OSError) as error:
             refused.append(Refusal(source.name, str(error)))
@@ -158,10 +163,22 @@ def placed(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 
 def _goal(
-    points: np.ndarray, faces: Faces, *, teaching: Teaching, markup: Markup
+    annotated: dict[str, np.ndarray],
+    name: str,
+    answers: Sequence[Faces | Exception],
+    *,
+    teaching: Teaching,
+    markup: Markup,
 ) -> np.ndarray:
     """The landmarks to train on; raises ValueError for a face that is left out."""
-    seen, score = faces.points[0], float(faces.score[0])
+    found = []
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+        found.append(answer)
+    points = annotated.pop(name)
+    seen = np.mean([faces.points[0] for faces in found], axis=0)
+    score = float(np.mean([faces.score[0] for faces in found]))
     if teaching.place:
         points = placed(points, seen)
     apart = float(interocular_errors(points[None], seen[None], markup=markup)[0])

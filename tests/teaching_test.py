@@ -82,7 +82,7 @@ def test_what_is_not_annotated_stays_so():
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_landmarks_lie_between_both(share):
     (source,), refused = teach(
-        [face("a", SHAPE)], Teacher((SHAPE + 4, 0.9)), teaching=Teaching(share=share)
+        [face("a", SHAPE)], [Teacher((SHAPE + 4, 0.9))], teaching=Teaching(share=share)
     )
     np.testing.assert_allclose(points_of(source), SHAPE + 4 * share, atol=1e-5)
     assert points_of(source).dtype == np.float32 and refused == ()
@@ -93,7 +93,7 @@ def test_landmarks_lie_between_both(share):
 def test_a_placed_shape_keeps_the_annotator_s_form():
     seen = 1.1 * SHAPE + 3
     teaching = Teaching(share=0.0, place=True)
-    ((source,), _) = teach([face("a", SHAPE)], Teacher((seen, 1.0)), teaching=teaching)
+    ((source,), _) = teach([face("a", SHAPE)], [Teacher((seen, 1.0))], teaching=teaching)
     np.testing.assert_allclose(points_of(source), seen, atol=1e-4)
 
 
@@ -103,7 +103,7 @@ def test_who_is_kept_and_who_is_left_out():
     seen = []
     sources, refused = teach(
         [face(name, SHAPE) for name in names],
-        Teacher(*answers),
+        [Teacher(*answers)],
         teaching=Teaching(most_apart=0.3, min_score=0.5),
         keep={"held"},
         on_progress=lambda done, total: seen.append((done, total)),
@@ -120,7 +120,7 @@ def test_who_is_kept_and_who_is_left_out():
 
 def test_other_goals_are_other_faces_to_a_cache():
     stamps = {
-        teach([face("a", SHAPE)], Teacher((SHAPE + move, 1.0)), teaching=Teaching())[0][
+        teach([face("a", SHAPE)], [Teacher((SHAPE + move, 1.0))], teaching=Teaching())[0][
             0
         ].stamp
         for move in (0, 1, 2)
@@ -130,7 +130,7 @@ def test_other_goals_are_other_faces_to_a_cache():
 
 def test_faults_of_the_machine_and_impossible_shares_are_raised():
     with pytest.raises(MemoryError):
-        teach([face("a", SHAPE)], Teacher(MemoryError()), teaching=Teaching())
+        teach([face("a", SHAPE)], [Teacher(MemoryError())], teaching=Teaching())
     for share in (-0.1, 1.1, np.nan):
         with pytest.raises(ValueError, match="share must be from 0 to 1; got"):
             Teaching(share=share)
