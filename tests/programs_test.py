@@ -56,8 +56,11 @@ def test_training_on_prepared_crops_gives_the_same_parameters(place):
 def test_prepared_landmarks_are_taught_but_for_those_held_out(place):
     words = [word for word in TINY if word.split("=")[0] in ("--preset", "--crop_size")]
     data = ["--data=photos", "--boxes=photos/boxes.csv", "--validation_faces=8"]
-    teacher = ["--teacher=run", "--teacher_share=0.5"]
-    for name, more in (("plain", []), ("taught", teacher)):
+    for name, more in (
+        ("plain", []),
+        ("taught", ["--teacher=run"]),
+        ("twice", ["--teacher=run,run"]),
+    ):
         succeed("rcsr-prepare", *words, *data, *more, f"--out={name}", cwd=place)
     own, taught = (open_cache(place / name) for name in ("plain", "taught"))
     assert own.names == taught.names
@@ -76,6 +79,10 @@ def test_prepared_landmarks_are_taught_but_for_those_held_out(place):
     frame = Frame(own.frames.corner[where], own.frames.scale[where])
     middle = (to_crop(seen, frame) + np.asarray(own.points)[where]) / 2
     np.testing.assert_allclose(np.asarray(taught.points)[where], middle, atol=2e-2)
+    # the mean of one's answers and the same answers
+    np.testing.assert_allclose(
+        open_cache(place / "twice").points, np.asarray(taught.points), atol=1e-4
+    )
     told = fail(
         "rcsr-prepare", *words, *data, "--teacher=photos", "--out=none", cwd=place
     )

@@ -93,7 +93,8 @@ def test_landmarks_lie_between_both(share):
 def test_a_placed_shape_keeps_the_annotator_s_form():
     seen = 1.1 * SHAPE + 3
     teaching = Teaching(share=0.0, place=True)
-    ((source,), _) = teach([face("a", SHAPE)], [Teacher((seen, 1.0))], teaching=teaching)
+    teacher = Teacher((seen, 1.0))
+    ((source,), _) = teach([face("a", SHAPE)], [teacher], teaching=teaching)
     np.testing.assert_allclose(points_of(source), seen, atol=1e-4)
 
 
@@ -118,14 +119,35 @@ def test_who_is_kept_and_who_is_left_out():
     assert seen == [(n, 4) for n in range(1, 5)]
 
 
+def test_several_teachers_say_the_mean_of_their_answers():
+    one, other = Teacher((SHAPE + 2, 0.9)), Teacher((SHAPE + [6, -2], 0.5))
+    ((source,), _) = teach(
+        [face("a", SHAPE)], [one, other], teaching=Teaching(share=0.5, min_score=0.65)
+    )
+    np.testing.assert_allclose(points_of(source), SHAPE + [2, 0], atol=1e-5)
+    # a mean score of 0.7, and a mean answer that is 4 of 20 pixels away
+    for strict, reason in (
+        (Teaching(min_score=0.75), "0.70"),
+        (Teaching(most_apart=0.1), "0.200"),
+    ):
+        sources, (refusal,) = teach([face("a", SHAPE)], [one, other], teaching=strict)
+        assert not sources and reason in refusal.reason
+    # one of them has no answer: then there is no mean
+    broken = Teacher(ValueError("torn"))
+    sources, (refusal,) = teach([face("a", SHAPE)], [one, broken], teaching=Teaching())
+    assert not sources and refusal.reason == "torn"
+    with pytest.raises(ValueError, match="without a teacher"):
+        teach([face("a", SHAPE)], [], teaching=Teaching())
+
+
 def test_other_goals_are_other_faces_to_a_cache():
-    stamps = {
-        teach([face("a", SHAPE)], [Teacher((SHAPE + move, 1.0))], teaching=Teaching())[0][
-            0
-        ].stamp
-        for move in (0, 1, 2)
-    }
-    assert len(stamps | {face("a", SHAPE).stamp}) == 4
+    plain = face("a", SHAPE)
+    stamps = {plain.stamp}
+    for move in (0, 1, 2):
+        teacher = Teacher((SHAPE + move, 1.0))
+        ((source,), _) = teach([plain], [teacher], teaching=Teaching())
+        stamps.add(source.stamp)
+    assert len(stamps) == 4
 
 
 def test_faults_of_the_machine_and_impossible_shares_are_raised():
