@@ -27,7 +27,7 @@ from rcsr_jax.data.sources import read_sources
 from rcsr_jax.detection import import_dlib
 from rcsr_jax.geometry import box_of, mirror_points
 from rcsr_jax.markup import FACE_68, Markup, read_markup
-from rcsr_jax.metrics import summarise, summarise_subsets
+from rcsr_jax.summaries import summarise, summarise_subsets
 
 from . import outputs, process, settings
 from .peers import open_shape_predictor, rectangle

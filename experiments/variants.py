@@ -18,8 +18,9 @@ from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.costs import static_costs
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.data.whole_files import write_whole
-from rcsr_jax.metrics import interocular_errors, summarise
+from rcsr_jax.metrics import interocular_errors
 from rcsr_jax.progress import Progress
+from rcsr_jax.summaries import summarise
 from rcsr_jax.training import train
 from rcsr_jax.validation import Judge, mean_in_crops
 

@@ -11,8 +11,8 @@ from rcsr_jax.data.faces import Refusal
 from rcsr_jax.data.sources import use_each
 from rcsr_jax.geometry import Frame, join_frames, to_photo
 from rcsr_jax.inference import Faces, Predictor
-from rcsr_jax.metrics import by_landmark, by_region, summarise_with_subsets
 from rcsr_jax.published import sets_within
+from rcsr_jax.summaries import by_landmark, by_region, summarise_with_subsets
 from rcsr_jax.trust import summarise_trust
 
 

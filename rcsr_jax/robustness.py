@@ -15,7 +15,7 @@ from rcsr_jax.data.sources import use_each
 from rcsr_jax.disturbance import Disturbance, disturb
 from rcsr_jax.geometry import Frame, join_frames
 from rcsr_jax.inference import Predictor
-from rcsr_jax.metrics import summarise
+from rcsr_jax.summaries import summarise
 
 # What is disturbed and by how much; the value that changes nothing is in each of them.
 SWEEPS: Mapping[str, tuple[float, ...]] = {
@@ -30,7 +30,7 @@ class Robustness(NamedTuple):
     """The errors of a model on disturbed faces.
 
     Attributes:
-        undisturbed: summary as `metrics.summarise` gives it.
+        undisturbed: summary as `summaries.summarise` gives it.
         sweeps: what is disturbed -> value -> the summary there, with `ratio`: its
             inter-ocular error by that of the undisturbed faces.
         refused: faces that could not be used, and why.

@@ -12,7 +12,7 @@ from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.evaluation import evaluate, metrics_of
 from rcsr_jax.geometry import frame_of_box, to_photo
 from rcsr_jax.inference import Predictor
-from rcsr_jax.metrics import summarise, summarise_subsets
+from rcsr_jax.summaries import summarise, summarise_subsets
 
 PREDICTOR = Predictor(tiny.make_params(), tiny.CONFIG)
 MARKUP = tiny.CONFIG.markup

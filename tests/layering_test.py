@@ -25,6 +25,7 @@ ROOMS = [
     "config",  # its names
     "ellipses",
     "metrics",
+    "summaries",
     "portable",
     "trust",
     "published",

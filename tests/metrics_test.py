@@ -1,35 +1,15 @@
 """Tests of rcsr_jax.metrics."""
 
 import functools
-import json
 
 import jax
 import numpy as np
 import pytest
+from known_faces import FACE, FIVE, GUESS, random_faces
 from scipy import integrate
 
 from rcsr_jax import metrics
-from rcsr_jax.markup import FACE_68, Markup
-
-# Outer eye corners 0 and 3, inner corners 1 and 2, chin 4.
-FIVE = Markup(
-    name="five",
-    mirror=(3, 2, 1, 0, 4),
-    eye_corners=(0, 3),
-    eyes=((0, 1), (2, 3)),
-    regions=(("eyes", (0, 1, 2, 3)), ("chin", (4,))),
-)
-# Corners 100 px apart, pupils (at 20 and 80) 60 px apart, box 100 x 64 px: size 80 px.
-FACE = np.array([[0, 0], [40, 0], [60, 0], [100, 0], [50, 64]], np.float32)
-# Errors of 5, 0, 0, 0 and 10 px: 3 px on average.
-GUESS = FACE + np.array([[3, 4], [0, 0], [0, 0], [0, 0], [-6, 8]], np.float32)
-
-
-def random_faces(num_faces=7, num_points=68, seed=0):
-    rng = np.random.default_rng(seed)
-    truth = rng.uniform(0, 200, (num_faces, num_points, 2)).astype(np.float32)
-    guess = truth + rng.normal(0, 4, truth.shape).astype(np.float32)
-    return guess, truth
+from rcsr_jax.markup import FACE_68
 
 
 def distances(truth, *, markup):
@@ -156,13 +136,6 @@ def test_mismatched_shapes_are_refused():
         metrics.interpupil_distance(FACE, markup=FACE_68)
     with pytest.raises(ValueError, match="one value a face"):
         metrics.nme(GUESS[None], FACE[None], distance=np.float32(100))
-    with pytest.raises(ValueError, match=r"\[num_faces, 5, 2\]"):
-        metrics.summarise(GUESS, FACE, markup=FIVE)
-    for guess, truth in [(GUESS[:4], FACE), (GUESS, FACE[:4]), (GUESS[:4], FACE[:4])]:
-        with pytest.raises(ValueError, match=r"\[num_faces, 5, 2\]"):
-            metrics.summarise(guess[None], truth[None], markup=FIVE)
-    with pytest.raises(ValueError, match="at least one face"):
-        metrics.summarise(GUESS[None][:0], FACE[None][:0], markup=FIVE)
 
 
 def test_ced_counts_faces_within_the_threshold():
@@ -213,87 +186,3 @@ def test_errors_that_make_no_curve_are_refused(errors, message):
 def test_a_limit_must_be_positive(limit):
     with pytest.raises(ValueError, match="positive"):
         metrics.auc([0.1], limit=limit)
-
-
-def test_summary_of_two_known_faces():
-    # The second face is twice as large with the same errors in pixels; the third is off
-    # by 15 px everywhere, which is a failure.
-    truth = np.stack([FACE, 2 * FACE, FACE])
-    guess = np.stack([GUESS, 2 * FACE + (GUESS - FACE), FACE + np.array([0, 15])])
-    summary = metrics.summarise(guess, truth.astype(np.float32), markup=FIVE)
-    assert summary["num_faces"] == summary["num_measured"] == 3
-    errors = np.array([3, 1.5, 15])  # per cent of the eye corners' distance
-    assert summary["nme_interocular"] == pytest.approx(errors.mean(), rel=1e-5)
-    assert summary["nme_interpupil"] == pytest.approx(errors.mean() / 0.6, rel=1e-5)
-    assert summary["nme_box"] == pytest.approx(errors.mean() / 0.8, rel=1e-5)
-    assert summary["auc_08"] == pytest.approx(100 * (5 / 8 + 6.5 / 8) / 3, abs=0.1)
-    assert summary["failure_rate_08"] == pytest.approx(100 / 3)
-    assert json.loads(json.dumps(summary)) == summary
-
-
-def test_a_summary_does_not_depend_on_the_order_of_the_faces():
-    guess, truth = random_faces()
-    forward = metrics.summarise(guess, truth, markup=FACE_68)
-    backward = metrics.summarise(guess[::-1], truth[::-1], markup=FACE_68)
-    assert forward == pytest.approx(backward)
-
-
-def test_faces_that_cannot_be_measured_are_counted_and_left_out():
-    truth = np.stack([FACE, FACE])
-    truth[1, 0] = np.nan  # without a corner; the other normalisers remain
-    summary = metrics.summarise(np.stack([GUESS, GUESS]), truth, markup=FIVE)
-    assert (summary["num_faces"], summary["num_measured"]) == (2, 1)
-    assert summary["nme_interocular"] == pytest.approx(3, rel=1e-5)
-    # 10 / 4 px of the 40 px from the left inner corner to the right pupil, at 80.
-    assert summary["nme_interpupil"] == pytest.approx((5 + 250 / 40) / 2, rel=1e-5)
-
-
-def test_a_summary_without_a_single_measured_face_is_nan():
-    truth = FACE[None].copy()
-    truth[:, 0] = np.nan
-    summary = metrics.summarise(GUESS[None], truth, markup=FIVE)
-    assert summary["num_measured"] == 0
-    assert np.isnan([summary["nme_interocular"], summary["auc_08"]]).all()
-
-
-def test_a_diverged_face_is_a_failure():
-    guess, truth = random_faces()
-    guess[0] = np.nan
-    summary = metrics.summarise(guess, truth, markup=FACE_68)
-    assert summary["num_measured"] == 7
-    assert summary["nme_box"] == np.inf
-    assert summary["failure_rate_08"] >= 100 / 7
-
-
-def test_subsets_count_their_own_errors_over_the_distances_of_the_face():
-    guess, truth = random_faces()
-    subsets = metrics.summarise_subsets(guess, truth, markup=FACE_68)
-    assert list(subsets) == ["51", "49"]
-    truth64, guess64 = truth.astype(np.float64), guess.astype(np.float64)
-    errors = np.linalg.norm(guess64 - truth64, axis=-1)
-    ioc = np.linalg.norm(truth64[:, 36] - truth64[:, 45], axis=-1)
-    box = np.sqrt(np.prod(np.ptp(truth64, axis=1), axis=-1))
-    inner = {"51": np.r_[17:68], "49": np.r_[17:60, 61:64, 65:68]}
-    for name, indices in inner.items():
-        mean = errors[:, indices].mean(1)
-        summary = subsets[name]
-        assert summary["nme_interocular"] == pytest.approx(
-            100 * (mean / ioc).mean(), rel=1e-4
-        )
-        assert summary["nme_box"] == pytest.approx(100 * (mean / box).mean(), rel=1e-4)
-    assert metrics.summarise_subsets(GUESS[None], FACE[None], markup=FIVE) == {}
-
-
-def test_errors_by_region_and_by_landmark():
-    truth = np.stack([FACE, 2 * FACE])
-    guess = np.stack([GUESS, 2 * FACE + (GUESS - FACE)])
-    regions = metrics.by_region(guess, truth, markup=FIVE)
-    assert regions == pytest.approx({"eyes": 0.9375, "chin": 7.5}, rel=1e-5)
-    landmarks = metrics.by_landmark(guess, truth, markup=FIVE)
-    assert landmarks == pytest.approx([3.75, 0, 0, 0, 7.5], rel=1e-5)
-    truth[0, 4] = np.nan
-    landmarks = metrics.by_landmark(guess, truth, markup=FIVE)
-    assert landmarks == pytest.approx([3.75, 0, 0, 0, 5], rel=1e-5)
-    truth[1, 4] = np.nan
-    assert np.isnan(metrics.by_landmark(guess, truth, markup=FIVE)[4])
-    assert np.isnan(metrics.by_region(guess, truth, markup=FIVE)["chin"])

@@ -8,8 +8,8 @@ from rcsr_jax.data.crops import Source
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.disturbance import Disturbance
 from rcsr_jax.inference import Predictor
-from rcsr_jax.metrics import summarise
 from rcsr_jax.robustness import SWEEPS, measure_robustness
+from rcsr_jax.summaries import summarise
 
 FRESH = Predictor(tiny.make_params(output=0), tiny.CONFIG)  # always the mean shape
 MOVING = Predictor(tiny.make_params(), tiny.CONFIG)

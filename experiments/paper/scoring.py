@@ -13,8 +13,9 @@ from rcsr_jax.evaluation import CutFaces, Evaluation, evaluate
 from rcsr_jax.geometry import frame_of_box, to_crop
 from rcsr_jax.inference import Predictor
 from rcsr_jax.markup import FACE_68
-from rcsr_jax.metrics import interocular_errors, summarise_with_subsets
+from rcsr_jax.metrics import interocular_errors
 from rcsr_jax.plots import draw_overlay
+from rcsr_jax.summaries import summarise_with_subsets
 
 from .. import outputs
 from .study import Study

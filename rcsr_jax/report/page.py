@@ -37,7 +37,7 @@ class ReportData:
         markup: of the landmarks.
         metrics: the name of each method with its summary as in `metrics.json`; the one
             reported on comes first, then those it is compared with. Besides the numbers
-            of `metrics.summarise` a summary may hold `num_steps_mean`,
+            of `summaries.summarise` a summary may hold `num_steps_mean`,
             `milliseconds_per_face`, `subsets` (name -> summary), `by_region` (name ->
             per cent), `by_landmark` (per cent), `by_step` (number of steps -> summary),
             `mean_shape` (summary of the first shape), `published_sets` (name -> summary)
