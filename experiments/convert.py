@@ -30,8 +30,9 @@ from rcsr_jax.data.annotations import (
     write_boxes,
     write_pts_folder,
 )
-from rcsr_jax.data.faces import Refusal, image_places
+from rcsr_jax.data.entries import image_places
 from rcsr_jax.data.images import image_size
+from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.geometry import box_of, overlap
 
 from . import outputs, settings

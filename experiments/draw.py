@@ -10,7 +10,7 @@ from absl import flags
 
 from rcsr_jax.data.annotations import write_boxes, write_pts
 from rcsr_jax.data.drawn import draw_face
-from rcsr_jax.data.faces import detector_like_box
+from rcsr_jax.data.face_boxes import detector_like_box
 from rcsr_jax.data.images import save_image
 
 from . import settings

@@ -9,8 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from rcsr_jax.data.faces import Refusal
 from rcsr_jax.data.names import shown
+from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.whole_files import write_whole
 
 LONGEST_MESSAGE = 4000  # characters

@@ -11,7 +11,6 @@ When it was killed the same command goes on where it stopped; when it has finish
 that out and changes nothing.
 """
 
-import csv
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,9 @@ from rcsr_jax.config import PRESETS, DataConfig, ModelConfig, RunConfig
 from rcsr_jax.data import crops
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.held_out import hold_out
+from rcsr_jax.data.refusals import refusal_table
 from rcsr_jax.data.sources import read_sources
+from rcsr_jax.data.whole_files import write_whole
 from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.teaching import Taught, Teaching, teach
 
@@ -82,8 +83,7 @@ def main(arguments: list[str]) -> None:
             on_progress=lambda *_: bar.update(),
         )
     refused += cache.refused
-    with (out / "refused.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("name", "reason"), *refused])
+    write_whole(out / "refused.csv", refusal_table(refused))
     print(f"{len(cache.names)} faces in {out}, {len(refused)} refused")
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rcsr_jax.data.crops import Source
-from rcsr_jax.data.faces import Refusal
+from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import use_each
 from rcsr_jax.geometry import Frame, join_frames, to_photo
 from rcsr_jax.inference import Faces, Predictor

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from rcsr_jax.data.clips import Clip
-from rcsr_jax.data.faces import detector_like_box
+from rcsr_jax.data.face_boxes import detector_like_box
 from rcsr_jax.geometry import box_of
 from rcsr_jax.inference import Predictor
 from rcsr_jax.markup import Markup

@@ -43,6 +43,18 @@ def box_of(points: ArrayLike) -> np.ndarray:
     return np.concatenate([np.nanmin(points, -2), np.nanmax(points, -2)], -1)
 
 
+def meets_image(box: Sequence[float] | np.ndarray, *, size: tuple[int, int]) -> bool:
+    """Whether a box overlaps an image, which spans -0.5 to width - 0.5.
+
+    Args:
+        box: float [4], px.
+        size: width and height of the image.
+    """
+    x0, y0, x1, y1 = box
+    width, height = size
+    return bool(x1 > -0.5 and y1 > -0.5 and x0 < width - 0.5 and y0 < height - 0.5)
+
+
 def overlap(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
     """Intersection over union of boxes, pair by pair; 0 where they do not meet.
 

@@ -14,10 +14,9 @@ from numpy.typing import ArrayLike
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.data.cutting import check_image, cut_crop
-from rcsr_jax.data.faces import meets_image
 from rcsr_jax.data.names import shown
 from rcsr_jax.ellipses import error_ellipses
-from rcsr_jax.geometry import Frame, frame_of_box, join_frames, to_photo
+from rcsr_jax.geometry import Frame, frame_of_box, join_frames, meets_image, to_photo
 from rcsr_jax.model import Params, Prediction
 from rcsr_jax.pieces import finish_pieces, largest_piece, platform_of, start_pieces
 from rcsr_jax.refine import Estimate

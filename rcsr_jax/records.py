@@ -17,7 +17,7 @@ import jax
 
 from rcsr_jax import hosts
 from rcsr_jax.config import RunConfig, differences, from_dict, to_dict
-from rcsr_jax.data.faces import Refusal
+from rcsr_jax.data.refusals import Refusal, refusal_table
 from rcsr_jax.data.whole_files import write_whole
 from rcsr_jax.progress import Progress
 
@@ -74,7 +74,7 @@ def environment_change(workdir: Path) -> str:
 
 def write_refused(workdir: Path, refused: Sequence[Refusal]) -> None:
     """Writes refused.csv: the faces that could not be used, and why."""
-    _replace(workdir / "refused.csv", _csv([("name", "reason"), *refused]))
+    _replace(workdir / "refused.csv", refusal_table(refused))
 
 
 class MetricsTable:

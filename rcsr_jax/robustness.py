@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rcsr_jax.data.crops import Source
-from rcsr_jax.data.faces import Refusal
+from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import use_each
 from rcsr_jax.disturbance import Disturbance, disturb
 from rcsr_jax.geometry import Frame, join_frames

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rcsr_jax.data.crops import Source
-from rcsr_jax.data.faces import Refusal
+from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import OnProgress
 from rcsr_jax.inference import Faces, Photo, Predictor
 from rcsr_jax.markup import Markup

@@ -18,8 +18,7 @@ from numpy.typing import ArrayLike
 
 from rcsr_jax import tracks as rows
 from rcsr_jax.config import ModelConfig
-from rcsr_jax.data.faces import meets_image
-from rcsr_jax.geometry import Frame
+from rcsr_jax.geometry import Frame, meets_image
 from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.smoothing import OneEuro, at_rest, smooth
 from rcsr_jax.tracks import Tracks

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rcsr_jax.boxes import TYPICAL_BOX, BoxMap, calibrate_boxes, read_box_map
-from rcsr_jax.data.faces import detector_like_box
+from rcsr_jax.data.face_boxes import detector_like_box
 
 MAP = BoxMap(shift_x=0.04, shift_y=-0.15, scale_w=0.9, scale_h=1.25)
 

@@ -7,11 +7,9 @@ import pytest
 from PIL import ExifTags, Image
 
 from rcsr_jax.data.annotations import write_boxes, write_landmarks_json, write_pts
-from rcsr_jax.data.faces import (
-    Refusal,
-    detector_like_box,
-    read_faces,
-)
+from rcsr_jax.data.face_boxes import detector_like_box
+from rcsr_jax.data.faces import read_faces
+from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.markup import Markup
 
 MARKUP = Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))

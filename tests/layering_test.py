@@ -58,7 +58,10 @@ ROOMS = [
     "data.annotations.dlib_xml",
     "data.annotations.formats",
     "data.annotations",  # its names
+    "data.refusals",
+    "data.entries",
     "data.held_out",
+    "data.face_boxes",
     "data.faces",
     "data.face_shapes",
     "data.canvas",

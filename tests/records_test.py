@@ -6,7 +6,7 @@ import json
 import pytest
 
 from rcsr_jax.config import RunConfig, preset, replace_fields
-from rcsr_jax.data.faces import Refusal
+from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.markup import FACE_51
 from rcsr_jax.progress import Progress
 from rcsr_jax.records import (

@@ -18,8 +18,8 @@ import numpy as np
 
 from rcsr_jax import config as configs
 from rcsr_jax.config import DataConfig, ModelConfig
-from rcsr_jax.data.faces import Refusal
 from rcsr_jax.data.parts import ROWS, Part, Source, cut_parts, refusals, remove_parts
+from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.rows import Rows, taken
 from rcsr_jax.data.whole_files import write_whole
 from rcsr_jax.geometry import Frame

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rcsr_jax.data.cutting import cut_crop
-from rcsr_jax.data.faces import Refusal
+from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.whole_files import whole_file
 from rcsr_jax.geometry import frame_of_box, to_crop
 

@@ -16,9 +16,11 @@ from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data import crops
 from rcsr_jax.data.crops import CropCache, Source
 from rcsr_jax.data.drawn import draw_face
-from rcsr_jax.data.faces import Face, Refusal, detector_like_box, read_faces
+from rcsr_jax.data.face_boxes import detector_like_box
+from rcsr_jax.data.faces import Face, read_faces
 from rcsr_jax.data.held_out import hold_out, split_by_photos
 from rcsr_jax.data.images import load_image
+from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.rows import joined
 from rcsr_jax.geometry import Frame
 from rcsr_jax.markup import FACE_68

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from rcsr_jax.data.faces import Refusal, read_faces
+from rcsr_jax.data.faces import read_faces
+from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.markup import FACE_68
 
 # The faces of each part.
