@@ -2,56 +2,16 @@
 
 import dataclasses
 import json
-import os
-import pathlib
-import signal
 
 import numpy as np
 import pytest
+from counted_faces import DATA, MARKUP, MODEL, SIDE, Folder, build, photo_of, points_of
 
-from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data import crops
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.data.rows import Rows
-from rcsr_jax.data.sources import drawn_sources
 from rcsr_jax.geometry import Frame, to_photo
-from rcsr_jax.markup import Markup
-
-MARKUP = Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
-MODEL = ModelConfig(markup=MARKUP, crop_size=16, patch_size=14, filters=(2, 2, 1))
-DATA = DataConfig(cache_margin=1.5)
-SIDE = 27  # 16 crop pixels, 1.5 times as wide, 1.125 times as fine
-
-
-class Folder:
-    """Faces that count how often they are loaded."""
-
-    def __init__(self, *, num_faces: int = 5, broken: tuple[int, ...] = ()):
-        self.loads = 0
-        self.broken = broken
-        self.sources = [
-            Source(f"face_{index}", lambda i=index: self._load(i), stamp="1")
-            for index in range(num_faces)
-        ]
-
-    def _load(self, index: int):
-        self.loads += 1
-        if index in self.broken:
-            raise ValueError(f"face {index} is torn")
-        return _photo(index), _points(index), np.array([20, 15, 70, 65], np.float32)
-
-
-def _photo(index: int) -> np.ndarray:
-    return np.random.default_rng(index).integers(0, 256, (80, 90, 3), dtype=np.uint8)
-
-
-def _points(index: int) -> np.ndarray:
-    return np.array([[30, 30], [60, 30], [45, 50]], np.float32) + index
-
-
-def build(folder, faces: Folder, *, model=MODEL, data=DATA, **options):
-    return crops.open_or_build(folder, faces.sources, model=model, data=data, **options)
 
 
 def test_a_cache_holds_the_crops_points_and_frames(tmp_path):
@@ -69,10 +29,10 @@ def test_a_cache_holds_the_crops_points_and_frames(tmp_path):
     for index in range(5):
         where = Frame(cache.frames.corner[index], cache.frames.scale[index])
         np.testing.assert_array_equal(
-            cache.crops[index], cut_crop(_photo(index), where, size=SIDE)
+            cache.crops[index], cut_crop(photo_of(index), where, size=SIDE)
         )
         np.testing.assert_allclose(
-            to_photo(cache.points[index], where), _points(index), atol=1e-4
+            to_photo(cache.points[index], where), points_of(index), atol=1e-4
         )
 
 
@@ -216,7 +176,7 @@ def test_a_refused_face_is_named_and_left_out(tmp_path):
 
 def test_a_box_outside_its_photo_is_a_refusal(tmp_path):
     faces = Folder()
-    photo, points = _photo(1), _points(1)
+    photo, points = photo_of(1), points_of(1)
     faces.sources[1] = Source(
         "far", lambda: (photo, points, np.array([500, 500, 540, 540])), stamp="1"
     )
@@ -238,157 +198,6 @@ def test_faces_that_are_all_refused_are_an_error(tmp_path):
         build(tmp_path / "cache", Folder(num_faces=2, broken=(0, 1)))
     with pytest.raises(ValueError, match="none of 0 faces"):
         build(tmp_path / "cache", Folder(num_faces=0))
-
-
-def test_an_interrupted_build_does_no_harm(tmp_path):
-    def interrupt(done, total):
-        if done == 3:
-            raise KeyboardInterrupt
-
-    faces = Folder()
-    with pytest.raises(KeyboardInterrupt):
-        build(tmp_path / "cache", faces, on_progress=interrupt)
-    assert not crops.is_cache(tmp_path / "cache")
-    assert (tmp_path / "cache.building").is_dir()
-    (tmp_path / "cache.building" / "crops.npy").write_bytes(b"half")
-    cache = build(tmp_path / "cache", faces)
-    np.testing.assert_array_equal(cache.crops, build(tmp_path / "new", Folder()).crops)
-    assert not (tmp_path / "cache.building").exists()
-
-
-def test_an_interrupted_rebuild_keeps_the_old_cache(tmp_path):
-    def interrupt(done, total):
-        raise KeyboardInterrupt
-
-    before = np.array(build(tmp_path / "cache", Folder()).crops)
-    changed = Folder(num_faces=4)
-    with pytest.raises(KeyboardInterrupt):
-        build(tmp_path / "cache", changed, on_progress=interrupt)
-    np.testing.assert_array_equal(crops.open_cache(tmp_path / "cache").crops, before)
-
-
-def many(**options) -> Folder:
-    return Folder(num_faces=200, **options)  # four parts
-
-
-class Killed(BaseException):
-    """What ends a build from outside."""
-
-
-def content_of(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The files of a build that nothing disturbed, with faces that were refused."""
-    folder = tmp_path_factory.mktemp("whole") / "cache"
-    build(folder, many(broken=(5, 130)))
-    return content_of(folder)
-
-
-@pytest.mark.parametrize("last", [64, 128, 200])
-def test_a_killed_build_goes_on_where_it_stopped(last, whole, tmp_path):
-    def kill(done, total):
-        if done == last:
-            raise Killed
-
-    with pytest.raises(Killed):
-        build(tmp_path / "cache", many(broken=(5, 130)), on_progress=kill)
-    again, seen = many(broken=(5, 130)), []
-    build(tmp_path / "cache", again, on_progress=lambda *n: seen.append(n))
-    assert again.loads <= 200 - last
-    assert seen == [(n, 200) for n in range(1, 201)]
-    assert content_of(tmp_path / "cache") == whole
-    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
-
-
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("part-0000001.npz", lambda content: content[: len(content) // 2]),
-        ("part-0000001.npz", lambda content: b""),
-        ("part-0000001.npz", None),
-        ("rows.npy", lambda content: content[:-9000] + b"9" * 9000),
-        ("rows.npy", lambda content: content[:-9000]),
-        ("plan.json", lambda content: b"{"),
-        ("plan.json", None),
-    ],
-)
-def test_what_a_kill_left_damaged_is_cut_again(name, change, whole, tmp_path):
-    def kill(done, total):
-        if done == total:
-            raise Killed
-
-    with pytest.raises(Killed):
-        build(tmp_path / "cache", many(broken=(5, 130)), on_progress=kill)
-    path = tmp_path / "cache.building" / name
-    if change is None:
-        path.unlink()
-    else:
-        path.write_bytes(change(path.read_bytes()))
-    again = many(broken=(5, 130))
-    build(tmp_path / "cache", again)
-    assert 0 < again.loads <= 200
-    assert content_of(tmp_path / "cache") == whole
-
-
-@pytest.mark.parametrize("moment", ["replace", "rename", "hardlink_to"])
-@pytest.mark.parametrize("broken", [(), (5, 130)])
-def test_a_build_that_was_killed_at_its_end_loads_nothing_again(
-    moment, broken, tmp_path, monkeypatch
-):
-    build(tmp_path / "whole", many(broken=broken))
-    real = getattr(pathlib.Path, moment)
-    ends = ("cache.json.unfinished", "cache.building", "crops.npy")
-
-    def killed(self, target):
-        if self.name in ends:
-            raise Killed
-        return real(self, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pathlib.Path, moment, killed)
-        if moment == "hardlink_to" and broken:  # nothing is linked
-            return
-        with pytest.raises(Killed):
-            build(tmp_path / "cache", many(broken=broken))
-    again = many(broken=broken)
-    build(tmp_path / "cache", again)
-    assert again.loads == 0
-    assert content_of(tmp_path / "cache") == content_of(tmp_path / "whole")
-
-
-def test_a_build_of_something_else_starts_anew(tmp_path):
-    def kill(done, total):
-        if done == 128:
-            raise Killed
-
-    with pytest.raises(Killed):
-        build(tmp_path / "cache", many(), on_progress=kill)
-    other = many()
-    other.sources[3] = other.sources[3]._replace(stamp="2")
-    build(tmp_path / "cache", other)
-    assert other.loads == 200
-
-
-def test_processes_cut_the_same(tmp_path):
-    model, data = ModelConfig(crop_size=32), DataConfig(drawn_faces=70)
-    sources = drawn_sources(model, data)
-    for jobs in (None, 2):
-        folder = tmp_path / str(jobs)
-        crops.open_or_build(folder, sources, model=model, data=data, jobs=jobs)
-    assert content_of(tmp_path / "2") == content_of(tmp_path / "None")
-
-
-def _end_process():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_killed_process_is_told(tmp_path):
-    sources = [Source("face", _end_process, stamp="1")]
-    with pytest.raises(ValueError, match="was killed; the same command again goes on"):
-        crops.open_or_build(tmp_path / "cache", sources, model=MODEL, data=DATA, jobs=1)
 
 
 @pytest.mark.parametrize(

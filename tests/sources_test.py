@@ -225,6 +225,18 @@ def test_a_prepared_folder_is_taken_as_it_is(folder, tmp_path):
         open_faces(other, prepared, folder=tmp_path / "run")
 
 
+def test_boxes_that_would_change_nothing_are_refused(folder, tmp_path):
+    open_faces(MODEL, of_folder(folder), folder=tmp_path)
+    (prepared,) = (tmp_path / "crops").iterdir()
+    for data, model in ((str(prepared), MODEL), ("drawn", MODEL_68)):
+        with pytest.raises(ValueError, match=r"boxes.csv would change nothing"):
+            open_faces(model, of_folder(folder, data=data), folder=tmp_path)
+    # photos beside prepared faces do take them
+    both = of_folder(folder, data=f"{prepared},{folder}")
+    training, _ = open_faces(MODEL, both, folder=tmp_path / "run")
+    assert len(training.names) == 6 - 2 + 6
+
+
 def test_data_sets_joined_by_commas(folder, tmp_path):
     write_face(tmp_path / "more", "helen/trainset/7_1.png", index=1)
     write_face(tmp_path / "more", "b.png", index=2)

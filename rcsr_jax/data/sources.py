@@ -52,17 +52,25 @@ def open_faces(
         on_progress: called with (faces done, faces) while crops are cut.
 
     Raises:
-        ValueError: the data cannot be read or nothing is left to train on.
+        ValueError: the data cannot be read, there are boxes for faces that all have one
+            already, or nothing is left to train on.
     """
+    names = data.data.split(",")
+    if data.boxes and all(name == DRAWN or crops.is_cache(name) for name in names):
+        raise ValueError(
+            f"the boxes of {data.boxes} would change nothing, for the faces of "
+            f"{data.data} are drawn or cut already: give them to rcsr-prepare, or leave "
+            "them out."
+        )
     caches = [
         open_cached(name, model, data, folder=Path(folder), on_progress=on_progress)
-        for name in data.data.split(",")
+        for name in names
     ]
     first, *others = caches
     if not 0 < data.validation_faces < len(first.names):
         raise ValueError(
             f"validation_faces must be at least 1 and leave some of the "
-            f"{len(first.names)} faces of {data.data.split(',')[0]} to train on; got "
+            f"{len(first.names)} faces of {names[0]} to train on; got "
             f"{data.validation_faces}."
         )
     rest, held = _taken(first, hold_out(first.names, count=data.validation_faces))
