@@ -1,6 +1,9 @@
 """Every table and figure of the paper, run on a few drawn faces with tiny models."""
 
+import contextlib
 import dataclasses
+import functools
+import io
 import itertools
 import json
 import subprocess
@@ -71,70 +74,107 @@ def read(place, name):
     return told, text
 
 
-def untrained(monkeypatch, runner, place):
-    """The shared model in place of training: name -> settings it would have."""
-    made = {}
-    params, run = load_params(place / "model")
+@pytest.fixture(scope="module")
+def shown(place):
+    """Makes a table or figure of the one model, once: its results, text and output."""
 
-    def train_model(here, name, changes):
-        made[name] = replace_fields(here.run, changes).model
-        folder = study.model_folder(here, name)
-        folder.mkdir(parents=True, exist_ok=True)
-        MetricsTable(folder, upto=0).add(Progress("train", 2, 2, nme=9.0))
-        return Predictor(params, run.model)
+    @functools.cache
+    def show(name):
+        runner = next(runner for runner in RUNNERS if name_of(runner) == name)
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            runner.make(open_study(place, name))
+        return *read(place, name), printed.getvalue()
 
-    monkeypatch.setattr(runner, "train_model", train_model)
-    # what takes no time at all would have no place on a logarithmic axis
-    clock = itertools.count()
-    monkeypatch.setattr("rcsr_jax.records.time.process_time", lambda: next(clock))
-    return made
+    return show
+
+
+@pytest.fixture(scope="module")
+def compared(place):
+    """Makes a comparison of models, once: the settings each would have been trained with.
+
+    The one model takes the place of all.
+    """
+
+    @functools.cache
+    def compare(runner, *settings):
+        made = {}
+        params, run = load_params(place / "model")
+
+        def train_model(here, name, changes):
+            made[name] = replace_fields(here.run, changes).model
+            folder = study.model_folder(here, name)
+            folder.mkdir(parents=True, exist_ok=True)
+            MetricsTable(folder, upto=0).add(Progress("train", 2, 2, nme=9.0))
+            return Predictor(params, run.model)
+
+        # what takes no time at all would have no place on a logarithmic axis
+        clock = itertools.count()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(runner, "train_model", train_model)
+            patch.setattr("rcsr_jax.records.time.process_time", lambda: next(clock))
+            for name, value in settings:
+                patch.setattr(runner, name, value)
+            checkpoint = {} if runner is table4 else {"checkpoint": ""}
+            runner.make(open_study(place, name_of(runner), **checkpoint))
+        return made
+
+    return compare
+
+
+def depths_compared(compared):
+    return compared(fig5, ("DEPTHS", (0, 1)), ("DENSE_LAYERS", (2,)))
+
+
+def steps_compared(compared):
+    return compared(fig7, ("TRAINED_STEPS", (1, 3)))
 
 
 @pytest.mark.parametrize("runner", RUNNERS, ids=name_of)
-def test_runners_of_one_model(runner, place, capsys):
+def test_runners_of_one_model(runner, shown):
     name = name_of(runner)
-    runner.make(open_study(place, name))
-    told, text = read(place, name)
+    told, text, printed = shown(name)
     ours = told["rows"][-1]
     assert told["name"] == name
     assert ours["num_faces"] == 8 and ours["sets"]["drawn"]["num_faces"] == 8
     assert ours["nme_interpupil"] > ours["nme_interocular"] > 0
     assert ours["subsets"]["49"]["nme_interocular"] > 0
     assert "drawn faces, not 300-W" in text and "budget tiny" in text
-    assert capsys.readouterr().out.strip() == text.strip()
+    assert printed.strip() == text.strip()
 
 
-def test_tables_have_the_paper_s_rows_then_ours(place):
-    for name, methods, last in (
+@pytest.mark.parametrize(
+    ("name", "methods", "last"),
+    [
         ("table1", 18, {"common": 4.01, "challenging": 8.58, "full": 4.90}),
         ("table2", 10, {"68": 4.16, "49": 3.13}),
         ("table3", 10, {"68": 3.93, "49": 3.57}),
-    ):
-        told, text = read(place, name)
-        published = [row for row in told["rows"] if row.get("source") == "paper"]
-        assert told["rows"][:methods] == published
-        assert published[-1]["published"] == last
-        assert [row["method"] for row in told["rows"][methods:]] == [
-            "RCSR 5 recurrences (ours)",
-            "RCSR 10 recurrences (ours)",
-            "RCSR adaptive (ours)",
-        ]
-        assert f"{told['rows'][-1]['nme_interpupil']:.2f}" in text
+    ],
+)
+def test_tables_have_the_paper_s_rows_then_ours(name, methods, last, shown):
+    told, text, _ = shown(name)
+    published = [row for row in told["rows"] if row.get("source") == "paper"]
+    assert told["rows"][:methods] == published
+    assert published[-1]["published"] == last
+    assert [row["method"] for row in told["rows"][methods:]] == [
+        "RCSR 5 recurrences (ours)",
+        "RCSR 10 recurrences (ours)",
+        "RCSR adaptive (ours)",
+    ]
+    assert f"{told['rows'][-1]['nme_interpupil']:.2f}" in text
 
 
-def test_figures_tell_what_they_show(place):
-    (row,) = read(place, "fig6")[0]["rows"]
+def test_figures_tell_what_they_show(shown):
+    (row,) = shown("fig6")[0]["rows"]
     assert list(row["by_step"]) == list(row["increment_by_step"])
     assert len(row["by_step"]["hard"]) == 20
     assert row["tolerance"] == tiny.CONFIG.tolerance
-    (row,) = read(place, "fig10")[0]["rows"]
+    (row,) = shown("fig10")[0]["rows"]
     assert sorted(row["filters"]) == [0, 1, 2, 3]
     assert row["variances"] == sorted(row["variances"], reverse=True)
 
 
-def test_table_4_has_the_six_systems_in_order(place, monkeypatch):
-    made = untrained(monkeypatch, table4, place)
-    table4.make(open_study(place, "table4"))
+def test_table_4_has_the_six_systems_in_order(place, compared):
+    made = compared(table4)
     told, text = read(place, "table4")
     assert [row["method"] for row in told["rows"]] == [*table4.METHODS, table4.LONGER]
     assert [(m.cell, m.features) for m in made.values()] == [
@@ -170,11 +210,8 @@ def test_an_error_is_that_of_the_last_look_in_that_time():
     ]
 
 
-def test_figure_5_and_7_compare_models(place, monkeypatch):
-    made = untrained(monkeypatch, fig5, place)
-    monkeypatch.setattr(fig5, "DEPTHS", (0, 1))
-    monkeypatch.setattr(fig5, "DENSE_LAYERS", (2,))
-    fig5.make(open_study(place, "fig5", checkpoint=""))
+def test_figure_5_compares_depths(place, compared):
+    made = depths_compared(compared)
     rows = read(place, "fig5")[0]["rows"]
     assert [row["method"] for row in rows] == ["depth-0-fc-2", "depth-1-fc-2"]
     deep, shallow = made["depth-1-fc-2"], made["depth-0-fc-2"]
@@ -185,9 +222,9 @@ def test_figure_5_and_7_compare_models(place, monkeypatch):
     scales = [model.frame_scale / model.crop_size for model in (deep, shallow)]
     assert scales[0] == pytest.approx(scales[1])
 
-    made = untrained(monkeypatch, fig7, place)
-    monkeypatch.setattr(fig7, "TRAINED_STEPS", (1, 3))
-    fig7.make(open_study(place, "fig7", checkpoint=""))
+
+def test_figure_7_compares_steps_of_training(place, compared):
+    steps_compared(compared)
     rows = read(place, "fig7")[0]["rows"]
     assert [row["method"] for row in rows] == ["RCSR1", "RCSR3"]
     assert [len(row["by_step"]) for row in rows] == [3, 3]
@@ -196,7 +233,12 @@ def test_figure_5_and_7_compare_models(place, monkeypatch):
         assert row["nme_interocular"] == row["by_step"][steps]
 
 
-def test_the_page_holds_what_there_is_in_the_paper_s_order(place):
+def test_the_page_holds_what_there_is_in_the_paper_s_order(place, shown, compared):
+    for runner in RUNNERS:
+        shown(name_of(runner))
+    compared(table4)
+    depths_compared(compared)
+    steps_compared(compared)
     names = page.make(place / "out", place / "page" / "results.md")
     assert names == list(results.ORDER)
     text = (place / "page" / "results.md").read_text()
