@@ -34,18 +34,41 @@ def from_dict(kind: type, fields: Mapping[str, Any]) -> Any:
     return kind(**{name: _value(known[name], name, v) for name, v in fields.items()})
 
 
+def check_types(config: Any) -> None:
+    """Checks the fields of a dataclass against the types that it declares.
+
+    Raises:
+        ValueError: naming the first field that is of another type. A whole number is
+            taken for a float.
+    """
+    for name, kind in typing.get_type_hints(type(config)).items():
+        _check_type(kind, name, getattr(config, name))
+
+
 def _value(kind: Any, name: str, value: Any) -> Any:
+    """What a JSON value stands for."""
     if dataclasses.is_dataclass(kind):
         return from_dict(typing.cast(type, kind), value)
     if isinstance(kind, types.GenericAlias):
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"{name} must be a list; got {value!r}.")
         return tuple(_value(typing.get_args(kind)[0], name, item) for item in value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    _check_type(kind, name, value)
+    if kind is float:
         try:
             return float(value)
         except OverflowError as error:
             raise ValueError(f"{name} is too large a number.") from error
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ValueError(f"{name} must be {kind.__name__}; got {value!r}.")
     return value
+
+
+def _check_type(kind: Any, name: str, value: Any) -> None:
+    if isinstance(kind, types.GenericAlias):
+        if not isinstance(value, tuple):
+            raise ValueError(f"{name} must be a tuple; got {value!r}.")
+        for item in value:
+            _check_type(typing.get_args(kind)[0], name, item)
+        return
+    fits = isinstance(value, (int, float) if kind is float else kind)
+    if not fits or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{name} must be {kind.__name__}; got {value!r}.")

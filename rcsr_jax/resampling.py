@@ -34,7 +34,7 @@ def crop_faces(
         `geometry.to_photo` takes the landmarks back with.
 
     Raises:
-        ValueError: the photo or the boxes are of another shape.
+        ValueError: the photo or the boxes are of another shape, or `size` is below 1.
     """
     photo, boxes = jnp.asarray(photo, jnp.float32), jnp.asarray(boxes, jnp.float32)
     if photo.ndim not in (2, 3) or (photo.ndim == 3 and photo.shape[-1] != 3):
@@ -43,6 +43,8 @@ def crop_faces(
         )
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes must be [faces, 4]; got {boxes.shape}.")
+    if size < 1:
+        raise ValueError(f"size must be at least 1; got {size}.")
     height, width = photo.shape[:2]
     grey = photo if photo.ndim == 2 else photo @ jnp.asarray(LUMA, jnp.float32)
     frames = frame_of_box(boxes, frame_scale=frame_scale, size=size)

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import pathlib
 
+import numpy as np
 import pytest
 
 from rcsr_jax.config import (
@@ -210,6 +212,27 @@ def test_impossible_settings_are_refused(kind, fields, message):
 def test_json_that_does_not_fit_is_refused(kind, fields, message):
     with pytest.raises(ValueError, match=message):
         from_dict(kind, fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "message"),
+    [
+        (ModelConfig, {"crop_size": 96.0}, r"crop_size must be int; got 96\.0"),
+        (ModelConfig, {"crop_size": np.int64(96)}, r"crop_size must be int; got .*96"),
+        (ModelConfig, {"own_marks": 1}, "own_marks must be bool; got 1"),
+        (ModelConfig, {"filters": [64, 32, 1]}, r"filters must be a tuple; got \[64"),
+        (ModelConfig, {"filters": (64, 32.5, 1)}, "filters must be int; got 32.5"),
+        (ModelConfig, {"markup": "68"}, "markup must be Markup; got '68'"),
+        (DataConfig, {"data": pathlib.Path("x")}, "data must be str; got .*Path"),
+        (TrainConfig, {"learning_rate": "1e-3"}, "learning_rate must be float; got '1"),
+        (RunConfig, {"model": preset("base")}, "model must be ModelConfig; got Run"),
+    ],
+)
+def test_fields_of_another_type_are_refused_in_python_too(kind, fields, message):
+    with pytest.raises(ValueError, match=message):
+        kind(**fields)
+    whole = TrainConfig(learning_rate=1)  # a whole number does for a float
+    assert whole == TrainConfig(learning_rate=1.0)
 
 
 def test_unknown_presets_and_settings_are_refused():

@@ -94,3 +94,5 @@ def test_other_shapes_are_refused(photo):
         crop(photo[..., None], BOXES)
     with pytest.raises(ValueError, match=r"boxes must be \[faces, 4\]; got \(4,\)"):
         crop(photo, BOXES[0])
+    with pytest.raises(ValueError, match="size must be at least 1; got 0"):
+        crop_faces(photo, BOXES, frame_scale=1.5, size=0)

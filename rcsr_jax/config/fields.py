@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
+from rcsr_jax.plain_values import check_types
+
 
 def setting(default: Any, help_text: str, *, choices: tuple[str, ...] = ()) -> Any:
     """A dataclass field with its help text and, if it has any, its choices."""
@@ -13,7 +15,8 @@ def setting(default: Any, help_text: str, *, choices: tuple[str, ...] = ()) -> A
 
 
 def check_values(config: Any) -> None:
-    """Raises ValueError for a field that is none of its choices, or no finite number."""
+    """Raises ValueError for a field of another type, none of its choices, or not finite."""
+    check_types(config)
     for field in dataclasses.fields(config):
         choices = field.metadata.get("choices")
         value = getattr(config, field.name)

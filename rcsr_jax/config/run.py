@@ -9,6 +9,7 @@ from rcsr_jax.config.fields import (
     setting,
 )
 from rcsr_jax.config.model import ModelConfig
+from rcsr_jax.plain_values import check_types
 
 _WIDEST_MARGIN = 16  # crop frames: a cached crop has its square times the pixels
 
@@ -165,6 +166,7 @@ class RunConfig:
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
 
     def __post_init__(self):
+        check_types(self)
         if self.train.heatmap_weight and not self.model.context_widths:
             raise ValueError(
                 "heatmap_weight is for the marks of a context pyramid: give its "
