@@ -6,6 +6,7 @@ The parameters are a plain pytree {"network": ..., "mean_shape": [num_points, 2]
 shape is measured, not learned.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, cast
@@ -191,7 +192,9 @@ def predict(
             flatten=flatten,
         )
         return mean_with_mirror(both, config=config)
-    step, start = make_step(params, crops, config=config)
+    # how a model was trained does not make its own gradient another one
+    exact = dataclasses.replace(config, position_gradient=True)
+    step, start = make_step(params, crops, config=exact)
     trajectory, hidden = unroll(
         step, start, num_steps=num_steps, flatten=flatten, keep=tuple
     )

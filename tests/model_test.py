@@ -232,7 +232,13 @@ def test_vmap_over_crops_and_over_parameters(params, crops):
     np.testing.assert_allclose(points[1], alone.points, atol=1e-3)
 
 
-@pytest.mark.parametrize("config", [CONFIG, PATCHES], ids=["planes", "patches"])
+# trained without a gradient through positions: that of predict passes them all the same
+STOPPED = dataclasses.replace(CONFIG, position_gradient=False)
+
+
+@pytest.mark.parametrize(
+    "config", [CONFIG, PATCHES, STOPPED], ids=["planes", "patches", "stopped"]
+)
 def test_gradients_equal_finite_differences(params, config):
     generator = np.random.default_rng(2)
     weights = np.float32(generator.normal(size=(1, 5, 2)))

@@ -80,7 +80,9 @@ class ModelConfig:
         choices=("whole", "step"),
     )
     position_gradient: bool = setting(
-        True, "Let gradients pass through the positions at which features are sampled."
+        True,
+        "Let gradients pass through the positions at which features are sampled, in "
+        "training; the gradient of predict is exact with either.",
     )
     compute_dtype: str = setting(
         "float32",
