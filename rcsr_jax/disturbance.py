@@ -148,9 +148,9 @@ def disturb(
         The photo, or a window of it that holds the frame; the landmarks and the disturbed
         box in its pixels.
     """
-    side = float(np.subtract(box[2:], box[:2]).mean())
+    side = _side(box)
     if kind.cover:
-        image = _covered(image, box, kind, side=side)
+        image = _covered(image, box, kind)
     if kind.degrees:
         corner = (
             frame_scale * kind.scale / math.sqrt(2)
@@ -209,13 +209,38 @@ def turn_photo(
     return np.asarray(turned), moved, np.asarray(box, np.float64) - np.tile(low, 2)
 
 
-def _covered(
-    image: np.ndarray, box: np.ndarray, kind: Disturbance, *, side: float
-) -> np.ndarray:
-    middle = np.asarray(box, np.float64).reshape(2, 2).mean(0)
-    middle = middle + side * np.array([kind.cover_x, kind.cover_y])
-    low = np.maximum(np.rint(middle - side * kind.cover / 2), 0).astype(int)
-    high = np.maximum(np.rint(middle + side * kind.cover / 2), 0).astype(int)
+def hidden_by(kind: Disturbance, points: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Which landmarks lie under the cover.
+
+    Args:
+        kind: the disturbance, of a face that is not turned.
+        points: float [num_points, 2], px.
+        box: float [4], the true box, px.
+
+    Returns:
+        bool [num_points].
+    """
+    low, high = _cover(kind, box)
+    inside = (points >= low - 0.5) & (points < high - 0.5)
+    return np.asarray(inside.all(-1))
+
+
+def _covered(image: np.ndarray, box: np.ndarray, kind: Disturbance) -> np.ndarray:
+    low, high = _cover(kind, box)
     painted = image.copy()
     painted[low[1] : high[1], low[0] : high[0]] = round(kind.shade)
     return painted
+
+
+def _cover(kind: Disturbance, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first pixel (x, y) under the cover and that behind its last one, not below 0."""
+    side = _side(box)
+    middle = np.asarray(box, np.float64).reshape(2, 2).mean(0)
+    middle = middle + side * np.array([kind.cover_x, kind.cover_y])
+    half = side * kind.cover / 2
+    low, high = (np.rint(middle + way * half).astype(int) for way in (-1, 1))
+    return np.maximum(low, 0), np.maximum(high, 0)
+
+
+def _side(box: np.ndarray) -> float:
+    return float(np.subtract(box[2:], box[:2]).mean())

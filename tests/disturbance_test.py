@@ -11,6 +11,7 @@ from rcsr_jax.disturbance import (
     disturb,
     disturbed,
     hard_faces,
+    hidden_by,
     random_disturbance,
     turn_photo,
 )
@@ -108,6 +109,10 @@ def test_a_cover_hides_what_lies_under_it_and_nothing_else():
     np.testing.assert_array_equal(found, image)
     outside = Disturbance(cover=0.5, cover_x=-3.0)
     np.testing.assert_array_equal(seen(image, FACE.points, outside), image)
+    at = np.array([[60, 30], [79.4, 49.4], [59.4, 40], [70, 50], [np.nan, 40]])
+    hidden = hidden_by(kind, at, BOX).tolist()
+    assert hidden == [True, True, False, False, False]
+    assert not hidden_by(Disturbance(), at, BOX).any()
 
 
 def test_blur_spreads_a_spot_and_darkness_leaves_grain():

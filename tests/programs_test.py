@@ -322,6 +322,19 @@ def test_trust_is_measured_again_and_judged_on_hard_faces(place):
     assert load_image(place / "hard/failures.png").shape[1] > 500
 
 
+def test_errors_are_told_apart_for_what_is_hidden(place):
+    options = ["--checkpoint=run", "--data=photos", "--boxes=photos/boxes.csv"]
+    said = program("hidden", *options, "--split=all", "--out=hidden", cwd=place)
+    found = json.loads((place / "hidden/hidden.json").read_text())
+    nothing, left, right, *_ = found["rows"]
+    assert found["num_faces"] == 24 and nothing["hidden_share"] == 0
+    assert nothing["hidden_true"] is None  # no landmark to measure
+    assert f"| nothing | 0.00 | — | — | {nothing['seen_expected']:.2f} |" in said
+    for half in (left, right):
+        assert 25 < half["hidden_share"] < 75
+        assert half["hidden_true"] > 0 and half["hidden_expected"] > 0
+
+
 def test_flicker_is_measured(place):
     options = ["--checkpoint=run", "--num_clips=1", "--num_frames=3", "--out=flicker"]
     options += ["--photos=photos", "--boxes=photos/boxes.csv", "--validation_faces=4"]

@@ -1,0 +1,115 @@
+"""Measures whether a model knows what it cannot see: expected errors under a cover.
+
+python -m rcsr_jax.experiments.hidden --data=300W --boxes=BOXES.csv
+    --split=lfpw/testset --out=DIR                       # shipped weights
+
+A grey square is laid over a part of every face; the landmarks under it and the others are
+judged apart. Prints a table and writes hidden.json.
+"""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from rcsr_jax.config import DataConfig
+from rcsr_jax.data.crops import Source
+from rcsr_jax.data.sources import OnProgress, read_sources
+from rcsr_jax.disturbance import Disturbance, disturbed, hidden_by
+from rcsr_jax.evaluation import cut_faces
+from rcsr_jax.inference import Predictor, load_predictor
+from rcsr_jax.metrics import interocular_distance, point_errors
+
+from . import outputs, settings
+from .markdown import table
+
+_MODEL = settings.define_model_flags()
+_OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+_DATA = settings.define_data_flags()
+
+# Left and right as one looks at the photo.
+_COVERS = {
+    "nothing": Disturbance(),
+    "left half": Disturbance(cover=1.4, cover_x=-0.7),
+    "right half": Disturbance(cover=1.4, cover_x=0.7),
+    "eyes": Disturbance(cover=1.0, cover_y=-0.55),
+    "mouth and chin": Disturbance(cover=1.0, cover_y=0.65),
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, prints a table and writes hidden.json."""
+    settings.no_arguments(arguments)
+    data = _DATA(DataConfig(split="test", drawn_faces=200))
+    predictor = load_predictor(_MODEL())
+    sources, refused = read_sources(data.data, predictor.config, data)
+    outputs.tell_refused(refused)
+    rows = []
+    with outputs.bar(total=len(_COVERS) * len(sources)) as bar:
+        for name, cover in _COVERS.items():
+            row = _judge(predictor, sources, cover, on_progress=lambda *_: bar.update())
+            rows.append({"covered": name, **row})
+    out = Path(_OUT.value)
+    out.mkdir(parents=True, exist_ok=True)
+    report = {
+        "command": shlex.join(["hidden", *sys.argv[1:]]),
+        "num_faces": len(sources),
+        "rows": rows,
+    }
+    outputs.write_json(out / "hidden.json", report)
+    print(_table(rows))
+    print(f"wrote {out}/hidden.json")
+
+
+def _judge(
+    predictor: Predictor,
+    sources: Sequence[Source],
+    cover: Disturbance,
+    *,
+    on_progress: OnProgress,
+) -> dict[str, float]:
+    """Expected and true errors under a cover and beside it, in eye distances, per cent."""
+    scale = predictor.config.frame_scale
+    covered = [disturbed(source, cover, frame_scale=scale) for source in sources]
+    cut = cut_faces(predictor, covered, on_progress=on_progress)
+    found = predictor.from_crops(cut.crops, cut.frames)
+    eyes = interocular_distance(cut.truth, markup=predictor.config.markup)[:, None]
+    true = np.asarray(100 * point_errors(found.points, cut.truth) / eyes)
+    expected = np.asarray(100 * found.expected_error / eyes)
+    under = np.array(
+        [
+            hidden_by(cover, points, box)
+            for points, box in zip(cut.truth, cut.boxes, strict=True)
+        ]
+    )
+    measured = np.isfinite(true)
+
+    def mean(values: np.ndarray, chosen: np.ndarray) -> float:
+        chosen = chosen & measured
+        return float(values[chosen].mean()) if chosen.any() else float("nan")
+
+    return {
+        "hidden_share": 100 * float(under[measured].mean()),
+        "hidden_expected": mean(expected, under),
+        "hidden_true": mean(true, under),
+        "seen_expected": mean(expected, ~under),
+        "seen_true": mean(true, ~under),
+    }
+
+
+def _table(rows: Sequence[dict]) -> str:
+    header = ["covered", "landmarks hidden", "expected", "true"]
+    header += ["others, expected", "others, true"]
+    return table(header, [list(row.values()) for row in rows])
+
+
+def run() -> None:
+    """The console command."""
+    settings.run(main)
+
+
+if __name__ == "__main__":
+    run()
