@@ -80,6 +80,31 @@ def error_ellipses(
     return np.stack([ratio * across, across, angle], -1).astype(np.float32)
 
 
+def share_inside(
+    points: ArrayLike, truth: ArrayLike, ellipses: ArrayLike, *, times: float = 1.0
+) -> float:
+    """The share of the annotated landmarks that lie within the ellipses around the points.
+
+    Args:
+        points: float [..., num_points, 2], predicted (x, y).
+        truth: float [..., num_points, 2], annotated ones, NaN where not annotated.
+        ellipses: float [..., num_points, 3], from `error_ellipses`.
+        times: how many times as large the ellipses are taken.
+
+    Returns:
+        0 to 1; NaN where nothing is annotated.
+    """
+    truth = np.asarray(truth, np.float64)
+    missed = truth - np.asarray(points, np.float64)
+    longer, shorter, angle = np.moveaxis(np.asarray(ellipses, np.float64), -1, 0)
+    cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    along = (missed[..., 0] * cosine + missed[..., 1] * sine) / longer
+    across = (missed[..., 1] * cosine - missed[..., 0] * sine) / shorter
+    inside = np.hypot(along, across) <= times  # a diverged point is outside
+    known = np.isfinite(truth).all(-1)
+    return float(inside[known].mean()) if known.any() else float("nan")
+
+
 def _directions(points: np.ndarray, markup: Markup) -> np.ndarray:
     """Unit vectors along the outlines, [..., num_points, 2]; (1, 0) where there is none."""
     before, behind = _neighbours(markup)

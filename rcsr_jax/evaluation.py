@@ -9,6 +9,7 @@ import numpy as np
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import use_each
+from rcsr_jax.ellipses import share_inside
 from rcsr_jax.geometry import Frame, join_frames, to_photo
 from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.published import sets_within
@@ -152,9 +153,10 @@ def metrics_of(
         The summary of the adaptive predictions (percent, mean over faces) with
         `subsets`, `by_region`, `by_landmark`, `num_steps_mean`, `settled_share` and
         `milliseconds_per_face`; `published_sets` (a summary for each published test set
-        that is among the faces); `trust` (of `summarise_trust`); `by_step` (a summary
-        for each fixed number of steps, with its time) and `mean_shape` (the baseline).
-        JSON values only.
+        that is among the faces); `trust` (of `summarise_trust`, with the per cent of the
+        landmarks within their error ellipses, and within such of twice the size);
+        `by_step` (a summary for each fixed number of steps, with its time) and
+        `mean_shape` (the baseline). JSON values only.
     """
     markup, truth = predictor.config.markup, evaluation.truth
     found = evaluation.adaptive
@@ -179,6 +181,10 @@ def metrics_of(
         score=found.score,
         markup=markup,
     )
+    for name, times in (("inside_ellipses", 1), ("inside_ellipses_twice_as_large", 2)):
+        trust[name] = 100 * share_inside(
+            found.points, truth, found.ellipses, times=times
+        )
     return {
         **summary(found.points),
         "num_steps_mean": float(found.num_steps.mean()),

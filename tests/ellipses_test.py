@@ -7,7 +7,7 @@ import pytest
 
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.data.face_shapes import frontal_landmarks
-from rcsr_jax.ellipses import error_ellipses, measure_ratios
+from rcsr_jax.ellipses import error_ellipses, measure_ratios, share_inside
 from rcsr_jax.markup import FACE_68, Markup
 
 # a line of four, a loop of three, and a landmark by itself
@@ -102,3 +102,17 @@ def test_a_model_refuses_ratios_of_another_markup():
         ModelConfig(error_ratios=(1.0, 2.0))
     with pytest.raises(ValueError, match="error_ratios must be 68 positive"):
         dataclasses.replace(ModelConfig(), error_ratios=(0.0,) * 68)
+
+
+def test_landmarks_within_their_ellipses_are_counted():
+    # half axes of 4 and 2 px; the long one points to (3, 4) / 5
+    ellipse = [4.0, 2.0, np.degrees(np.arctan2(4, 3))]
+    at = [[2.3, 3.1], [2.5, 3.3], [-1.5, 1.1], [-1.7, 1.3], [np.nan, 0], [3.6, 4.8]]
+    truth, points = np.array([at]), np.zeros((1, 6, 2))
+    ellipses = np.broadcast_to(ellipse, (1, 6, 3))
+    # 3.86, 4.14 and 6 along; 1.86 and 2.14 across
+    assert share_inside(points, truth, ellipses) == pytest.approx(2 / 5)
+    assert share_inside(points, truth, ellipses, times=2) == 1
+    points[0, 0] = np.nan  # diverged
+    assert share_inside(points, truth, ellipses) == pytest.approx(1 / 5)
+    assert np.isnan(share_inside(points, np.full_like(truth, np.nan), ellipses))

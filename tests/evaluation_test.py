@@ -147,7 +147,15 @@ def test_each_step_is_a_fixed_number_of_recurrences(step, metrics, truth):
 
 def test_the_main_numbers_are_of_adaptive_prediction(metrics, truth):
     answers = one_by_one(None)
-    assert_summary(metrics, np.concatenate([a.points for a in answers]), truth)
+    points = np.concatenate([a.points for a in answers])
+    assert_summary(metrics, points, truth)
+    # circles, for this model has measured no ratios
+    reach = np.concatenate([a.expected_error for a in answers])
+    apart = np.linalg.norm(points - truth, axis=-1)
+    trust = metrics["trust"]
+    inside = (apart <= reach).mean(), (apart <= 2 * reach).mean()
+    assert trust["inside_ellipses"] == pytest.approx(100 * inside[0])
+    assert trust["inside_ellipses_twice_as_large"] == pytest.approx(100 * inside[1])
     steps = [int(answer.num_steps[0]) for answer in answers]
     assert metrics["num_steps_mean"] == pytest.approx(np.mean(steps))
     settled = [bool(answer.settled[0]) for answer in answers]
