@@ -1,9 +1,9 @@
 """Trains a preset with one setting changed at a time, and judges each on held-out faces.
 
-python -m experiments.ablations --preset=fast --data=300W --boxes=BOXES.csv --out=DIR
-    --num_updates=500 --seeds=0,1
-python -m experiments.ablations ... --rows=faces   # the error by the number of faces
-python -m experiments.ablations ... --rows=steps   # by the steps that it is trained with
+python -m rcsr_jax.experiments.ablations --preset=fast --data=300W --boxes=BOXES.csv
+    --num_updates=500 --seeds=0,1 --out=DIR
+python -m rcsr_jax.experiments.ablations ... --rows=faces   # error by the number of faces
+python -m rcsr_jax.experiments.ablations ... --rows=steps   # by the steps of training
 
 The test faces are never looked at. Runs that are finished are taken as they are when the
 command is repeated.

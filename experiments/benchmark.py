@@ -2,7 +2,7 @@
 
 rcsr-benchmark --out=speed.json                         # writes speed.png as well
 rcsr-benchmark --presets=base --batches=1,32 --repeats=3
-rcsr-benchmark --dlib_model=FILE.dat --out=speed.json   # from python -m experiments.ert
+rcsr-benchmark --dlib_model=FILE.dat --out=speed.json   # of rcsr_jax.experiments.ert
 
 Times are those of one jitted call on random crops that lie on the device, without cropping
 and without compilation, which is told apart. The repeats of all rows are interleaved, so

@@ -31,7 +31,7 @@ _MODEL = settings.define_model_flags()
 _OUT = flags.DEFINE_string(
     "out", None, "New folder, or new file of weights: .npz.", required=True
 )
-_DATA = settings.define_data_flags()
+_DATA = settings.define_data_flags(DataConfig())
 _HELD_OUT = flags.DEFINE_integer(
     "validation_faces",
     None,
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
     """Measures, and writes the model with what was measured."""
     settings.no_arguments(arguments)
     params, config = load_params(_MODEL())
-    data = _DATA(DataConfig())
+    data = _DATA()
     predictor = Predictor(params, dataclasses.replace(config.model, error_scale=1.0))
     sources, refused = read_sources(data.data, predictor.config, data)
     if data.split == "train":

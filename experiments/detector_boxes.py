@@ -33,7 +33,7 @@ _THRESHOLDS = flags.DEFINE_list(
 _MIN_FACE = flags.DEFINE_float("min_face", None, "Smallest width of a face, in pixels.")
 _MARKUP = flags.DEFINE_string("markup", None, "What the landmarks mean; a JSON file.")
 _OUT = flags.DEFINE_string("out", None, "JSON file for the map.")
-_DATA = settings.define_data_flags()
+_DATA = settings.define_data_flags(DataConfig())
 
 
 class _Photo(NamedTuple):
@@ -49,9 +49,7 @@ class _Photo(NamedTuple):
 def main(arguments: list[str]) -> None:
     """Detects, compares and prints."""
     settings.no_arguments(arguments)
-    data = _DATA(DataConfig(data=""))
-    if not data.data:
-        raise ValueError("--data names the annotated faces.")
+    data = _DATA()
     markup = read_markup(_MARKUP.value) if _MARKUP.value else FACE_68
     thresholds = [float(value) for value in _THRESHOLDS.value]
     sources, refused = read_sources(data.data, ModelConfig(markup=markup), data)

@@ -1,8 +1,8 @@
 """Trains dlib's shape predictor on the same faces and judges it with the same metrics.
 
-python -m experiments.ert --data=300W --boxes=BOXES.csv --test_split=lfpw/testset
+python -m rcsr_jax.experiments.ert --data=300W --boxes=BOXES.csv --test_split=lfpw/testset
     --oversampling=8 --jitter=0.05 --out=ert.dat    # about 10 minutes on two cores
-python -m experiments.ert --data=drawn --drawn_faces=200 --cascade=3 --trees=50
+python -m rcsr_jax.experiments.ert --data=drawn --drawn_faces=200 --cascade=3 --trees=50
     --out=ert.dat                                   # a minute
 
 The peer is the ensemble of regression trees of Kazemi and Sullivan (CVPR 2014). Faces are
@@ -48,7 +48,7 @@ _JITTER = flags.DEFINE_float(
 _MIRROR = flags.DEFINE_boolean("mirror", True, "Train on the mirrored faces as well.")
 _THREADS = flags.DEFINE_integer("threads", 0, "Threads of training; 0: one per core.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the training.", lower_bound=0)
-_DATA = settings.define_data_flags(several=True)
+_DATA = settings.define_data_flags(DataConfig(), several=True)
 
 _MARGIN = 1.0  # box sides around the box and the landmarks that are kept of a photo
 
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> None:
     settings.no_arguments(arguments)
     dlib = import_dlib(purpose="training dlib's trees")
     model = ModelConfig(markup=read_markup(_MARKUP.value) if _MARKUP.value else FACE_68)
-    data = _DATA(DataConfig())
+    data = _DATA()
     out = Path(_OUT.value)
     told: dict[str, Any] = {}
     if not out.exists():

@@ -1,6 +1,7 @@
 """Judges a trained model on annotated faces.
 
 rcsr-evaluate --checkpoint=DIR --data=300W --split=lfpw/testset --boxes=BOXES.csv --out=DIR
+rcsr-evaluate --data=MINE --split=all --boxes=BOXES.csv --out=DIR      # shipped weights
 """
 
 import csv
@@ -24,9 +25,7 @@ from rcsr_jax.report.gallery import make_gallery
 
 from . import outputs, settings
 
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Work folder, checkpoint or exported folder.", required=True
-)
+_MODEL = settings.define_model_flags()
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
 _GALLERY = flags.DEFINE_integer(
     "gallery",
@@ -35,7 +34,7 @@ _GALLERY = flags.DEFINE_integer(
     lower_bound=0,
     upper_bound=40,  # about 30 kB each
 )
-_DATA = settings.define_data_flags()
+_DATA = settings.define_data_flags(DataConfig(split="test", drawn_faces=200))
 
 METHOD, BASELINE = "RCSR", "mean shape"
 
@@ -43,9 +42,9 @@ METHOD, BASELINE = "RCSR", "mean shape"
 def main(arguments: list[str]) -> None:
     """Evaluates and writes metrics.json, errors.csv, ced.png, steps.png, report.html."""
     settings.no_arguments(arguments)
-    params, config = load_params(_CHECKPOINT.value)
+    params, config = load_params(_MODEL())
     predictor = Predictor(params, config.model)
-    data = _DATA(DataConfig(split="test", drawn_faces=200))
+    data = _DATA()
     sources, refused = read_sources(data.data, config.model, data)
     with outputs.bar(total=len(sources), desc="faces") as bar:
         found = evaluate(predictor, sources, on_progress=lambda *_: bar.update())

@@ -36,7 +36,7 @@ _COPIES = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of what happens to them.", lower_bound=0)
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
-_DATA = settings.define_data_flags()
+_DATA = settings.define_data_flags(DataConfig(split="test", drawn_faces=200))
 
 # The face through its box, and through boxes of which each is shifted a little.
 _LOOKS = (
@@ -50,7 +50,7 @@ _KEPT = np.linspace(0.05, 1, 20)  # shares of the faces, of the curve
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes failures.json and failures.png."""
     settings.no_arguments(arguments)
-    data = _DATA(DataConfig(split="test", drawn_faces=200))
+    data = _DATA()
     predictor = load_predictor(_MODEL())
     markup = predictor.config.markup
     sources, refused = read_sources(data.data, predictor.config, data)

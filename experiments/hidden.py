@@ -28,7 +28,7 @@ from .markdown import table
 
 _MODEL = settings.define_model_flags()
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
-_DATA = settings.define_data_flags()
+_DATA = settings.define_data_flags(DataConfig(split="test", drawn_faces=200))
 
 # Left and right as one looks at the photo.
 _COVERS = {
@@ -43,7 +43,7 @@ _COVERS = {
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes hidden.json."""
     settings.no_arguments(arguments)
-    data = _DATA(DataConfig(split="test", drawn_faces=200))
+    data = _DATA()
     predictor = load_predictor(_MODEL())
     sources, refused = read_sources(data.data, predictor.config, data)
     outputs.tell_refused(refused)

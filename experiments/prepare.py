@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from rcsr_jax.config import PRESETS, DataConfig, ModelConfig, RunConfig
+from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
 from rcsr_jax.data import crops
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.held_out import hold_out
@@ -108,8 +108,7 @@ def _taught(sources: Sequence[Source], config: RunConfig) -> Taught:
 
 def _teacher(name: str, pupil: ModelConfig) -> Predictor:
     """The model of this name, which looks at mirror images as well."""
-    shipped = name in PRESETS and not Path(name).exists()
-    predictor = load_predictor(**{"preset" if shipped else "checkpoint": name})
+    predictor = load_predictor(settings.model_named(name))
     if predictor.config.markup != pupil.markup:
         raise ValueError(
             f"the teacher {name} finds the landmarks of {predictor.config.markup.name}, "

@@ -1,6 +1,7 @@
-"""Measures how the error grows with wrong boxes and turned heads, for one model or several.
+"""Measures how the error grows with wrong boxes and turned photos, for one model or more.
 
-python -m experiments.robustness --checkpoint=DIR,DIR2 --data=300W --boxes=BOXES.csv
+python -m rcsr_jax.experiments.robustness --checkpoint=DIR,DIR2 --data=300W
+    --boxes=BOXES.csv
     --split=lfpw/testset --out=DIR
 
 One thing is disturbed at a time: the box is shifted by up to 20 % of its sides, scaled from
@@ -24,12 +25,12 @@ from . import outputs, settings
 
 _CHECKPOINT = flags.DEFINE_list(
     "checkpoint",
-    None,
-    "Work folders, checkpoints, exported folders or weights files, with commas.",
-    required=True,
+    ["base"],
+    "Work folders, checkpoints, exported folders or weights files, or presets of weights "
+    "that come with the package, with commas.",
 )
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
-_DATA = settings.define_data_flags()
+_DATA = settings.define_data_flags(DataConfig(split="test", drawn_faces=200))
 
 _LABELS = {
     "shift_x": "box shifted to the right (box widths)",
@@ -43,7 +44,7 @@ _MARGIN, _CELL = 44, 12  # characters of the printed table
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes robustness.json and robustness.png."""
     settings.no_arguments(arguments)
-    data = _DATA(DataConfig(split="test", drawn_faces=200))
+    data = _DATA()
     models = {
         name: _measure(name, checkpoint, data)
         for name, checkpoint in _names(_CHECKPOINT.value).items()
@@ -64,7 +65,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _measure(name: str, checkpoint: str, data: DataConfig) -> Robustness:
-    predictor = load_predictor(checkpoint)
+    predictor = load_predictor(settings.model_named(checkpoint))
     sources, refused = read_sources(data.data, predictor.config, data)
     with outputs.bar(total=len(sources), desc=name) as bar:
         found = measure_robustness(

@@ -40,23 +40,26 @@ _DEFINE: dict[Any, Callable[..., flags.FlagHolder]] = {
 
 
 def define_flags(
-    *parts: type, only: Container[str] | None = None
+    *parts: Any, only: Container[str] | None = None, unless: str = ""
 ) -> dict[str, flags.FlagHolder]:
     """A flag for each field of config dataclasses; none is set unless it is given.
 
     Args:
-        parts: dataclasses such as `TrainConfig`.
+        parts: dataclasses such as `TrainConfig`, or objects of them that hold other
+            defaults.
         only: names of the fields that get one; None: all.
+        unless: what else may set the fields, told behind their defaults.
     """
     holders = {}
     for part in parts:
-        kinds = typing.get_type_hints(part)
+        kinds = typing.get_type_hints(part if isinstance(part, type) else type(part))
         for field in dataclasses.fields(part):
             if kinds[field.name] == tuple[float, ...]:
                 continue  # a number for each landmark: measured, not typed
             if only is not None and field.name not in only:
                 continue
-            holders[field.name] = _define(field, kinds[field.name])
+            default = f"(default: {_shown(getattr(part, field.name))}{unless})"
+            holders[field.name] = _define(field, kinds[field.name], default)
     return holders
 
 
@@ -73,7 +76,7 @@ def define_run_flags(*parts: type) -> Callable[[], RunConfig]:
     named = flags.DEFINE_enum(
         "preset", "base", list(PRESETS), "Named run to start from."
     )
-    holders = define_flags(*parts)
+    holders = define_flags(*parts, unless=", unless the preset differs")
     return lambda: replace_fields(preset(named.value), _given(holders))
 
 
@@ -96,24 +99,33 @@ def define_model_flags() -> Callable[[], str | Path]:
     return lambda: weights.model_source(checkpoint.value, preset=named.value)
 
 
-def define_data_flags(*, several: bool = False) -> Callable[[DataConfig], DataConfig]:
+def model_named(name: str) -> str | Path:
+    """The model of this name: a path, or a preset of weights that come with the package."""
+    shipped = name in PRESETS and not Path(name).exists()
+    return weights.model_source(None, preset=name) if shipped else name
+
+
+def define_data_flags(
+    default: DataConfig, *, several: bool = False
+) -> Callable[[], DataConfig]:
     """Flags for annotated faces that are read as they are, not trained on.
 
     Args:
+        default: the values of what is not given. The data must be.
         several: the program takes several data sets, with commas.
 
     Returns:
-        what puts those that were given in place of the values of its argument; it raises
-        ValueError where a value does not fit.
+        what gives the data; it raises ValueError where a value does not fit.
     """
-    holders = define_flags(DataConfig, only=_READ)
+    holders = define_flags(default, only=_READ)
     holders["data"] = flags.DEFINE_string(
         "data",
         None,
         "Folder of annotated photos, file of landmarks (JSON, COCO, CSV, dlib XML), or "
         "'drawn' for the built-in drawn faces." + several * " Several: with commas.",
+        required=True,
     )
-    return lambda default: dataclasses.replace(default, **_given(holders))
+    return lambda: dataclasses.replace(default, **_given(holders))
 
 
 def define_num_steps() -> flags.FlagHolder:
@@ -218,13 +230,16 @@ def _given(holders: dict[str, flags.FlagHolder]) -> dict[str, Any]:
     }
 
 
-def _define(field: dataclasses.Field, kind: Any) -> flags.FlagHolder:
-    shown = field.default.name if isinstance(field.default, Markup) else field.default
-    if kind is BoxMap:
-        shown = "that of the shipped models"
-    help_text = (
-        f"{field.metadata['help']} (default: {shown}, unless the preset differs)"
-    )
+def _shown(default: Any) -> str:
+    if isinstance(default, Markup):
+        return default.name
+    if isinstance(default, BoxMap):
+        return "that of the shipped models"
+    return str(default) if default != "" else "none"
+
+
+def _define(field: dataclasses.Field, kind: Any, default: str) -> flags.FlagHolder:
+    help_text = f"{field.metadata['help']} {default}"
     if field.metadata["choices"]:
         return flags.DEFINE_enum(
             field.name, None, list(field.metadata["choices"]), help_text

@@ -1,6 +1,7 @@
 """Fig. 10: the filters of the first layer, in descending order of their variance.
 
-python -m experiments.paper.fig10 --budget=small --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.fig10 --budget=small --data=300W --boxes=BOXES.csv
+    --out=DIR
     # about 12 minutes on two free cores; none with --checkpoint=DIR
 """
 

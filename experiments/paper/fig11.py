@@ -1,6 +1,7 @@
 """Fig. 11: the memory of the convolutional GRU after the last step, for a few faces.
 
-python -m experiments.paper.fig11 --budget=small --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.fig11 --budget=small --data=300W --boxes=BOXES.csv
+    --out=DIR
     # about 12 minutes on two free cores; none with --checkpoint=DIR
 """
 

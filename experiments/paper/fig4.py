@@ -1,6 +1,7 @@
 """Fig. 4: faces that stop early and faces that stop late, step by step.
 
-python -m experiments.paper.fig4 --budget=small --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.fig4 --budget=small --data=300W --boxes=BOXES.csv
+    --out=DIR
     # about 12 minutes on two free cores; none with --checkpoint=DIR
 """
 

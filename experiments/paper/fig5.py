@@ -1,8 +1,10 @@
 """Fig. 5: error against time, with deeper features and more dense layers.
 
-python -m experiments.paper.fig5 --budget=small --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.fig5 --budget=small --data=300W --boxes=BOXES.csv
+    --out=DIR
     # about 15 minutes on two free cores
-python -m experiments.paper.fig5 --budget=paper --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.fig5 --budget=paper --data=300W --boxes=BOXES.csv
+    --out=DIR
     # a day or more on a GPU (counted, not measured)
 """
 

@@ -1,6 +1,7 @@
 """Fig. 6: error and size of the increment by recurrence, for easy, hard and all faces.
 
-python -m experiments.paper.fig6 --budget=small --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.fig6 --budget=small --data=300W --boxes=BOXES.csv
+    --out=DIR
     # about 12 minutes on two free cores; none with --checkpoint=DIR
 """
 

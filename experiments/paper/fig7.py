@@ -1,8 +1,10 @@
 """Fig. 7: models trained with 5, 10, 20 and 30 recurrences, followed for 30.
 
-python -m experiments.paper.fig7 --budget=small --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.fig7 --budget=small --data=300W --boxes=BOXES.csv
+    --out=DIR
     # about 15 minutes on two free cores, much of it compilation
-python -m experiments.paper.fig7 --budget=paper --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.fig7 --budget=paper --data=300W --boxes=BOXES.csv
+    --out=DIR
     # a day on a GPU (counted, not measured)
 """
 

@@ -1,6 +1,7 @@
 """Fig. 8: a sheet of test faces with their landmarks, evenly spread from best to worst.
 
-python -m experiments.paper.fig8 --budget=small --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.fig8 --budget=small --data=300W --boxes=BOXES.csv
+    --out=DIR
     # about 12 minutes on two free cores; none with --checkpoint=DIR
 """
 

@@ -1,7 +1,7 @@
 """One page of all results: what the runners wrote, in the paper's order.
 
-python -m experiments.paper.page --results=DIR --out=results.md
-python -m experiments.paper.page --results=DIR --out=docs/results.md --public
+python -m rcsr_jax.experiments.paper.page --results=DIR --out=results.md
+python -m rcsr_jax.experiments.paper.page --results=DIR --out=docs/results.md --public
     # with copies of the pictures in docs/results, but of none that shows people
 """
 

@@ -1,8 +1,10 @@
 """Table 1: the common, challenging and full test faces of 300-W.
 
-python -m experiments.paper.table1 --budget=small --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.table1 --budget=small --data=300W --boxes=BOXES.csv
+    --out=DIR
     # about 12 minutes on two free cores; none with --checkpoint=DIR
-python -m experiments.paper.table1 --budget=paper --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.table1 --budget=paper --data=300W --boxes=BOXES.csv
+    --out=DIR
     # hours on a GPU
 """
 

@@ -1,8 +1,10 @@
 """Table 2: the test faces of HELEN, 68 and 49 landmarks.
 
-python -m experiments.paper.table2 --budget=small --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.table2 --budget=small --data=300W --boxes=BOXES.csv
+    --out=DIR
     # about 12 minutes on two free cores; none with --checkpoint=DIR
-python -m experiments.paper.table2 --budget=paper --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.table2 --budget=paper --data=300W --boxes=BOXES.csv
+    --out=DIR
     # hours on a GPU
 """
 

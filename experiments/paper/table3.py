@@ -1,8 +1,10 @@
 """Table 3: the test faces of LFPW, 68 and 49 landmarks.
 
-python -m experiments.paper.table3 --budget=small --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.table3 --budget=small --data=300W --boxes=BOXES.csv
+    --out=DIR
     # about 12 minutes on two free cores; none with --checkpoint=DIR
-python -m experiments.paper.table3 --budget=paper --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.table3 --budget=paper --data=300W --boxes=BOXES.csv
+    --out=DIR
     # hours on a GPU
 """
 

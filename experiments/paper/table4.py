@@ -1,8 +1,10 @@
 """Table 4: every recurrent and convolutional combination, trained on the same faces.
 
-python -m experiments.paper.table4 --budget=small --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.table4 --budget=small --data=300W --boxes=BOXES.csv
+    --out=DIR
     # 10 to 15 minutes on two free cores
-python -m experiments.paper.table4 --budget=paper --data=300W --boxes=BOXES.csv --out=DIR
+python -m rcsr_jax.experiments.paper.table4 --budget=paper --data=300W --boxes=BOXES.csv
+    --out=DIR
     # about a day on a GPU, of which FAUC takes most (counted, not measured)
 
 The linear regressor has a closed form; the others are settings of one model, trained by one

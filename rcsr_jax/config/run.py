@@ -41,7 +41,9 @@ class DataConfig:
     cache_margin: float = setting(
         1.5, "Side of a cached crop, in crop frames: room for jitter."
     )
-    strict: bool = setting(False, "Refuse to train when any face is broken.")
+    strict: bool = setting(
+        False, "Stop where a face cannot be used, rather than leave it out."
+    )
     stream_faces: str = setting(
         "auto",
         "Read the training faces of each update from the disk, instead of keeping all of "
