@@ -21,7 +21,6 @@ from absl import flags
 from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
 from rcsr_jax.data import crops
 from rcsr_jax.data.crops import Source
-from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.refusals import refusal_table
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.data.whole_files import write_whole
@@ -90,7 +89,6 @@ def main(arguments: list[str]) -> None:
 def _taught(sources: Sequence[Source], config: RunConfig) -> Taught:
     """The faces with the landmarks that the teachers and the annotation agree on."""
     teachers = [_teacher(name, config.model) for name in _TEACHERS.value]
-    names = [source.name for source in sources]
     with outputs.bar(total=len(sources), desc="taught") as bar:
         return teach(
             sources,
@@ -101,7 +99,7 @@ def _taught(sources: Sequence[Source], config: RunConfig) -> Taught:
                 most_apart=_APART.value,
                 min_score=_SCORE.value,
             ),
-            keep=set(hold_out(names, count=config.data.validation_faces)[1]),
+            validation_faces=config.data.validation_faces,
             on_progress=lambda *_: bar.update(),
         )
 

@@ -11,17 +11,18 @@ Distilling the Knowledge in a Neural Network, 2015).
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from rcsr_jax.data.crops import Source
+from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import OnProgress
 from rcsr_jax.inference import Faces, Photo, Predictor
 from rcsr_jax.markup import Markup
-from rcsr_jax.metrics import interocular_errors
+from rcsr_jax.metrics import interocular_distance, nme
 
 _ROUNDS = 5  # of weighing the landmarks anew; the fit moves no more after three
 _MOST_RESIZED = 4  # times
@@ -33,11 +34,12 @@ class Teaching:
     """How the answers of models and the annotation make the landmarks to train on.
 
     Attributes:
-        share: of the answer, 0 to 1; the rest is the annotation's.
+        share: of the answer, 0 to 1; the rest is the annotation's. What is not annotated
+            stays so, unless the answer is all there is (1).
         place: first resize each annotated shape and move it to where the models see it:
             for shapes that are right and places that are not.
         most_apart: faces whose annotation, placed, is further from the answer are left
-            out; mean over the landmarks, in eye distances.
+            out; mean over the annotated landmarks, in eye distances of the answer.
         min_score: faces that the models score lower, in the mean, are left out.
     """
 
@@ -68,7 +70,7 @@ def teach(
     teachers: Sequence[Predictor],
     *,
     teaching: Teaching,
-    keep: Collection[str] = (),
+    validation_faces: int = 0,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Taught:
     """Faces with the landmarks that models and the annotation agree on.
@@ -78,14 +80,16 @@ def teach(
         teachers: the models, of the same markup; what they say is the mean of their
             answers.
         teaching: how much they say.
-        keep: names of faces that keep their annotation, to validate on.
+        validation_faces: how many of the faces will be held out to validate on: those
+            keep their annotation.
         on_progress: called with (faces done, faces).
 
     Raises:
-        ValueError: there is no teacher.
+        ValueError: there is no teacher, or so many cannot be held out.
     """
     if not teachers:
         raise ValueError("without a teacher nobody is taught.")
+    held = _held_out(sources, count=validation_faces)
     annotated: dict[str, np.ndarray] = {}
 
     def photo_of(source: Source) -> Photo:
@@ -93,34 +97,33 @@ def teach(
         annotated[source.name] = np.asarray(points, np.float64)
         return image, np.asarray(box)[None]
 
-    pupils = [source for source in sources if source.name not in keep]
+    pupils = [source for source in sources if source.name not in held]
     photos = [functools.partial(photo_of, source) for source in pupils]
     answers = zip(
         *(teacher.stream(photos, return_exceptions=True) for teacher in teachers),
         strict=True,
     )
-    taught, refused, done = [], [], 0
-    for source in sources:
-        if source.name in keep:
-            taught.append(source)
-            continue
+    goals: dict[str, np.ndarray] = {}
+    refused: dict[str, str] = {}
+    for done, (source, answer) in enumerate(zip(pupils, answers, strict=True), start=1):
         try:
-            goal = _goal(
+            goals[source.name] = _goal(
                 annotated,
                 source.name,
-                next(answers),
+                answer,
                 teaching=teaching,
                 markup=teachers[0].config.markup,
             )
         except (ValueError, OSError) as error:
-            refused.append(Refusal(source.name, str(error)))
-        else:
-            stamp = f"{source.stamp} {hashlib.sha256(goal.tobytes()).hexdigest()}"
-            load = functools.partial(_load, source, goal)
-            taught.append(Source(source.name, load, stamp))
-        done += 1
+            refused[source.name] = str(error)
         on_progress(done, len(pupils))
-    return Taught(taught, tuple(refused))
+    used = [source for source in sources if source.name not in refused]
+    # without those that were refused others may be held out
+    kept = held | _held_out(used, count=validation_faces)
+    return Taught(
+        [s if s.name in kept else _taught(s, goals[s.name]) for s in used],
+        tuple(Refusal(name, reason) for name, reason in refused.items()),
+    )
 
 
 def placed(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -181,12 +184,24 @@ def _goal(
     score = float(np.mean([faces.score[0] for faces in found]))
     if teaching.place:
         points = placed(points, seen)
-    apart = float(interocular_errors(points[None], seen[None], markup=markup)[0])
+    eyes = interocular_distance(seen, markup=markup)
+    apart = float(nme(seen, points, distance=eyes))
     if score < teaching.min_score:
         raise ValueError(f"the teacher's score is {score:.2f}")
     if apart > teaching.most_apart:
         raise ValueError(f"the teacher's answer is {apart:.3f} eye distances away")
+    if teaching.share == 1:  # also of what is not annotated
+        return seen.astype(np.float32)
     return ((1 - teaching.share) * points + teaching.share * seen).astype(np.float32)
+
+
+def _held_out(sources: Sequence[Source], *, count: int) -> set[str]:
+    return set(hold_out([source.name for source in sources], count=count)[1])
+
+
+def _taught(source: Source, goal: np.ndarray) -> Source:
+    stamp = f"{source.stamp} {hashlib.sha256(goal.tobytes()).hexdigest()}"
+    return Source(source.name, functools.partial(_load, source, goal), stamp)
 
 
 def _load(

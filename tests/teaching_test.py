@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rcsr_jax.data.crops import Source
+from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.markup import Markup
 from rcsr_jax.teaching import Teaching, placed, teach
 
@@ -98,25 +99,65 @@ def test_a_placed_shape_keeps_the_annotator_s_form():
     np.testing.assert_allclose(points_of(source), seen, atol=1e-4)
 
 
-def test_who_is_kept_and_who_is_left_out():
-    names = ("held", "far", "doubtful", "broken", "good")
+def test_who_is_left_out_and_why():
+    names = ("far", "doubtful", "broken", "good")
     answers = [(SHAPE + 8, 0.9), (SHAPE, 0.2), ValueError("torn"), (SHAPE + 2, 0.9)]
     seen = []
-    sources, refused = teach(
+    (good,), refused = teach(
         [face(name, SHAPE) for name in names],
         [Teacher(*answers)],
         teaching=Teaching(most_apart=0.3, min_score=0.5),
-        keep={"held"},
         on_progress=lambda done, total: seen.append((done, total)),
     )
-    assert [source.name for source in sources] == ["held", "good"]
-    np.testing.assert_array_equal(points_of(sources[0]), SHAPE)
-    np.testing.assert_allclose(points_of(sources[1]), SHAPE + 1)
+    assert good.name == "good"
+    np.testing.assert_allclose(points_of(good), SHAPE + 1)
     assert [name for name, _ in refused] == ["far", "doubtful", "broken"]
     # 8 sqrt(2) pixels of 20
     assert "0.566 eye distances" in refused[0].reason
     assert "score is 0.20" in refused[1].reason and refused[2].reason == "torn"
     assert seen == [(n, 4) for n in range(1, 5)]
+
+
+def test_who_will_be_held_out_keeps_the_annotation():
+    names = [f"{part}/photo {i}.png" for part in "ab" for i in range(40)]
+    first = set(hold_out(names, count=9)[1])
+    # half of b's pupils are refused, so that a gives more of those who are held out
+    scores = [0.2 if n[0] == "b" and i % 2 else 0.9 for i, n in enumerate(names)]
+    answers = [
+        (SHAPE + 2, score)
+        for name, score in zip(names, scores, strict=True)
+        if name not in first
+    ]
+    sources, refused = teach(
+        [face(name, SHAPE) for name in names],
+        [Teacher(*answers)],
+        teaching=Teaching(min_score=0.5),
+        validation_faces=9,
+    )
+    used = [source.name for source in sources]
+    held = set(hold_out(used, count=9)[1])
+    assert len(refused) > 10 and held - first  # others than before
+    for source in sources:
+        own = source.name in held | first
+        np.testing.assert_allclose(points_of(source), SHAPE + (0 if own else 1))
+
+
+def test_what_is_not_annotated_is_no_distance():
+    shape = SHAPE.copy()
+    shape[3] = np.nan
+    teacher = Teacher((SHAPE + 2, 0.9))
+    for share, last in ((0.5, [np.nan] * 2), (1.0, SHAPE[3] + 2)):
+        ((source,), _) = teach(
+            [face("a", shape)],
+            [teacher],
+            teaching=Teaching(share=share, most_apart=0.15),
+        )
+        np.testing.assert_allclose(points_of(source)[:3], SHAPE[:3] + 2 * share)
+        np.testing.assert_allclose(points_of(source)[3], last)
+    _, (refusal,) = teach(
+        [face("a", shape)], [teacher], teaching=Teaching(most_apart=0.14)
+    )
+    assert "0.141 eye distances" in refusal.reason  # sqrt(8) pixels of 20
 
 
 def test_several_teachers_say_the_mean_of_their_answers():
