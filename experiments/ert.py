@@ -23,7 +23,7 @@ from absl import flags
 from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.cutting import shrunken_grey
-from rcsr_jax.data.sources import read_sources
+from rcsr_jax.data.sources import names_of, read_sources
 from rcsr_jax.detection import import_dlib
 from rcsr_jax.geometry import box_of, mirror_points
 from rcsr_jax.markup import FACE_68, Markup, read_markup
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _read(data: DataConfig, model: ModelConfig, what: str) -> list[Source]:
-    found = [read_sources(name, model, data) for name in data.data.split(",")]
+    found = [read_sources(name, model, data) for name in names_of(data)]
     for _, refused in found:
         outputs.tell_refused(refused)
     faces = [source for sources, _ in found for source in sources]

@@ -58,6 +58,21 @@ def test_splits(folder, split, expected):
     assert names_of(read_faces(folder, markup=MARKUP, split=split)) == expected
 
 
+def test_each_part_of_a_split_has_faces(folder):
+    both = read_faces(folder, markup=MARKUP, split="IBUG, lfpw/testset")
+    assert names_of(both) == ["IBUG/image_003_1.jpg", "lfpw/testset/image_0001.png"]
+    for split, named in (("IBUG,lfpw/tesset", "lfpw/tesset"), ("IBUG, ibug", "ibug")):
+        with pytest.raises(ValueError, match=f"no face in split '{named}'"):
+            read_faces(folder, markup=MARKUP, split=split)
+    # a comma too many is not the whole folder, with its test faces
+    assert names_of(read_faces(folder, markup=MARKUP, split="afw/Test,")) == [
+        "afw/Test/2_1.jpg"
+    ]
+    for split in ("", ",", " "):
+        with pytest.raises(ValueError, match="no face in split"):
+            read_faces(folder, markup=MARKUP, split=split)
+
+
 def test_all_is_every_split_and_folders_above_data_do_not_count(folder):
     assert len(read_faces(folder, markup=MARKUP).faces) == 6
     test = folder / "lfpw" / "testset"

@@ -231,10 +231,18 @@ def test_boxes_that_would_change_nothing_are_refused(folder, tmp_path):
     for data, model in ((str(prepared), MODEL), ("drawn", MODEL_68)):
         with pytest.raises(ValueError, match=r"boxes.csv would change nothing"):
             open_faces(model, of_folder(folder, data=data), folder=tmp_path)
+    with pytest.raises(ValueError, match=r"boxes.csv would change nothing"):
+        read_sources("drawn", MODEL_68, of_folder(folder, data="drawn"))
     # photos beside prepared faces do take them
     both = of_folder(folder, data=f"{prepared},{folder}")
     training, _ = open_faces(MODEL, both, folder=tmp_path / "run")
     assert len(training.names) == 6 - 2 + 6
+
+
+@pytest.mark.parametrize("data", ["drawn,", ",drawn", "", "drawn, ,drawn"])
+def test_a_data_set_without_a_name_is_refused(data, tmp_path):
+    with pytest.raises(ValueError, match="a data set that has no name"):
+        open_faces(MODEL_68, dataclasses.replace(DRAWN, data=data), folder=tmp_path)
 
 
 def test_data_sets_joined_by_commas(folder, tmp_path):

@@ -111,9 +111,9 @@ def read_faces(
 
 
 def _names_of_split(names: Sequence[str], *, split: str, data: Path) -> set[str]:
-    parents = {name: PurePosixPath(name).parent for name in names}
     if split == "all":
         return set(names)
+    parents = {name: PurePosixPath(name).parent for name in names}
     if split in ("train", "test"):
         folders = _HELD_OUT_FOLDERS if split == "train" else _TEST_FOLDERS
         inside = {
@@ -121,23 +121,24 @@ def _names_of_split(names: Sequence[str], *, split: str, data: Path) -> set[str]
             for name, parent in parents.items()
             if not folders.isdisjoint(part.lower() for part in parent.parts)
         }
-        wanted = inside if split == "test" else set(names) - inside
+        chosen = {split: inside if split == "test" else set(names) - inside}
     else:
-        chosen = {PurePosixPath(folder) for folder in split.split(",")}
-        wanted = {
-            name
-            for name, p in parents.items()
-            if not chosen.isdisjoint((p, *p.parents))
+        chosen = {
+            part: {
+                n for n, p in parents.items() if PurePosixPath(part) in (p, *p.parents)
+            }
+            for part in map(str.strip, split.split(","))
+            if part  # "" would be the whole folder
         }
-    if not wanted:
-        folders = {f.as_posix() for p in parents.values() for f in (p, *p.parents)} - {
-            "."
-        }
-        raise ValueError(
-            f"{data}: no face in split '{split}'; there is 'all', and the folders are "
-            f"{', '.join(sorted(folders)[:12]) or 'none'}."
-        )
-    return wanted
+    for part in chosen or {split: set()}:
+        if not chosen.get(part):
+            folders = {f.as_posix() for p in parents.values() for f in (p, *p.parents)}
+            listed = ", ".join(sorted(folders - {"."})[:12]) or "none"
+            raise ValueError(
+                f"{data}: no face in split '{part}'; there is 'all', and the folders are "
+                f"{listed}."
+            )
+    return set().union(*chosen.values())
 
 
 def _points_of(face: AnnotatedFace, *, num_points: int) -> np.ndarray:

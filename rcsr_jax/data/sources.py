@@ -55,13 +55,8 @@ def open_faces(
         ValueError: the data cannot be read, there are boxes for faces that all have one
             already, or nothing is left to train on.
     """
-    names = data.data.split(",")
-    if data.boxes and all(name == DRAWN or crops.is_cache(name) for name in names):
-        raise ValueError(
-            f"the boxes of {data.boxes} would change nothing, for the faces of "
-            f"{data.data} are drawn or cut already: give them to rcsr-prepare, or leave "
-            "them out."
-        )
+    names = names_of(data)
+    _check_boxes(data)
     caches = [
         open_cached(name, model, data, folder=Path(folder), on_progress=on_progress)
         for name in names
@@ -84,6 +79,30 @@ def open_faces(
         parts = split_by_photos(training.names, count=data.training_faces)
         _, training = _taken(training, parts)
     return training, held
+
+
+def names_of(data: DataConfig) -> list[str]:
+    """The data sets that a run names, with commas.
+
+    Raises:
+        ValueError: one has no name; it would be the current folder.
+    """
+    names = data.data.split(",")
+    if not all(map(str.strip, names)):
+        raise ValueError(
+            f"data {data.data!r} names a data set that has no name: see to the commas."
+        )
+    return names
+
+
+def _check_boxes(data: DataConfig) -> None:
+    fixed = [name == DRAWN or crops.is_cache(name) for name in names_of(data)]
+    if data.boxes and all(fixed):
+        raise ValueError(
+            f"the boxes of {data.boxes} would change nothing, for the faces of "
+            f"{data.data} are drawn or cut already: give them to rcsr-prepare, or leave "
+            "them out."
+        )
 
 
 def _taken(
@@ -162,9 +181,10 @@ def read_sources(
         data: gives the split and the boxes.
 
     Raises:
-        ValueError: the data cannot be read.
+        ValueError: the data cannot be read, or there are boxes for drawn faces alone.
     """
     if name == DRAWN:
+        _check_boxes(data)
         return drawn_sources(model, data), ()
     found = read_faces(
         name,
