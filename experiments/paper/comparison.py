@@ -37,7 +37,7 @@ def published_rows(number: int) -> list[dict[str, Any]]:
                 "source": "paper",
                 "normaliser": next(iter(results.values())).normaliser,
                 "nme_interocular": None,
-                "nme_interpupil": told.get("full", told.get("68")),
+                "nme_interpupil": None,
                 "published": told,
             }
         )

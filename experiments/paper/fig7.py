@@ -85,4 +85,4 @@ def make(study: Study) -> None:
 
 
 if __name__ == "__main__":
-    run(make)
+    run(make, several=True, takes_model=False)

@@ -18,7 +18,9 @@ from .results import ORDER
 _INTRODUCTION = """\
 Each was made by a program of `experiments/paper`, with the budget and by the command that
 stand below it; a budget is what training may cost. Errors are per cent of the distance
-named. Published numbers are the paper's. Where faces of 300-W were not there it says so.
+named. Published numbers are the paper's. "RCSR (ours)" is the paper's network at the size
+and length that the budget allows, not one of the shipped models: those are in the README.
+Where faces of 300-W were not there it says so.
 """
 
 

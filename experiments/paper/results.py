@@ -76,7 +76,10 @@ def page(told: Mapping[str, Any], tables: Sequence[str]) -> str:
     for shown in tables:
         lines += [shown, ""]
     lines += [f"![{told['title']}]({name})\n" for name in told["pictures"]]
-    lines += [f"- trained on {told['trained_on']}"]
+    if told["trained_on"]:
+        lines.append(f"- trained on {told['trained_on']}")
+    else:
+        lines.append(f"- the model is {told['checkpoint']}, trained before")
     lines += [
         f"- {name} test faces: {found['num_faces']} of {found['expected']}"
         for name, found in told["test_sets"].items()

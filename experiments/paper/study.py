@@ -51,6 +51,7 @@ class Study:
         notes: what a reader of the numbers must know.
         out: folder for all files.
         checkpoint: a model to take instead of training one; empty: none.
+        trains: whether any model is trained.
         started: when, by `time.monotonic`.
     """
 
@@ -61,6 +62,7 @@ class Study:
     notes: tuple[str, ...]
     out: Path
     checkpoint: str = ""
+    trains: bool = True
     started: float = dataclasses.field(default_factory=time.monotonic)
 
 
@@ -72,6 +74,7 @@ def open_study(
     budget: str = "small",
     seed: int = 0,
     checkpoint: str = "",
+    several: bool = False,
     parts: Sequence[str] = TEST_SETS["full"],
 ) -> Study:
     """The study of a folder of 300-W, or of drawn faces.
@@ -83,6 +86,7 @@ def open_study(
         budget: one of `BUDGETS`.
         seed: of everything random.
         checkpoint: a model to take instead of training one.
+        several: other models are trained as well.
         parts: of 300-W, to judge on.
 
     Raises:
@@ -92,6 +96,7 @@ def open_study(
     common = {"data": data, "boxes": boxes, "seed": seed}
     run = replace_fields(spent.run, common)
     told = [f"budget {budget}"]
+    trains = several or not checkpoint
     if data == DRAWN:
         test = dataclasses.replace(
             run.data, split="test", drawn_faces=spent.drawn_tests
@@ -107,17 +112,17 @@ def open_study(
             lines = "; ".join(describe_parts(found, parts))
             raise ValueError(f"{data} has no face to judge on: {lines}.")
         training = folders_of(found, TRAINING)
-        if not training and not checkpoint:
+        if not training and trains:
             raise ValueError(f"{data} has no face to train on: {', '.join(TRAINING)}.")
-        told += describe_parts(found, [*([] if checkpoint else TRAINING), *parts])
+        told += describe_parts(found, [*(TRAINING if trains else ()), *parts])
         test = dataclasses.replace(run.data, split=split)
         tests, refused = read_sources(data, run.model, test)
-        run = replace_fields(run, {"split": training})
+        run = replace_fields(run, {"split": training} if trains else {})
         test_sets = {
             name: faces for name, faces in _sets(found, parts).items() if faces
         }
         count = sum(len(found[part].names) for part in TRAINING)
-        if not checkpoint:
+        if trains:
             told.append(
                 f"{count} training faces, {run.data.validation_faces} of them held out"
             )
@@ -131,6 +136,7 @@ def open_study(
         notes=tuple(told),
         out=Path(out),
         checkpoint=checkpoint,
+        trains=trains,
     )
 
 
@@ -220,7 +226,8 @@ def finish(
         "name": name,
         "title": title,
         "notes": [*study.notes, *notes],
-        "trained_on": study.checkpoint or f"{training.data} {training.split}",
+        "trained_on": f"{training.data} {training.split}" if study.trains else "",
+        "checkpoint": study.checkpoint,
         "test_sets": {
             test_set: {
                 "num_faces": len(faces),
@@ -246,13 +253,19 @@ def finish(
 
 
 def run(
-    make: Callable[[Study], None], *, parts: Sequence[str] = TEST_SETS["full"]
+    make: Callable[[Study], None],
+    *,
+    parts: Sequence[str] = TEST_SETS["full"],
+    several: bool = False,
+    takes_model: bool = True,
 ) -> None:
     """The program of a runner: its study comes from the command line.
 
     Args:
         make: the runner.
         parts: of 300-W, to judge on.
+        several: it trains models that no checkpoint stands for.
+        takes_model: a checkpoint may stand for the paper's own system.
     """
     # not at import: the programs of this package share names of flags with others
     data = flags.DEFINE_string(
@@ -264,9 +277,10 @@ def run(
         "budget", "small", list(BUDGETS), "Two CPU cores, a GPU, or a mere trial."
     )
     seed = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
-    checkpoint = flags.DEFINE_string(
-        "checkpoint", "", f"A trained {RCSR} to take instead of training one."
-    )
+    if takes_model:
+        flags.DEFINE_string(
+            "checkpoint", "", f"A trained {RCSR} to take instead of training one."
+        )
 
     @functools.wraps(make)  # its module's docstring is the help
     def main(arguments: list[str]) -> None:
@@ -279,7 +293,8 @@ def run(
                 boxes=boxes.value,
                 budget=budget.value,
                 seed=seed.value,
-                checkpoint=checkpoint.value,
+                checkpoint=flags.FLAGS.checkpoint if takes_model else "",
+                several=several,
                 parts=parts,
             )
         )

@@ -142,4 +142,4 @@ def _notes(study: Study) -> list[str]:
 
 
 if __name__ == "__main__":
-    run(make)
+    run(make, several=True)
