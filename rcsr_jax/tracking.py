@@ -26,6 +26,7 @@ from rcsr_jax.tracks import Tracks
 # A frame that goes on from an anchor may stop at this many times the model's tolerance.
 _LOOSER = 12
 _FEW_STEPS = 1  # of a frame whose anchor is still good
+_WANDERING = 2  # steps more than in training, which a face hardly takes
 
 Detect = Callable[[np.ndarray], ArrayLike]
 
@@ -92,6 +93,14 @@ class Tracker:
             raise ValueError(
                 "detect_every must be at least 1 and patience at least 0; got "
                 f"{self.detect_every} and {self.patience}."
+            )
+        config = self.predictor.config
+        if config.max_steps < config.num_steps + _WANDERING or not config.tolerance > 0:
+            raise ValueError(
+                "a tracker tells faces from what is none by the steps that they take: the "
+                f"model needs max_steps of at least {config.num_steps + _WANDERING}, two "
+                "more than in training, and a tolerance above 0; got "
+                f"{config.max_steps} and {config.tolerance}."
             )
 
     def start(self) -> TrackerState:
@@ -182,8 +191,12 @@ class Tracker:
 
     def _detected(self, tracks: Tracks, image: np.ndarray, *, next_id: int) -> Tracks:
         """The tracks with lost faces found again and new ones added."""
-        boxes = np.asarray(self.detect(image), np.float64).reshape(-1, 4)
-        boxes = rows.distinct(boxes)
+        boxes = np.asarray(self.detect(image), np.float64)
+        if boxes.size and boxes.shape[-1:] != (4,):
+            raise ValueError(
+                f"the detector must give boxes [faces, 4]; got {boxes.shape}."
+            )
+        boxes = rows.distinct(boxes.reshape(-1, 4))
         ours = rows.boxes_of(tracks.points)
         live, lost = np.flatnonzero(tracks.unseen == 0), np.flatnonzero(tracks.unseen)
         _, taken = rows.match(ours[live], boxes, min_overlap=self.min_overlap)

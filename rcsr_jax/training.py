@@ -59,7 +59,8 @@ def train(
         on_progress: called now and then.
         should_stop: asked after every update, of several processes after every tenth.
             Once it says yes in one of them the run saves where it stands, without a
-            validation, and ends; the checkpoint is ranked by the validation before.
+            validation unless it was the last update, and ends; the checkpoint is ranked by
+            the validation before.
 
     Returns:
         A `TrainResult`; the parameters are in the work folder.
@@ -108,6 +109,7 @@ def train(
             step,
             total,
             nme=judge.nme(state.average) if step else math.nan,
+            skipped=int(state.opt_state.total_notfinite),
             baseline_nme=judge.error(np.broadcast_to(shape, judge.points.shape)),
             note="; ".join(problems),
         )
@@ -131,7 +133,8 @@ def train(
             if not (look or late or told):
                 continue
             in_a_row = int(logged["skipped_in_a_row"])
-            evaluate = (due or late) and not told
+            # the last look decides for good: no later start would make up for it
+            evaluate = step == total or ((due or late) and not told)
             report = report._replace(
                 done=step,
                 loss=_mean_loss(losses),

@@ -124,8 +124,8 @@ def update(
 ) -> tuple[TrainState, dict[str, Array]]:
     """The state after one update, and what there is to log.
 
-    A gradient that is not finite changes nothing but the number of the step, and is counted
-    in "skipped" and "skipped_in_a_row".
+    A gradient that is not finite changes no parameter and is counted in "skipped" and
+    "skipped_in_a_row"; the average comes nearer to the parameters all the same.
 
     Args:
         state: before.

@@ -103,7 +103,7 @@ def test_evaluation_writes_what_it_promises(place):
     assert "mean shape" in said
     metrics = json.loads((place / "judged/metrics.json").read_text())
     assert metrics["num_faces"] == 24
-    assert list(metrics["by_step"]) == ["1", "2", "3"]
+    assert list(metrics["by_step"]) == ["1", "2", "3", "4"]
     rows = (place / "judged/errors.csv").read_text().splitlines()
     assert len(rows) == 25
     mean = np.mean([float(row.split(",")[1]) for row in rows[1:]])

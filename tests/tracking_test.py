@@ -227,3 +227,20 @@ def test_plausibility_is_a_half_at_one_step_more_than_in_training():
 def test_settings_that_make_no_sense_are_told():
     with pytest.raises(ValueError, match="detect_every must be at least 1"):
         Tracker(predictor=Oracle([]), detect=boxes, detect_every=0)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"max_steps": 1}, {"tolerance": 0.0}], ids=["steps", "tolerance"]
+)
+def test_a_model_that_cannot_tell_faces_by_steps_is_refused(changes):
+    few = changes | ({"num_steps": 1} if "max_steps" in changes else {})
+    blind = Oracle([], dataclasses.replace(tiny.CONFIG, **few))
+    with pytest.raises(ValueError, match="tells faces from what is none by the steps"):
+        Tracker(predictor=blind, detect=boxes)
+
+
+@pytest.mark.parametrize("found", [np.zeros((4, 5)), np.zeros(5), np.zeros((2, 3))])
+def test_what_a_detector_must_not_give_is_told(found):
+    tracker = Tracker(predictor=Oracle([at(100)]), detect=lambda image: found)
+    with pytest.raises(ValueError, match=r"the detector must give boxes \[faces, 4\]"):
+        tracker(tracker.start(), IMAGE)

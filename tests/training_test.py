@@ -179,6 +179,24 @@ def test_a_run_that_is_told_to_stop_goes_on_to_the_same(straight, tmp_path):
     assert_same(stored_params(tmp_path / place), stored_params(straight / place))
 
 
+def test_a_run_that_is_told_to_stop_at_its_end_is_validated(straight, tmp_path):
+    asked = []
+
+    def should_stop():
+        asked.append(1)
+        return len(asked) == 6
+
+    last = train(tiny_run(), workdir=tmp_path, should_stop=should_stop)
+    assert last.finished and not last.told
+    for place in (tmp_path, straight):
+        stored = checkpoint.load_params(place / "checkpoints/6")[1]
+        table = (place / "metrics.csv").read_text().splitlines()
+        assert table[-1].startswith("6,")
+        if place == tmp_path:
+            ours = stored, table[-1].split(",")[:3]
+    assert ours == (stored, table[-1].split(",")[:3])
+
+
 @pytest.mark.parametrize("item", ["params", "training"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
     item, straight, tmp_path
