@@ -79,9 +79,16 @@ def box_finder(
         box_map: from the detector's boxes to those that the model expects.
 
     Raises:
-        ValueError: the table cannot be read, a number is out of range, or there is no
-            detector where one is needed.
+        ValueError: the table cannot be read, a number is out of range, a setting would
+            be ignored, or there is no detector where one is needed.
     """
+    if table is not None and filled:
+        raise ValueError("faces fill their photos or have boxes in a table: not both.")
+    if (table is not None or filled) and (threshold or min_face is not None):
+        raise ValueError(
+            "threshold and min_face are the detector's, which is not asked where the faces "
+            "have boxes in a table or fill their photos."
+        )
     if table is not None:
         boxes = read_boxes(table)
         folders = (Path.cwd(), Path(table).absolute().parent)

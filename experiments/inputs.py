@@ -3,7 +3,7 @@
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +14,13 @@ from rcsr_jax.data.names import name_problem, shown
 OVERLAY = "_overlay.png"  # what the picture of results ends in
 VIDEO_OVERLAY = "_overlay.mp4"
 _OVERLAYS = (OVERLAY, VIDEO_OVERLAY)
-SUMMARY = "summary"  # results of all photos, so of none
+SUMMARY, TABLE = "summary", "faces"  # results of all photos, so of none
+_OF_A_FACE = re.compile(r"(.+)_face[1-9][0-9]*")  # results of one of several
 _MOST_PARTS = 50  # of a pattern; pathlib calls itself for each
-VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
+VIDEO_SUFFIXES = (
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
+    *(".mts", ".ogv", ".webm", ".wmv"),
+)
 
 
 class Input(NamedTuple):
@@ -58,9 +62,9 @@ def find_inputs(arguments: Iterable[str]) -> Inputs:
             which does not go through links. Folders and patterns leave out
             NAME_overlay.png and NAME_overlay.mp4, which are results.
     """
-    found: dict[Path, Input] = {}
+    found: dict[Path, tuple[str, str]] = {}  # name, and stem of the results
     empty: dict[str, str] = {}
-    names, results = set[str](), {SUMMARY}
+    names = set[str]()
     for argument in arguments:
         closed: dict[str, str] = {}
         files = list(_files_of(argument, closed))
@@ -75,11 +79,17 @@ def find_inputs(arguments: Iterable[str]) -> Inputs:
                 if problem := name_problem(name):
                     empty[shown(name)] = problem
                     continue
-                found[absolute] = Input(name, absolute, _free_name(short, results))
+                stem = Path(short).with_suffix("").as_posix()
+                found[absolute] = name, stem
                 names.add(name)
+    results = _free_names([stem for _, stem in found.values()])
+    inputs = [
+        Input(name, path, result)
+        for (path, (name, _)), result in zip(found.items(), results, strict=True)
+    ]
     return Inputs(
-        photos=tuple(item for item in found.values() if not _is_video(item.path)),
-        videos=tuple(item for item in found.values() if _is_video(item.path)),
+        photos=tuple(item for item in inputs if not _is_video(item.path)),
+        videos=tuple(item for item in inputs if _is_video(item.path)),
         empty=empty,
     )
 
@@ -128,14 +138,19 @@ def _matches(pattern: Path) -> tuple[Path, Iterator[Path]]:
     )
 
 
-def _free_name(name: str, taken: set[str]) -> str:
-    stem = Path(name).with_suffix("").as_posix()
-    free, number = stem, 1
-    while free.lower() in taken:  # some file systems do not tell a from A
-        number += 1
-        free = f"{stem}-{number}"
-    taken.add(free.lower())
-    return free
+def _free_names(stems: Sequence[str]) -> list[str]:
+    """Names of results: the stems, numbered where one would be that of other results."""
+    known = {stem.lower() for stem in stems}  # some file systems do not tell a from A
+    taken, names = {SUMMARY, TABLE}, []
+    for stem in stems:
+        free, number = stem, 1
+        face = _OF_A_FACE.fullmatch(stem.lower())
+        while free.lower() in taken or (number == 1 and face and face[1] in known):
+            number += 1
+            free = f"{stem}-{number}"
+        taken.add(free.lower())
+        names.append(free)
+    return names
 
 
 def _is_video(path: Path) -> bool:

@@ -70,6 +70,13 @@ def main(arguments: list[str]) -> None:
     out = Path(_OUT.value)
     inputs = find_inputs(arguments[1:])
     failed = dict(inputs.empty)  # name -> reason
+    if not inputs.photos and (
+        _NUM_STEPS.value or _SHOW_STEPS.value or _SHOW_ERRORS.value
+    ):
+        raise ValueError(
+            "--num_steps, --show_steps and --show_errors are for photos, and there is "
+            "none: faces in a video stop by themselves."
+        )
     predictor = load_predictor(_MODEL())
     find_boxes = finding.box_finder(
         box_map=predictor.config.detector_boxes, **_FINDING()
@@ -81,7 +88,12 @@ def main(arguments: list[str]) -> None:
     failed |= _predict_videos(videos, predictor, find_boxes, out)
     if videos and not inputs.photos and not failed:
         return
-    made_with = digest_of(predictor, finding=_FINDING(), num_steps=_NUM_STEPS.value)
+    made_with = digest_of(
+        predictor,
+        finding=_FINDING(),
+        num_steps=_NUM_STEPS.value,
+        drawing=_drawing(),
+    )
     results = Results(out, made_with=made_with, overwrite=_OVERWRITE.value)
 
     done: list[Input] = []
@@ -175,9 +187,7 @@ def _predict(
             photo,
             Found(image, *found, faces),
             markup=predictor.config.markup,
-            overlay=_OVERLAY.value,
-            steps=_SHOW_STEPS.value,
-            errors=_SHOW_ERRORS.value,
+            **_drawing(),
         )
 
     answers = predictor.stream(
@@ -193,6 +203,15 @@ def _predict(
         num_threads=num_threads,
         look_ahead=num_threads,
     )
+
+
+def _drawing() -> dict[str, bool]:
+    """What is drawn over the photos."""
+    return {
+        "overlay": _OVERLAY.value,
+        "steps": _SHOW_STEPS.value,
+        "errors": _SHOW_ERRORS.value,
+    }
 
 
 def _conclude(

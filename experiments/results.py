@@ -25,7 +25,7 @@ from rcsr_jax.markup import Markup
 from rcsr_jax.plots import draw_overlay
 
 from . import outputs
-from .inputs import OVERLAY, SUMMARY, Input
+from .inputs import OVERLAY, SUMMARY, TABLE, Input
 
 _OVERLAY_SIDE = 1600  # pixels at most; to look at, and quick to write
 
@@ -59,15 +59,18 @@ class Results:
         """
         out.mkdir(parents=True, exist_ok=True)
         self._out, self._made_with, self._overwrite = out, made_with, overwrite
+        self._written = set[Input]()
 
     def is_done(self, photo: Input) -> bool:
-        """Whether the results of a photo are there.
+        """Whether the results of a photo are there, and need not be replaced.
 
         Raises:
             ValueError: there are those of another photo of this name, or of other settings.
         """
+        if self._overwrite:
+            return photo in self._written
         content = self._read(photo)
-        if content is None or self._overwrite:
+        if content is None:
             return False
         made_of = (photo.name, _num_bytes(photo.path), self._made_with)
         keys = ("image", "bytes", "made_with")
@@ -120,6 +123,7 @@ class Results:
             "faces": list(_described(found)),
         }
         outputs.write_json(target, content)
+        self._written.add(photo)
 
     def write_table(self, photos: Iterable[Input]) -> list[int]:
         """Writes faces.csv from the results of photos that are done.
@@ -128,7 +132,9 @@ class Results:
             The number of faces of each.
         """
         counts = []
-        with (self._out / "faces.csv").open("w", encoding="utf-8", newline="") as file:
+        with (self._out / f"{TABLE}.csv").open(
+            "w", encoding="utf-8", newline=""
+        ) as file:
             writer: Any = None
             for photo in photos:
                 faces = (self._read(photo) or {}).get("faces", [])
@@ -170,15 +176,20 @@ class Results:
 
 
 def digest_of(
-    predictor: Predictor, *, finding: Mapping[str, Any], num_steps: int | None
+    predictor: Predictor,
+    *,
+    finding: Mapping[str, Any],
+    num_steps: int | None,
+    drawing: Mapping[str, bool] | None = None,
 ) -> str:
-    """A digest of a model and of the settings that change its answers.
+    """A digest of a model and of the settings that change its results.
 
     Args:
         predictor: holds the model.
         finding: how faces are found: what `finding.box_finder` is given. Of a table it is
             the content that counts.
         num_steps: recurrences; None: each face stops by itself.
+        drawing: what is drawn over photos; None: nothing is.
     """
     given = dict(finding)
     table = given.pop("table")
@@ -187,6 +198,7 @@ def digest_of(
         "config": to_dict(predictor.config),
         "boxes": hashlib.sha256(content).hexdigest(),
         "num_steps": num_steps,
+        "drawing": drawing,
         **given,
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())

@@ -93,6 +93,7 @@ def track_video(
     count, names = 0, set[int]()
     stop = StopRequest()  # the way to end a recording, after the frame it came in
     with (
+        _unless_empty(table_path, lambda: count),
         stop.listening() if isinstance(source, int) else contextlib.nullcontext(),
         Video(source) as video,
         table_path.open("w", newline="", encoding="utf-8") as file,
@@ -113,6 +114,17 @@ def track_video(
             if stop():
                 break
     return count, len(names)
+
+
+@contextlib.contextmanager
+def _unless_empty(table: Path, count: Callable[[], int]) -> Iterator[None]:
+    """Where the first frame failed the table without a row does not stay."""
+    try:
+        yield
+    except BaseException:
+        if not count():
+            table.unlink(missing_ok=True)
+        raise
 
 
 def _followed(

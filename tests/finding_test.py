@@ -39,6 +39,22 @@ def test_a_photo_that_is_one_face_is_filled_by_it(tmp_path):
     assert scores is None
 
 
+@pytest.mark.parametrize(
+    ("ignored", "message"),
+    [
+        ({"table": "b.csv", "filled": True}, "not both"),
+        (
+            {"filled": True, "threshold": 0.5},
+            "threshold and min_face are the detector's",
+        ),
+        ({"table": "b.csv", "min_face": 40.0}, "threshold and min_face are the"),
+    ],
+)
+def test_settings_that_would_be_ignored_are_refused(ignored, message):
+    with pytest.raises(ValueError, match=message):
+        box_finder(**ignored)
+
+
 def test_the_detector_s_boxes_go_through_the_model_s_map(tmp_path):
     pytest.importorskip("dlib")
     photo = pytest.importorskip("skimage.data").astronaut()

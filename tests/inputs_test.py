@@ -74,6 +74,18 @@ def test_no_photo_takes_the_place_of_the_summary(place):
     assert [item.result for item in found("in/summary.jpg").photos] == ["summary-2"]
 
 
+def test_no_photo_takes_the_place_of_the_table_or_of_a_face(place):
+    for name in ("faces.mp4", "a_face1.jpg", "c_face2.png", "wedding.wmv"):
+        (place / "in" / name).touch()
+    inputs = found("in/a_face1.jpg", "in/c_face2.png", "in/a.jpg", "in")
+    results = {item.name: item.result for item in (*inputs.photos, *inputs.videos)}
+    # a.jpg may have several faces, whose points are called a_face1.pts and so on
+    assert results["a_face1.jpg"] == "a_face1-2" and results["a.jpg"] == "a"
+    assert results["c_face2.png"] == "c_face2"
+    assert results["faces.mp4"] == "faces-2"
+    assert "wedding.wmv" in [item.name for item in inputs.videos]
+
+
 def test_what_names_nothing_is_told(place):
     (place / "blank").mkdir()
     assert found("blank", "in/*.gif").empty == {

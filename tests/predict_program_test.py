@@ -50,6 +50,8 @@ def test_predictions_go_on_where_they_stopped_and_are_redone_on_demand(place):
     assert rows[1].startswith("face_0000.png,1,")
     one = ["--num_steps=1", "photos/face_0000.png"]
     assert "--overwrite" in fail(*command, *one, cwd=place)
+    also = ["--show_errors", "photos/face_0000.png"]
+    assert "--overwrite" in fail(*command, *also, cwd=place)
     succeed(*command, *one, "--overwrite", cwd=place)
     face = json.loads((place / "found/face_0000.json").read_text())["faces"][0]
     assert face["num_steps"] == 1
@@ -99,6 +101,16 @@ def test_a_video_gives_a_video_and_a_table(place):
     assert (np.abs(shown[0].astype(int) - clip.frames[0]) > 60).any()  # the landmarks
     fault = fail("rcsr-predict", *options, "--out=film", "--video=77", cwd=place)
     assert "camera 77: cannot be opened" in fault
+    table = [
+        "--checkpoint=run",
+        "--boxes=photos/boxes.csv",
+        "--out=unknown",
+        "clip.mp4",
+    ]
+    assert "no box in photos/boxes.csv" in fail("rcsr-predict", *table, cwd=place)
+    assert not (place / "unknown/clip.csv").exists()
+    steps = [*options, "--num_steps=2", "--out=unknown", "clip.mp4"]
+    assert "--num_steps" in fail("rcsr-predict", *steps, cwd=place)
 
 
 # A camera that shows a photo ten times a second, as FFmpeg makes one from nothing.

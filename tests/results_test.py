@@ -89,7 +89,10 @@ def test_done_is_what_was_made_of_this_photo_with_these_settings(tmp_path, photo
     assert not Results(out, made_with="x", overwrite=False).is_done(photo)
     results = write(out, photo, found(1))
     assert results.is_done(photo)
-    assert not Results(out, made_with="x", overwrite=True).is_done(photo)
+    anew = Results(out, made_with="x", overwrite=True)
+    assert not anew.is_done(photo)
+    anew.write(photo, found(1), markup=MARKUP, overlay=False)
+    assert anew.is_done(photo)  # replaced, which is all that was asked
     for other in (
         (Results(out, made_with="y", overwrite=False), photo),
         (results, photo._replace(name="a.jpg")),
