@@ -25,8 +25,9 @@ from typing import Any
 import jax
 from absl import flags
 
-from rcsr_jax.config import preset
+from rcsr_jax.config import RunConfig, preset, replace_fields
 from rcsr_jax.costs import static_costs
+from rcsr_jax.sharing import places_of
 
 from . import outputs, peers, process, rows, settings
 from .chart import save_chart
@@ -39,6 +40,11 @@ _PRESETS = flags.DEFINE_list(
     "presets", ["fast", "base", "large", "paper"], "Presets to measure."
 )
 _SAMPLINGS = flags.DEFINE_list("samplings", ["planes", "patches"], "Orders to measure.")
+flags.register_validator(
+    _SAMPLINGS,
+    lambda names: set(names) <= {"planes", "patches"},
+    "takes planes and patches, with commas",
+)
 _BATCHES = flags.DEFINE_list(
     "batches", ["1", "8", "32", "64", "512"], "Faces per call; 32 is always measured."
 )
@@ -71,6 +77,8 @@ def main(arguments: list[str]) -> None:
     settings.no_arguments(arguments)
     if _TRAIN_BATCH.value:
         process.split_cpu(_TRAIN_BATCH.value, num_devices=_DEVICES.value)
+        training = replace_fields(RunConfig(), {"batch_size": _TRAIN_BATCH.value})
+        places_of(training, devices=jax.devices())  # refused before all is measured
     results = _measure()
     path = Path(_OUT.value) if _OUT.value else None
     if path:  # before the second process, which may fail

@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> None:
         )
     with outputs.bar(total=len(sources)) as bar:
         cut = cut_faces(predictor, sources, on_progress=lambda *_: bar.update())
-    outputs.tell_refused(refused + cut.refused)
+    outputs.tell_refused(refused + cut.refused, strict=data.strict)
     found = predictor.from_crops(cut.crops, cut.frames)
     measured = measure_trust(
         found.points, cut.truth, found.expected_error, markup=config.model.markup

@@ -60,13 +60,14 @@ def main(arguments: list[str]) -> None:
     model = ModelConfig(markup=read_markup(_MARKUP.value) if _MARKUP.value else FACE_68)
     data = _DATA()
     out = Path(_OUT.value)
+    test = dataclasses.replace(data, split=_TEST.value)
+    tests = _read(test, model, "test")
     told: dict[str, Any] = {}
     if not out.exists():
         faces = _read(data, model, "training")
         out.parent.mkdir(parents=True, exist_ok=True)
         told = _train(dlib, faces, model.markup, out)
-    test = dataclasses.replace(data, split=_TEST.value)
-    told |= _judge(out, _read(test, model, "test"), model.markup)
+    told |= _judge(out, tests, model.markup)
     results = out.with_suffix(".json")
     outputs.write_json(results, told)
     print(

@@ -49,8 +49,7 @@ def main(arguments: list[str]) -> None:
     with outputs.bar(total=len(sources), desc="faces") as bar:
         found = evaluate(predictor, sources, on_progress=lambda *_: bar.update())
     found = found._replace(refused=refused + found.refused)
-    if data.strict and found.refused:
-        raise ValueError(f"{found.refused[0].name}: {found.refused[0].reason}")
+    outputs.tell_refused(found.refused, strict=data.strict)
     folder = Path(data.data).absolute().as_posix()  # its names tell test sets apart
     metrics = metrics_of(found, predictor=predictor, folder=folder)
     out = Path(_OUT.value)
@@ -59,6 +58,12 @@ def main(arguments: list[str]) -> None:
     errors = _errors_of(found, predictor)
     _write_errors(out / "errors.csv", found, errors[METHOD])
     known = {name: e[~np.isnan(e)] for name, e in errors.items()}
+    if not known[METHOD].size:
+        print(_table(metrics))
+        raise ValueError(
+            f"no face has both eye corners annotated, so there is no curve and no report: "
+            f"wrote {out}/metrics.json and errors.csv alone."
+        )
     save_ced(out / "ced.png", known)
     save_convergence(
         out / "steps.png",
@@ -86,7 +91,6 @@ def main(arguments: list[str]) -> None:
             command=shlex.join(["rcsr-evaluate", *sys.argv[1:]]),
         ),
     )
-    outputs.tell_refused(found.refused)
     print(_table(metrics))
     print(f"wrote {out}/metrics.json, errors.csv, ced.png, steps.png and report.html")
 

@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> None:
             purpose="judged",
             on_progress=lambda *_: bar.update(),
         )
-    outputs.tell_refused(refused + unused)
+    outputs.tell_refused(refused + unused, strict=data.strict)
     truths, crops, frames = zip(*cuts, strict=True)
     truth = np.array(truths, np.float32)
     found = predictor.from_crops(np.concatenate(crops), join_frames(frames))

@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -19,7 +20,7 @@ from rcsr_jax.config import DataConfig
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.sources import OnProgress, read_sources
 from rcsr_jax.disturbance import Disturbance, disturbed, hidden_by
-from rcsr_jax.evaluation import cut_faces
+from rcsr_jax.evaluation import CutFaces, cut_faces
 from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.metrics import interocular_distance, point_errors
 
@@ -46,17 +47,18 @@ def main(arguments: list[str]) -> None:
     data = _DATA()
     predictor = load_predictor(_MODEL())
     sources, refused = read_sources(data.data, predictor.config, data)
-    outputs.tell_refused(refused)
-    rows = []
+    rows: list[dict[str, Any]] = []
     with outputs.bar(total=len(_COVERS) * len(sources)) as bar:
         for name, cover in _COVERS.items():
-            row = _judge(predictor, sources, cover, on_progress=lambda *_: bar.update())
-            rows.append({"covered": name, **row})
+            cut = _cut(predictor, sources, cover, on_progress=lambda *_: bar.update())
+            if not rows:
+                outputs.tell_refused(refused + cut.refused, strict=data.strict)
+            rows.append({"covered": name, **_judge(predictor, cut, cover)})
     out = Path(_OUT.value)
     out.mkdir(parents=True, exist_ok=True)
     report = {
         "command": shlex.join(["hidden", *sys.argv[1:]]),
-        "num_faces": len(sources),
+        "num_faces": len(cut.names),
         "rows": rows,
     }
     outputs.write_json(out / "hidden.json", report)
@@ -64,17 +66,20 @@ def main(arguments: list[str]) -> None:
     print(f"wrote {out}/hidden.json")
 
 
-def _judge(
+def _cut(
     predictor: Predictor,
     sources: Sequence[Source],
     cover: Disturbance,
     *,
     on_progress: OnProgress,
-) -> dict[str, float]:
-    """Expected and true errors under a cover and beside it, in eye distances, per cent."""
+) -> CutFaces:
     scale = predictor.config.frame_scale
     covered = [disturbed(source, cover, frame_scale=scale) for source in sources]
-    cut = cut_faces(predictor, covered, on_progress=on_progress)
+    return cut_faces(predictor, covered, on_progress=on_progress)
+
+
+def _judge(predictor: Predictor, cut: CutFaces, cover: Disturbance) -> dict[str, float]:
+    """Expected and true errors under a cover and beside it, in eye distances, per cent."""
     found = predictor.from_crops(cut.crops, cut.frames)
     eyes = interocular_distance(cut.truth, markup=predictor.config.markup)[:, None]
     true = np.asarray(100 * point_errors(found.points, cut.truth) / eyes)

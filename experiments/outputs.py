@@ -26,8 +26,14 @@ def bar(steps: Iterable[Any] | None = None, **told: Any) -> tqdm:
     return tqdm(steps, disable=not sys.stderr.isatty(), **told)
 
 
-def tell_refused(refused: Sequence[Refusal]) -> None:
-    """Prints the first faces that cannot be used, and why."""
+def tell_refused(refused: Sequence[Refusal], *, strict: bool = False) -> None:
+    """Prints the first faces that cannot be used, and why.
+
+    Raises:
+        ValueError: there are any, and all faces must be used.
+    """
+    if strict and refused:
+        raise ValueError(f"{refused[0].name}: {refused[0].reason}")
     for refusal in refused[:10]:
         told = shown(f"{refusal.name}: {refusal.reason}", limit=LONGEST_MESSAGE)
         print(f"left out {told}", file=sys.stderr)

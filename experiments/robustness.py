@@ -72,9 +72,7 @@ def _measure(name: str, checkpoint: str, data: DataConfig) -> Robustness:
             predictor, sources, on_progress=lambda *_: bar.update()
         )
     found = found._replace(refused=refused + found.refused)
-    outputs.tell_refused(found.refused)
-    if data.strict and found.refused:
-        raise ValueError(f"{len(found.refused)} faces cannot be used.")
+    outputs.tell_refused(found.refused, strict=data.strict)
     return found
 
 

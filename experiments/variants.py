@@ -91,9 +91,11 @@ def easy_and_hard(first_errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The places of the faces that lie near the mean shape, and of the furthest fifth.
 
     Args:
-        first_errors: float [faces], errors of the mean shape in each face's box.
+        first_errors: float [faces], errors of the mean shape in each face's box; faces
+            whose error is not known (NaN) are in neither part.
     """
     order = np.argsort(first_errors)
+    order = order[~np.isnan(first_errors[order])]
     edge = len(order) - max(len(order) // 5, 1)
     return order[:edge], order[edge:]
 

@@ -68,7 +68,10 @@ def calibrate_errors(expected: ArrayLike, errors: ArrayLike) -> tuple[float, flo
     errors = np.asarray(errors, np.float64)
     known = np.isfinite(errors)
     if not known.any():
-        raise ValueError("no landmark is annotated: there is nothing to calibrate on.")
+        raise ValueError(
+            "no face has an annotated landmark and both eye corners: there is nothing to "
+            "calibrate on."
+        )
     expected = np.where(known, np.asarray(expected, np.float64), np.nan)
     scale = float(np.nanmean(errors) / np.nanmean(expected))
     faces = known.any(-1)

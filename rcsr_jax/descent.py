@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from rcsr_jax.features.hog import hog
 from rcsr_jax.model import normalise
 from rcsr_jax.patches import slice_patches
+from rcsr_jax.plain_values import check_types
 from rcsr_jax.recurrent import LinearCell
 from rcsr_jax.refine import Estimate
 
@@ -42,17 +43,18 @@ class DescentConfig:
     ridge: float = 6.0
 
     def __post_init__(self):
+        check_types(self)
+        if min(self.cells, self.num_orientations) < 1 or not self.ridge > 0:
+            raise ValueError(
+                "cells and num_orientations must be at least 1 and ridge positive; got "
+                f"{self.cells}, {self.num_orientations} and {self.ridge}."
+            )
         if not self.patch_sizes or any(
             size < self.cells or size % self.cells for size in self.patch_sizes
         ):
             raise ValueError(
                 f"patch_sizes must be multiples of {self.cells} cells, one per level; "
                 f"got {self.patch_sizes}."
-            )
-        if min(self.cells, self.num_orientations) < 1 or not self.ridge > 0:
-            raise ValueError(
-                "cells and num_orientations must be at least 1 and ridge positive; got "
-                f"{self.cells}, {self.num_orientations} and {self.ridge}."
             )
 
 

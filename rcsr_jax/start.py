@@ -1,11 +1,10 @@
 """What a run starts from."""
 
 import jax
-import numpy as np
 
 from rcsr_jax import checkpoint
 from rcsr_jax.config import RunConfig, differences
-from rcsr_jax.model import Params, init_params
+from rcsr_jax.model import Params
 
 # What a network may be trained on with: everything else decides what its numbers mean.
 _FREE = {
@@ -24,22 +23,23 @@ _FREE = {
 }
 
 
-def first_params(config: RunConfig, *, mean_shape: np.ndarray) -> Params:
-    """The parameters that a run starts from: fresh ones, or the mean of `init_from`.
+def given_params(config: RunConfig) -> Params | None:
+    """The parameters that a run is given to start from: the mean of `init_from`.
 
     The mean of runs that went on from the same parameters is often better than each of
     them (Wortsman et al., Model soups, ICML 2022); of others it is worth nothing.
 
     Args:
         config: the run.
-        mean_shape: float [num_points, 2], crop px; of fresh parameters.
+
+    Returns:
+        Parameters, the mean shape among them; None: it starts from fresh ones.
 
     Raises:
         ValueError: `init_from` cannot be read or is another network; the message names it.
     """
     if not config.train.init_from:
-        key = jax.random.key(config.train.seed)
-        return init_params(key, config=config.model, mean_shape=mean_shape)
+        return None
     every = [_load(source, config) for source in config.train.init_from.split(",")]
     return jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *every)
 

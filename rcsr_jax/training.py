@@ -15,6 +15,7 @@ from rcsr_jax import checkpoint, hosts, resumption, sharing, updates
 from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.feed import feed
+from rcsr_jax.model import init_params
 from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.progress import Pace, Progress, TrainResult
 from rcsr_jax.records import (
@@ -24,7 +25,7 @@ from rcsr_jax.records import (
     write_config,
     write_refused,
 )
-from rcsr_jax.start import first_params
+from rcsr_jax.start import given_params
 from rcsr_jax.validation import Judge, mean_in_crops, measured_tolerance
 
 _SYNC_EVERY = 10  # updates between two looks at the device: it runs ahead meanwhile
@@ -74,6 +75,9 @@ def train(
         raise ValueError(f"workdir={workdir} is a file; name a folder.")
     workdir.mkdir(parents=True, exist_ok=True)
     devices = jax.devices()
+    # what can be refused is, before any face is cut
+    sharing.places_of(config, devices=devices)
+    params = given_params(config)
     check_same_run(workdir, config, resuming=bool(checkpoint.saved_steps(workdir)))
     training, validation = hosts.first_before_others(
         lambda: open_faces(
@@ -91,7 +95,9 @@ def train(
     run_update = updates.parallel_update(
         config=config, optimiser=optimiser, devices=devices
     )
-    params = first_params(config, mean_shape=shape)
+    if params is None:
+        key = jax.random.key(config.train.seed)
+        params = init_params(key, config=config.model, mean_shape=shape)
     state, measured, problems = _restore(
         workdir, updates.init_state(params, optimiser=optimiser)
     )

@@ -29,7 +29,9 @@ def test_what_is_not_annotated_does_not_count():
     scale, spread = calibrate_errors(expected, errors)
     assert scale == 2
     assert spread == 0.05  # no face scatters, but nobody is that sure
-    with pytest.raises(ValueError, match="no landmark is annotated"):
+    with pytest.raises(
+        ValueError, match="no face has an annotated landmark and both eye"
+    ):
         calibrate_errors(expected, np.full((3, 2), np.nan))
 
 

@@ -116,3 +116,9 @@ def test_missing_landmarks_and_odd_patches_are_refused(generator):
         DescentConfig(patch_sizes=(24, 16))
     with pytest.raises(ValueError, match="ridge positive"):
         DescentConfig(ridge=0.0)
+    with pytest.raises(
+        ValueError, match="cells and num_orientations must be at least 1"
+    ):
+        DescentConfig(cells=0)
+    with pytest.raises(ValueError, match=r"patch_sizes must be a tuple; got \[24\]"):
+        DescentConfig(patch_sizes=[24])

@@ -78,6 +78,16 @@ def test_a_photo_ends_in_black(evaluation):
     assert face.image[:, 0].max() == 0 and face.image[:, -1].max() > 0
 
 
+@pytest.mark.parametrize("reach", [1e3, 1e5, 1e7])
+def test_a_huge_box_makes_no_huge_picture(reach, evaluation):
+    boxes = np.array([[-reach, -reach, 2 * reach, reach]] * 2, np.float32)
+    far = evaluation._replace(boxes=boxes)
+    face, *_ = make_gallery(far, markup=MARKUP, load_image=photo, count=1)
+    assert face.image.shape == (SIDE, SIDE, 3)
+    seen = (face.image.max(-1) > 0).mean()  # of 90 pixels, in a square of 3 reach
+    assert seen < (90 / reach) ** 2
+
+
 def test_what_a_model_expects_is_scaled_with_the_picture(evaluation):
     two, one = make_gallery(evaluation, markup=MARKUP, load_image=photo, count=1)
     wide, drawn = np.ptp(evaluation.truth[0, :, 0]), np.ptp(one.truth[:, 0])

@@ -275,13 +275,20 @@ def test_the_refusals_of_all_data_sets_are_told(folder, tmp_path):
     assert [name for name, _ in training.refused] == ["lonely.pts"] * 2
 
 
-@pytest.mark.parametrize("count", [0, 6, 100])
+@pytest.mark.parametrize("count", [6, 100])
 def test_something_must_be_left_to_train_and_validate_on(count, tmp_path):
     data = dataclasses.replace(DRAWN, validation_faces=count)
     with pytest.raises(
         ValueError, match=f"of the 6 faces of drawn to train on; got {count}"
     ):
         open_faces(MODEL_68, data, folder=tmp_path)
+
+
+def test_no_face_to_validate_on_is_refused_before_any_is_cut(tmp_path):
+    data = dataclasses.replace(DRAWN, validation_faces=0)
+    with pytest.raises(ValueError, match="validation_faces must be at least 1; got 0"):
+        open_faces(MODEL_68, data, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_one_photo_cannot_be_split(tmp_path):

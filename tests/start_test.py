@@ -1,4 +1,4 @@
-"""A run starts from fresh parameters, from given ones, or from the mean of several."""
+"""A run starts from given parameters, or from the mean of several."""
 
 import jax
 import numpy as np
@@ -7,7 +7,7 @@ import tiny
 
 from rcsr_jax.checkpoint import export_params
 from rcsr_jax.config import RunConfig, replace_fields
-from rcsr_jax.start import first_params
+from rcsr_jax.start import given_params
 
 RUN = replace_fields(RunConfig(model=tiny.CONFIG), {"data": "drawn"})
 SHAPE = tiny.mean_shape()
@@ -28,7 +28,11 @@ def given(tmp_path_factory):
 
 def start(*sources, **changes):
     run = replace_fields(RUN, {"init_from": ",".join(sources), **changes})
-    return jax.device_get(first_params(run, mean_shape=SHAPE + 7))
+    return jax.device_get(given_params(run))
+
+
+def test_without_any_it_starts_from_fresh_ones():
+    assert given_params(RUN) is None
 
 
 def test_one_model_is_taken_to_the_bit(given):

@@ -275,6 +275,7 @@ def test_a_run_starts_from_the_parameters_of_another(straight, tmp_path):
 def test_another_network_is_no_start(straight, tmp_path):
     with pytest.raises(ValueError, match=r"another network: hidden_size is 5, not 6"):
         train(tiny_run(init_from=str(straight), hidden_size=6), workdir=tmp_path)
+    assert list(tmp_path.iterdir()) == []  # before any face is cut
 
 
 def test_broken_data_is_reported_before_training(tmp_path):

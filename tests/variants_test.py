@@ -16,6 +16,9 @@ def test_the_fifth_that_lies_furthest_from_the_mean_shape_is_hard():
     assert set(hard) == {1, 9}
     assert list(easy) == [10, 2, 3, 0, 5, 6, 7, 8, 4]
     assert [list(part) for part in variants.easy_and_hard(np.ones(1))] == [[], [0]]
+    # a face whose error nobody knows is neither
+    some = np.array([np.nan, 2.0, 1, 5, np.nan, 3, 4])
+    assert [list(part) for part in variants.easy_and_hard(some)] == [[2, 1, 5, 6], [3]]
 
 
 def test_a_table_has_means_and_ranges_over_seeds():

@@ -57,16 +57,19 @@ def open_faces(
     """
     names = names_of(data)
     _check_boxes(data)
+    if data.validation_faces < 1:
+        raise ValueError(
+            f"validation_faces must be at least 1; got {data.validation_faces}."
+        )
     caches = [
         open_cached(name, model, data, folder=Path(folder), on_progress=on_progress)
         for name in names
     ]
     first, *others = caches
-    if not 0 < data.validation_faces < len(first.names):
+    if data.validation_faces >= len(first.names):
         raise ValueError(
-            f"validation_faces must be at least 1 and leave some of the "
-            f"{len(first.names)} faces of {names[0]} to train on; got "
-            f"{data.validation_faces}."
+            f"validation_faces must leave some of the {len(first.names)} faces of "
+            f"{names[0]} to train on; got {data.validation_faces}."
         )
     rest, held = _taken(first, hold_out(first.names, count=data.validation_faces))
     training = _join([rest, *others]) if others else rest

@@ -132,10 +132,18 @@ def _window(truth: np.ndarray, box: np.ndarray) -> Frame:
 
 def _cut(image: np.ndarray, window: Frame) -> np.ndarray:
     """The square as a picture; black where it reaches beyond the photo."""
+    picture = np.zeros((SIDE, SIDE, 3), np.uint8)
     edge = window.corner + (1 - window.scale) / 2  # from the photo's upper left corner
-    low = np.floor(edge).astype(int)
-    high = np.ceil(edge + SIDE * window.scale).astype(int)
-    photo = Image.fromarray(image).convert("RGB").crop((*low, *high))
-    part = (*(edge - low), *(edge - low + SIDE * window.scale))
-    size = (SIDE, SIDE)
-    return np.asarray(photo.resize(size, Image.Resampling.BICUBIC, box=part))
+    size = np.array(image.shape[1::-1])
+    # whole pixels of the picture that lie in the photo: a box may be as large as it likes
+    low = np.ceil(np.clip(-edge / window.scale, 0, SIDE)).astype(int)
+    high = np.floor(np.clip((size - edge) / window.scale, 0, SIDE)).astype(int)
+    if (high > low).all():
+        part = np.concatenate([edge + low * window.scale, edge + high * window.scale])
+        part = part.clip(0, np.tile(size, 2))  # but for rounding it is inside already
+        shown = Image.fromarray(image).convert("RGB")
+        shown = shown.resize(
+            tuple((high - low).tolist()), Image.Resampling.BICUBIC, box=tuple(part)
+        )
+        picture[low[1] : high[1], low[0] : high[0]] = np.asarray(shown)
+    return picture
