@@ -19,7 +19,7 @@ from absl import flags
 
 from rcsr_jax.boxes import BoxMap, calibrate_boxes
 from rcsr_jax.config import DataConfig, ModelConfig
-from rcsr_jax.data.sources import read_sources
+from rcsr_jax.data.sources import read_sources, use_each
 from rcsr_jax.detection import accepted, detect_faces
 from rcsr_jax.geometry import box_of
 from rcsr_jax.markup import FACE_68, read_markup
@@ -53,16 +53,23 @@ def main(arguments: list[str]) -> None:
     markup = read_markup(_MARKUP.value) if _MARKUP.value else FACE_68
     thresholds = [float(value) for value in _THRESHOLDS.value]
     sources, refused = read_sources(data.data, ModelConfig(markup=markup), data)
-    outputs.tell_refused(refused)
     chosen = np.random.default_rng(0).permutation(len(sources))
     chosen = np.sort(chosen[: _NUM_FACES.value or None])
-    bar = outputs.bar(chosen, unit="photo")
-    photos = [_detect(*sources[i].load(), threshold=min(thresholds)) for i in bar]
+    with outputs.bar(total=len(chosen), unit="photo") as bar:
+        photos, unused = use_each(
+            [sources[i] for i in chosen],
+            lambda source: _detect(*source.load(), threshold=min(thresholds)),
+            purpose="looked at",
+            on_progress=lambda *_: bar.update(),
+        )
+    outputs.tell_refused(refused + unused, strict=data.strict)
     milliseconds = 1e3 * np.mean([photo.seconds for photo in photos])
     print(f"{len(photos)} faces, {milliseconds:.1f} ms a photo")
     for threshold in thresholds:
         _tell(photos, threshold)
     pairs = [(*hit, photo.box) for photo in photos if len(hit := _hits(photo))]
+    if not pairs:
+        raise ValueError(f"none of {len(photos)} faces was found: there is no map.")
     theirs, ours = np.array([(box, ours) for box, ours in pairs]).swapaxes(0, 1)
     box_map = calibrate_boxes(theirs, ours=ours)
     if _OUT.value:

@@ -23,7 +23,7 @@ from absl import flags
 from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.cutting import shrunken_grey
-from rcsr_jax.data.sources import names_of, read_sources
+from rcsr_jax.data.sources import names_of, read_sources, use_each
 from rcsr_jax.detection import import_dlib
 from rcsr_jax.geometry import box_of, mirror_points
 from rcsr_jax.markup import FACE_68, Markup, read_markup
@@ -50,6 +50,8 @@ _THREADS = flags.DEFINE_integer("threads", 0, "Threads of training; 0: one per c
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the training.", lower_bound=0)
 _DATA = settings.define_data_flags(DataConfig(), several=True)
 
+_Loaded = tuple[np.ndarray, np.ndarray, np.ndarray]  # grey picture, landmarks, box
+
 _MARGIN = 1.0  # box sides around the box and the landmarks that are kept of a photo
 
 
@@ -66,8 +68,8 @@ def main(arguments: list[str]) -> None:
     if not out.exists():
         faces = _read(data, model, "training")
         out.parent.mkdir(parents=True, exist_ok=True)
-        told = _train(dlib, faces, model.markup, out)
-    told |= _judge(out, tests, model.markup)
+        told = _train(dlib, _load(faces, data, whole=True), model.markup, out)
+    told |= _judge(out, _load(tests, data), model.markup)
     results = out.with_suffix(".json")
     outputs.write_json(results, told)
     print(
@@ -82,21 +84,37 @@ def main(arguments: list[str]) -> None:
 def _read(data: DataConfig, model: ModelConfig, what: str) -> list[Source]:
     found = [read_sources(name, model, data) for name in names_of(data)]
     for _, refused in found:
-        outputs.tell_refused(refused)
+        outputs.tell_refused(refused, strict=data.strict)
     faces = [source for sources, _ in found for source in sources]
     print(f"{len(faces)} {what} faces", file=sys.stderr)
     return faces
 
 
+def _load(
+    faces: Sequence[Source], data: DataConfig, *, whole: bool = False
+) -> list[_Loaded]:
+    """The faces with their surroundings; those that cannot be used are told."""
+
+    def load(source: Source) -> _Loaded:
+        grey, points, box = _around_face(*source.load())
+        if whole and not np.isfinite(points).all():
+            raise ValueError("dlib needs every landmark annotated")
+        return grey, points, box
+
+    with outputs.bar(total=len(faces), desc="faces") as bar:
+        loaded, refused = use_each(
+            faces, load, purpose="used", on_progress=lambda *_: bar.update()
+        )
+    outputs.tell_refused(refused, strict=data.strict)
+    return loaded
+
+
 def _train(
-    dlib: Any, faces: Sequence[Source], markup: Markup, out: Path
+    dlib: Any, faces: Sequence[_Loaded], markup: Markup, out: Path
 ) -> dict[str, Any]:
     """Trains and saves; returns what is worth telling of it."""
     images, shapes = [], []
-    for source in outputs.bar(faces, desc="faces"):
-        grey, points, box = _around_face(*source.load())
-        if not np.isfinite(points).all():
-            raise ValueError(f"{source.name}: dlib needs every landmark annotated.")
+    for grey, points, box in faces:
         images.append(grey)
         shapes.append([_detection(dlib, points, box)])
         if _MIRROR.value:
@@ -132,12 +150,11 @@ def _train(
     }
 
 
-def _judge(path: Path, faces: Sequence[Source], markup: Markup) -> dict[str, Any]:
+def _judge(path: Path, faces: Sequence[_Loaded], markup: Markup) -> dict[str, Any]:
     """Our metrics of a shape predictor, in per cent, and its time on one thread."""
     find = open_shape_predictor(path)
     found, truth, seconds = [], [], 0.0
-    for source in faces:
-        grey, points, box = _around_face(*source.load())
+    for grey, points, box in faces:
         where = rectangle(box)
         started = time.perf_counter()
         shape = find(grey, where)
@@ -157,9 +174,7 @@ def _judge(path: Path, faces: Sequence[Source], markup: Markup) -> dict[str, Any
     }
 
 
-def _around_face(
-    image: np.ndarray, points: np.ndarray, box: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _around_face(image: np.ndarray, points: np.ndarray, box: np.ndarray) -> _Loaded:
     """The grey surroundings of a face with its landmarks and box: photos fill memory."""
     x0, y0, x1, y1 = box
     tight = box_of(points)
