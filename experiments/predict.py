@@ -46,6 +46,9 @@ _FINDING = finding.define_flags()
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
 _NUM_STEPS = settings.define_num_steps()
 _OVERLAY = flags.DEFINE_boolean("overlay", True, "Draw the landmarks over the photo.")
+_SHOW_BOXES = flags.DEFINE_boolean(
+    "show_boxes", False, "Draw the boxes of the faces as well."
+)
 _SHOW_STEPS = flags.DEFINE_boolean(
     "show_steps", False, "Draw the way of each landmark to its place as well."
 )
@@ -70,13 +73,9 @@ def main(arguments: list[str]) -> None:
     out = Path(_OUT.value)
     inputs = find_inputs(arguments[1:])
     failed = dict(inputs.empty)  # name -> reason
-    if not inputs.photos and (
-        _NUM_STEPS.value or _SHOW_STEPS.value or _SHOW_ERRORS.value
-    ):
-        raise ValueError(
-            "--num_steps, --show_steps and --show_errors are for photos, and there is "
-            "none: faces in a video stop by themselves."
-        )
+    of_photos = (_NUM_STEPS, _SHOW_BOXES, _SHOW_STEPS, _SHOW_ERRORS)
+    if not inputs.photos and (given := [flag for flag in of_photos if flag.value]):
+        raise ValueError(f"--{given[0].name} is for photos, and there is none.")
     predictor = load_predictor(_MODEL())
     find_boxes = finding.box_finder(
         box_map=predictor.config.detector_boxes, **_FINDING()
@@ -209,6 +208,7 @@ def _drawing() -> dict[str, bool]:
     """What is drawn over the photos."""
     return {
         "overlay": _OVERLAY.value,
+        "boxes": _SHOW_BOXES.value,
         "steps": _SHOW_STEPS.value,
         "errors": _SHOW_ERRORS.value,
     }

@@ -88,6 +88,7 @@ class Results:
         *,
         markup: Markup,
         overlay: bool,
+        boxes: bool = False,
         steps: bool = False,
         errors: bool = False,
     ) -> None:
@@ -98,6 +99,7 @@ class Results:
             found: its faces.
             markup: what the landmarks mean.
             overlay: draw the faces over the photo.
+            boxes: and their boxes.
             steps: and the way of the landmarks to their places.
             errors: and the errors to expect of them.
         """
@@ -114,7 +116,9 @@ class Results:
         picture = self._out / (photo.result + OVERLAY)
         picture.unlink(missing_ok=True)
         if overlay and len(points):
-            drawn = _overlay(found, markup=markup, steps=steps, errors=errors)
+            drawn = _overlay(
+                found, markup=markup, boxes=boxes, steps=steps, errors=errors
+            )
             save_image(picture, drawn)
         content = {
             "image": photo.name,
@@ -250,7 +254,9 @@ def _columns(face: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _overlay(found: Found, *, markup: Markup, steps: bool, errors: bool) -> np.ndarray:
+def _overlay(
+    found: Found, *, markup: Markup, boxes: bool, steps: bool, errors: bool
+) -> np.ndarray:
     image, faces = found.image, found.faces
     shrink = min(1.0, _OVERLAY_SIDE / max(image.shape[:2]))
     if shrink < 1:
@@ -266,6 +272,7 @@ def _overlay(found: Found, *, markup: Markup, steps: bool, errors: bool) -> np.n
         image,
         place(faces.points),
         markup=markup,
+        box=place(np.asarray(found.boxes)) if boxes else None,
         trajectory=place(faces.trajectory) if steps else None,
         ellipses=faces.ellipses * [shrink, shrink, 1] if errors else None,
     )

@@ -169,7 +169,7 @@ def run(
         except KeyboardInterrupt as ended:
             leave("interrupted", 128 + (ended.args[0] if ended.args else signal.SIGINT))
 
-    def leave(message: str, code: int) -> None:
+    def leave(message: str, code: int) -> NoReturn:
         print(message, file=sys.stderr)
         if at_once:
             sys.stdout.flush()
@@ -186,7 +186,10 @@ def run(
                 name = sys.argv[0] if owner == "__main__" else owner
                 print(flags.FLAGS.module_help(name))
             sys.exit(0)
-        return app.parse_flags_with_usage(arguments)
+        try:
+            return list(flags.FLAGS(arguments))
+        except flags.Error as error:
+            leave(f"error: {str(error).rstrip('.')}; --help lists the flags.", 1)
 
     app.run(guarded, flags_parser=parse)
 

@@ -1,7 +1,7 @@
 """Trains a landmark model, or goes on with one that was interrupted.
 
-rcsr-train --data=drawn --preset=demo --workdir=DIR     # about 3 minutes on two cores
-rcsr-train --data=300W --boxes=BOXES.csv --workdir=DIR  # base preset, hours on two cores
+rcsr-train --data=drawn --preset=demo --workdir=DIR     # a minute or two on two cores
+rcsr-train --data=300W --boxes=BOXES.csv --workdir=DIR  # base preset, an hour or two
 
 On several machines a process for each, with one work folder for all: see docs/hosts.md.
 

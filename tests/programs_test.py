@@ -172,7 +172,22 @@ def test_a_program_is_exported_with_its_description(place):
         ),
         ("rcsr-predict", ["--checkpoint=run", "--out=f", "x.png"], "x.png"),
         ("rcsr-predict", ["--checkpoint=run", "--out=g"], "no images"),
-        ("rcsr-evaluate", ["--checkpoint=gone", "--out=h"], "gone does not exist"),
+        (
+            "rcsr-evaluate",
+            ["--checkpoint=gone", "--data=drawn", "--out=h"],
+            "gone does not exist",
+        ),
+        (
+            "rcsr-evaluate",
+            ["--checkpoint=run", "--out=h"],
+            "--data must have a value other than None; --help lists the flags",
+        ),
+        ("rcsr-train", ["--workdri=a"], "Unknown command line flag 'workdri'"),
+        (
+            "rcsr-evaluate",
+            ["--checkpoint=run", "--data=photos", "--split=all,", "--out=h"],
+            "no face in split 'all'",
+        ),
         (
             "rcsr-convert",
             ["--data=gone.xml", "--out=gone.json"],

@@ -127,6 +127,10 @@ def test_overlays_are_of_a_size_to_look_at_and_show_the_way(tmp_path, photo):
     # (800, 800) of the photo is marked at (399.75, 399.75) of the half
     marked = np.argwhere((plain[300:500, 300:500] != 128).any(-1)).mean(0) + 300
     np.testing.assert_allclose(marked, 399.75, atol=0.1)
+    write(tmp_path, photo, found(1, side=3200), boxes=True)
+    boxed = load_image(tmp_path / "sub/a_overlay.png")
+    drawn = np.argwhere((boxed != plain).any(-1))
+    assert drawn.min() <= 6 and drawn.max() < 30  # (5, 6) to (35, 36) of the photo
     write(tmp_path, photo, found(1), steps=True)
     ways = load_image(tmp_path / "sub/a_overlay.png")
     write(tmp_path, photo, found(1))
