@@ -39,7 +39,7 @@ ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "context_blocks": (),
         },
         "increment of the step": {"increment": "step"},
-        "no gradient through positions": {"position_gradient": False},
+        "gradient through positions": {"position_gradient": True},
         "squared error": {"loss": "l2"},
         "wing loss": {"loss": "wing"},
         "steps weighted more steeply": {"step_weights": "log_range"},
