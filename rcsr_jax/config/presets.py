@@ -17,7 +17,7 @@ _WITH_CONTEXT = {
     "own_marks": True,
     "heatmap_weight": 0.05,
     # a step learns to move from where it is, not to please the steps behind it: better
-    # after a thousand updates and in long runs from weights that exist, and a little quicker
+    # after a thousand updates and in runs from weights that exist, and a little quicker
     "position_gradient": False,
 }
 # Fields that differ from the defaults, which are the paper's net on one plane.
