@@ -14,7 +14,7 @@ import numpy as np
 from absl import flags
 
 from rcsr_jax.checkpoint import load_params
-from rcsr_jax.config import DataConfig, to_dict
+from rcsr_jax.config import to_dict
 from rcsr_jax.curves import save_ced, save_convergence
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.evaluation import Evaluation, evaluate, metrics_of
@@ -34,7 +34,7 @@ _GALLERY = flags.DEFINE_integer(
     lower_bound=0,
     upper_bound=40,  # about 30 kB each
 )
-_DATA = settings.define_data_flags(DataConfig(split="test", drawn_faces=200))
+_DATA = settings.define_data_flags(settings.TEST_FACES)
 
 METHOD, BASELINE = "RCSR", "mean shape"
 

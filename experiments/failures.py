@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from rcsr_jax.config import DataConfig
 from rcsr_jax.curves import save_sweeps
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.sources import read_sources, use_each
@@ -36,7 +35,7 @@ _COPIES = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of what happens to them.", lower_bound=0)
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
-_DATA = settings.define_data_flags(DataConfig(split="test", drawn_faces=200))
+_DATA = settings.define_data_flags(settings.TEST_FACES)
 
 # The face through its box, and through boxes of which each is shifted a little.
 _LOOKS = (

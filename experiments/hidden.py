@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from rcsr_jax.config import DataConfig
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.sources import OnProgress, read_sources
 from rcsr_jax.disturbance import Disturbance, disturbed, hidden_by
@@ -29,7 +28,7 @@ from .markdown import table
 
 _MODEL = settings.define_model_flags()
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
-_DATA = settings.define_data_flags(DataConfig(split="test", drawn_faces=200))
+_DATA = settings.define_data_flags(settings.TEST_FACES)
 
 # Left and right as one looks at the photo.
 _COVERS = {

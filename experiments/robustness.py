@@ -1,8 +1,7 @@
 """Measures how the error grows with wrong boxes and turned photos, for one model or more.
 
 python -m rcsr_jax.experiments.robustness --checkpoint=DIR,DIR2 --data=300W
-    --boxes=BOXES.csv
-    --split=lfpw/testset --out=DIR
+    --boxes=BOXES.csv --split=lfpw/testset --out=DIR
 
 One thing is disturbed at a time: the box is shifted by up to 20 % of its sides, scaled from
 0.8 to 1.25, or the photo is turned by up to 45 degrees about the middle of the box.
@@ -30,7 +29,7 @@ _CHECKPOINT = flags.DEFINE_list(
     "that come with the package, with commas.",
 )
 _OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
-_DATA = settings.define_data_flags(DataConfig(split="test", drawn_faces=200))
+_DATA = settings.define_data_flags(settings.TEST_FACES)
 
 _LABELS = {
     "shift_x": "box shifted to the right (box widths)",

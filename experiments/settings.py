@@ -26,6 +26,8 @@ from . import outputs, process
 
 flags.disclaim_key_flags()  # a flag belongs to the program that asks for it
 
+# What programs judge on where the command line does not say.
+TEST_FACES = DataConfig(split="test", drawn_faces=200)
 _READ = ("boxes", "split", "drawn_faces", "strict")  # of a DataConfig, and the data
 _FILES: dict[str, Callable[[str], Any]] = {
     "markup": read_markup,

@@ -6,19 +6,17 @@ leaves the old file or the new one. Of several processes the first one writes.
 
 import contextlib
 import csv
-import io
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 
 from rcsr_jax import hosts
 from rcsr_jax.config import RunConfig, differences, from_dict, to_dict
 from rcsr_jax.data.refusals import Refusal, refusal_table
-from rcsr_jax.data.whole_files import write_whole
+from rcsr_jax.data.whole_files import csv_text, write_whole
 from rcsr_jax.progress import Progress
 
 # Settings that may change when a run goes on: they do not change what is learned.
@@ -106,7 +104,7 @@ class MetricsTable:
         before = float(rows[-1].get("cpu_seconds") or 0) if rows else 0.0
         self._begun = time.process_time() - before
         kept = [[row.get(name, "") for name in self._HEADER] for row in rows]
-        _replace(self._path, _csv([self._HEADER, *kept]))
+        _replace(self._path, csv_text([self._HEADER, *kept]))
 
     def add(self, report: Progress) -> None:
         """Appends a row of what a run reports after a validation."""
@@ -123,13 +121,7 @@ class MetricsTable:
                 _named(self._path),
                 self._path.open("a", encoding="utf-8", newline="") as file,
             ):
-                file.write(_csv([row]))
-
-
-def _csv(rows: Iterable[Iterable[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
+                file.write(csv_text([row]))
 
 
 def _replace(path: Path, text: str) -> None:

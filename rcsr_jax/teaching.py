@@ -107,10 +107,10 @@ def teach(
     refused: dict[str, str] = {}
     for done, (source, answer) in enumerate(zip(pupils, answers, strict=True), start=1):
         try:
+            found = [_raised(faces) for faces in answer]
             goals[source.name] = _goal(
-                annotated,
-                source.name,
-                answer,
+                annotated.pop(source.name),
+                found,
                 teaching=teaching,
                 markup=teachers[0].config.markup,
             )
@@ -165,21 +165,16 @@ def placed(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return there + scale * (np.asarray(points, np.float64) - middle)
 
 
+def _raised(answer: Faces | Exception) -> Faces:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
 def _goal(
-    annotated: dict[str, np.ndarray],
-    name: str,
-    answers: Sequence[Faces | Exception],
-    *,
-    teaching: Teaching,
-    markup: Markup,
+    points: np.ndarray, found: Sequence[Faces], *, teaching: Teaching, markup: Markup
 ) -> np.ndarray:
     """The landmarks to train on; raises ValueError for a face that is left out."""
-    found = []
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
-        found.append(answer)
-    points = annotated.pop(name)
     seen = np.mean([faces.points[0] for faces in found], axis=0)
     score = float(np.mean([faces.score[0] for faces in found]))
     if teaching.place:

@@ -1,6 +1,7 @@
 """Training as a whole: it learns, it resumes to the bit, four devices equal one."""
 
 import dataclasses
+import itertools
 import shutil
 import threading
 
@@ -161,14 +162,14 @@ def stored_raw(workdir, *, step):
         return manager.restore(step, args=wanted)["training"]
 
 
+def at_update(number):
+    """What tells a run to stop when it is asked for the so many-th time."""
+    asked = itertools.count(1)
+    return lambda: next(asked) == number
+
+
 def test_a_run_that_is_told_to_stop_goes_on_to_the_same(straight, tmp_path):
-    asked = []
-
-    def should_stop():
-        asked.append(1)
-        return len(asked) == 4
-
-    first = train(tiny_run(), workdir=tmp_path, should_stop=should_stop)
+    first = train(tiny_run(), workdir=tmp_path, should_stop=at_update(4))
     assert not first.finished and first.step == 4
     # no validation at 4: it is ranked by the one at 3, with what that has measured
     stored = checkpoint.load_params(tmp_path / "checkpoints/4")[1]
@@ -180,21 +181,15 @@ def test_a_run_that_is_told_to_stop_goes_on_to_the_same(straight, tmp_path):
 
 
 def test_a_run_that_is_told_to_stop_at_its_end_is_validated(straight, tmp_path):
-    asked = []
-
-    def should_stop():
-        asked.append(1)
-        return len(asked) == 6
-
-    last = train(tiny_run(), workdir=tmp_path, should_stop=should_stop)
+    last = train(tiny_run(), workdir=tmp_path, should_stop=at_update(6))
     assert last.finished and not last.told
-    for place in (tmp_path, straight):
-        stored = checkpoint.load_params(place / "checkpoints/6")[1]
-        table = (place / "metrics.csv").read_text().splitlines()
-        assert table[-1].startswith("6,")
-        if place == tmp_path:
-            ours = stored, table[-1].split(",")[:3]
-    assert ours == (stored, table[-1].split(",")[:3])
+
+    def end_of(place):
+        row = (place / "metrics.csv").read_text().splitlines()[-1]
+        assert row.startswith("6,")
+        return checkpoint.load_params(place / "checkpoints/6")[1], row.split(",")[:3]
+
+    assert end_of(tmp_path) == end_of(straight)
 
 
 @pytest.mark.parametrize("item", ["params", "training"])

@@ -123,15 +123,15 @@ def _names_of_split(names: Sequence[str], *, split: str, data: Path) -> set[str]
         }
         chosen = {split: inside if split == "test" else set(names) - inside}
     else:
+        parts = [part for part in map(str.strip, split.split(",")) if part]
         chosen = {
             part: {
                 n for n, p in parents.items() if PurePosixPath(part) in (p, *p.parents)
             }
-            for part in map(str.strip, split.split(","))
-            if part  # "" would be the whole folder
-        }
-    for part in chosen or {split: set()}:
-        if not chosen.get(part):
+            for part in parts  # "" would be the whole folder
+        } or {split: set()}
+    for part, inside in chosen.items():
+        if not inside:
             folders = {f.as_posix() for p in parents.values() for f in (p, *p.parents)}
             listed = ", ".join(sorted(folders - {"."})[:12]) or "none"
             raise ValueError(

@@ -1,9 +1,9 @@
 """Faces that cannot be used, and why."""
 
-import csv
-import io
 from collections.abc import Iterable
 from typing import NamedTuple
+
+from rcsr_jax.data.whole_files import csv_text
 
 
 class Refusal(NamedTuple):
@@ -15,6 +15,4 @@ class Refusal(NamedTuple):
 
 def refusal_table(refused: Iterable[Refusal]) -> str:
     """What a file refused.csv holds: a row with name and reason for each face."""
-    text = io.StringIO()
-    csv.writer(text).writerows([Refusal._fields, *refused])
-    return text.getvalue()
+    return csv_text([Refusal._fields, *refused])

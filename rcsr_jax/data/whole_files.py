@@ -1,10 +1,12 @@
 """Files that are there whole or not at all."""
 
+import csv
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 
 @contextmanager
@@ -28,6 +30,13 @@ def whole_file(path: Path, *, unfinished: Path | None = None) -> Iterator[Binary
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as the text of a CSV file."""
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
 
 
 def write_whole(path: Path, text: str) -> None:
