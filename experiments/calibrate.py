@@ -4,12 +4,12 @@ python -m rcsr_jax.experiments.calibrate --checkpoint=run --data=300W --boxes=BO
     --out=calibrated.npz
 
 Training does the same at each checkpoint. This is for a model that will see other faces or
-other boxes, and for weights of an earlier version: the landmarks stay what they are, the
-expected errors, their ellipses and the scores are made true on the faces given. Of the
+other boxes, and for weights of an earlier version. The network stays what it is: how its
+landmarks are shifted as a whole, to lie where people annotate, is measured on the faces
+given, and their expected errors, ellipses and scores are made true there. Of the
 training folders of a data set those are taken that the model's run held out.
 """
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from absl import flags
 
 from rcsr_jax import weights
 from rcsr_jax.checkpoint import export_params, load_params
-from rcsr_jax.confidence import measure_trust
+from rcsr_jax.confidence import measure_model, unmeasured
 from rcsr_jax.config import DataConfig, replace_fields
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.held_out import hold_out
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
     settings.no_arguments(arguments)
     params, config = load_params(_MODEL())
     data = _DATA()
-    predictor = Predictor(params, dataclasses.replace(config.model, error_scale=1.0))
+    predictor = Predictor(params, unmeasured(config.model))
     sources, refused = read_sources(data.data, predictor.config, data)
     if data.split == "train":
         sources = _held_out(
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> None:
         cut = cut_faces(predictor, sources, on_progress=lambda *_: bar.update())
     outputs.tell_refused(refused + cut.refused, strict=data.strict)
     found = predictor.from_crops(cut.crops, cut.frames)
-    measured = measure_trust(
+    measured = measure_model(
         found.points, cut.truth, found.expected_error, markup=config.model.markup
     )
     out = Path(_OUT.value)
@@ -80,9 +80,9 @@ def _held_out(sources: list[Source], *, count: int) -> list[Source]:
 
 
 def _shown(value: float | tuple[float, ...]) -> str:
-    """A number, or the range of several."""
-    if not np.ndim(value):
-        return f"{value:g}"
+    """A number, two, or the range of several."""
+    if np.size(value) in (1, 2):
+        return " ".join(f"{number:g}" for number in np.ravel(value))
     return f"{np.min(value):g} to {np.max(value):g}" if np.size(value) else "none"
 
 

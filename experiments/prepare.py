@@ -4,7 +4,8 @@ rcsr-prepare --data=300W --boxes=BOXES.csv --out=DIR
 rcsr-prepare --teacher=base --preset=fast --data=300W --boxes=BOXES.csv --out=DIR
 
 With --teacher the landmarks are the mean of the annotation and of what that model finds in
-the face and its mirror image (--teacher=ONE,OTHER: what these find in the mean); the
+the face and its mirror image (--teacher=ONE,OTHER: what these find in the mean), once
+annotation that is shifted as a whole has been moved back; the
 --validation_faces, which rcsr-train holds out, keep theirs.
 
 When it was killed the same command goes on where it stopped; when it has finished, it finds
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
+from rcsr_jax.confidence import unmeasured
 from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
 from rcsr_jax.data import crops
 from rcsr_jax.data.crops import Source
@@ -112,7 +114,7 @@ def _teacher(name: str, pupil: ModelConfig) -> Predictor:
             f"the teacher {name} finds the landmarks of {predictor.config.markup.name}, "
             f"not those of {pupil.markup.name}."
         )
-    config = dataclasses.replace(predictor.config, mirror_average=True)
+    config = dataclasses.replace(unmeasured(predictor.config), mirror_average=True)
     return dataclasses.replace(predictor, config=config)
 
 

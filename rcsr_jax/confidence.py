@@ -3,9 +3,11 @@
 The network learns the error that it expects at each landmark (`losses.doubt_loss`). On
 faces that it has not seen errors are a little larger, and a face's error scatters around
 the expected one: both are measured on held-out faces and stored with the model, and how
-much larger errors along the outlines are than those across.
+much larger errors along the outlines are than those across. How the annotation is shifted
+as a whole is measured first (`annotation.py`): that is no doubt.
 """
 
+import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,6 +16,8 @@ from jax import Array
 from jax.scipy.special import ndtr
 from jax.typing import ArrayLike
 
+from rcsr_jax.annotation import as_annotated, measure_shift
+from rcsr_jax.config import ModelConfig
 from rcsr_jax.ellipses import measure_ratios
 from rcsr_jax.markup import Markup
 from rcsr_jax.metrics import DEFAULT_LIMIT, interocular_distance
@@ -21,20 +25,27 @@ from rcsr_jax.metrics import DEFAULT_LIMIT, interocular_distance
 _LEAST_SPREAD = 0.05
 
 
-def measure_trust(
+def unmeasured(config: ModelConfig) -> ModelConfig:
+    """The model as `measure_model` wants it asked: what it sees and expects by itself."""
+    return dataclasses.replace(config, error_scale=1.0, annotation_shift=(0.0, 0.0))
+
+
+def measure_model(
     points: ArrayLike, truth: ArrayLike, expected: ArrayLike, *, markup: Markup
 ) -> dict[str, Any]:
-    """The settings of a model that make its expected errors true.
+    """The settings of a model that make its answers like annotation, its errors true.
 
     Args:
-        points: float [faces, num_points, 2], predicted for faces it was not trained on.
+        points: float [faces, num_points, 2], predicted by the model `unmeasured` for
+            faces it was not trained on.
         truth: float [faces, num_points, 2], annotated, NaN where not annotated.
         expected: float [faces, num_points], the error that the network expects of each
             point, in the unit of the points and not calibrated.
         markup: what the landmarks mean.
 
     Returns:
-        `error_scale`, `error_spread` and `error_ratios` of `ModelConfig`.
+        `annotation_shift`, `error_scale`, `error_spread` and `error_ratios` of
+        `ModelConfig`.
 
     Raises:
         ValueError: no face has both eye corners annotated.
@@ -42,13 +53,20 @@ def measure_trust(
     points, truth = np.asarray(points), np.asarray(truth)
     distance = np.asarray(interocular_distance(truth, markup=markup), np.float64)
     seen = np.asarray(interocular_distance(points, markup=markup), np.float64)
+    shift = measure_shift(points, truth, markup=markup)
+    points = np.asarray(as_annotated(points, shift=shift, markup=markup))
     errors = np.linalg.norm(np.subtract(points, truth), axis=-1)
     scale, spread = calibrate_errors(
         np.asarray(expected) / seen[:, None],
         errors / np.where(distance > 0, distance, np.nan)[:, None],
     )
     ratios = measure_ratios(points, truth, expected, markup=markup)
-    return {"error_scale": scale, "error_spread": spread, "error_ratios": ratios}
+    return {
+        "annotation_shift": shift,
+        "error_scale": scale,
+        "error_spread": spread,
+        "error_ratios": ratios,
+    }
 
 
 def calibrate_errors(expected: ArrayLike, errors: ArrayLike) -> tuple[float, float]:

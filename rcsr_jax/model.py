@@ -17,12 +17,14 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from rcsr_jax.annotation import as_seen
 from rcsr_jax.confidence import score_of
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.network import RCSR, Scene, is_exact
 from rcsr_jax.prediction import (
     Prediction,
+    annotated,
     check_num_steps,
     first_face,
     mean_with_mirror,
@@ -203,10 +205,10 @@ def predict(
     last = Estimate(trajectory[-1], hidden[-1])
     expected_error, score = _confidence(params, last, config=config)
     return Prediction(
-        points=last.points,
+        points=annotated(last.points, config=config),
         num_steps=jnp.full(crops.shape[:1], num_steps, jnp.int32),
         settled=increment < config.tolerance,
-        trajectory=trajectory,
+        trajectory=annotated(trajectory, config=config),
         expected_error=expected_error,
         score=score,
         hidden=last.hidden,
@@ -247,9 +249,14 @@ def predict_adaptive(
         )
         return mean_with_mirror(both, config=config)
     step, first = make_step(params, crops, config=config)
+    if start is not None:
+        seen = as_seen(
+            start.points, shift=config.annotation_shift, markup=config.markup
+        )
+        first = start._replace(points=seen)
     end = settle(
         step,
-        first if start is None else start,
+        first,
         max_steps=config.max_steps,
         tolerance=config.tolerance,
         moved=_increment_size(config),
@@ -257,10 +264,10 @@ def predict_adaptive(
     last = Estimate(end.points, end.hidden)
     expected_error, score = _confidence(params, last, config=config)
     return Prediction(
-        points=end.points,
+        points=annotated(end.points, config=config),
         num_steps=end.num_steps,
         settled=end.settled,
-        trajectory=end.trajectory,
+        trajectory=annotated(end.trajectory, config=config),
         expected_error=expected_error,
         score=score,
         hidden=end.hidden,

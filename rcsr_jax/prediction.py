@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from rcsr_jax.annotation import as_annotated
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.geometry import mirror_points
 
@@ -65,8 +66,21 @@ def of_no_face(found: Prediction) -> Prediction:
 
 
 def without_mirror(config: ModelConfig) -> ModelConfig:
-    """The same model, asked for its answer to the crop as it is."""
-    return dataclasses.replace(config, mirror_average=False)
+    """The same model, asked for what it sees in the crop as it is.
+
+    Annotation is shifted alike in a face and its mirror image: the shift is for the mean.
+    """
+    return dataclasses.replace(
+        config, mirror_average=False, annotation_shift=(0.0, 0.0)
+    )
+
+
+def annotated(points: Array, *, config: ModelConfig) -> Array:
+    """Shapes that a model sees, as people would annotate them: [..., num_points, 2]."""
+    moved: Array = as_annotated(
+        points, shift=config.annotation_shift, markup=config.markup
+    )
+    return moved
 
 
 def with_mirror_images(crops: Array) -> Array:
@@ -87,11 +101,12 @@ def mean_of_mirrored(points: Array, mirrored: Array, *, config: ModelConfig) -> 
 
 
 def mean_with_mirror(both: Prediction, *, config: ModelConfig) -> Prediction:
-    """The mean of the answers to crops and to their mirror images.
+    """The mean of the answers to crops and to their mirror images, as people annotate.
 
     Args:
-        both: the answer to `with_mirror_images`.
-        config: names the landmark that each becomes in the mirror, and the crop's side.
+        both: the answer to `with_mirror_images` of the model `without_mirror`.
+        config: names the landmark that each becomes in the mirror, the crop's side, and
+            how annotation is shifted.
 
     Returns:
         The mean of the shapes, at the end and after each step, of the expected errors and
@@ -109,7 +124,8 @@ def mean_with_mirror(both: Prediction, *, config: ModelConfig) -> Prediction:
         return (left + right) / 2
 
     def mean_shape(points: Array, *, axis: int = 0) -> Array:
-        return mean_of_mirrored(*halves(points, axis=axis), config=config)
+        mean = mean_of_mirrored(*halves(points, axis=axis), config=config)
+        return annotated(mean, config=config)
 
     left, right = halves(both.expected_error)
     return Prediction(

@@ -15,6 +15,7 @@ _FREE = {
     "error_scale",
     "error_spread",
     "error_ratios",
+    "annotation_shift",
     "detector_boxes",
     "compute_dtype",
     "sampling",

@@ -3,7 +3,8 @@
 People place a landmark a little otherwise each time, along the jaw above all, and a model
 that has seen many faces has learned the mean. So half of its answer and half of the
 annotation is a calmer goal than the annotation alone, and the only one where landmarks came
-from a program or from another markup of the same photo. A small network learns more from a
+from a program or from another markup of the same photo. Annotation that is shifted as a
+whole (`annotation.py`) is moved back first. A small network learns more from a
 large one's answers, or from the mean of several, than from the faces alone (Hinton et al.,
 Distilling the Knowledge in a Neural Network, 2015).
 """
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rcsr_jax.annotation import measure_shift
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.refusals import Refusal
@@ -75,10 +77,14 @@ def teach(
 ) -> Taught:
     """Faces with the landmarks that models and the annotation agree on.
 
+    Annotation that lies beside the answers by one shift in all the faces is moved back by
+    it (`annotation.measure_shift`): to a network that is trained with mirror images it
+    would be noise.
+
     Args:
         sources: annotated faces.
-        teachers: the models, of the same markup; what they say is the mean of their
-            answers.
+        teachers: the models, of the same markup, as they see (`confidence.unmeasured`);
+            what they say is the mean of their answers.
         teaching: how much they say.
         validation_faces: how many of the faces will be held out to validate on: those
             keep their annotation.
@@ -103,26 +109,27 @@ def teach(
         *(teacher.stream(photos, return_exceptions=True) for teacher in teachers),
         strict=True,
     )
-    goals: dict[str, np.ndarray] = {}
+    lessons: dict[str, _Lesson] = {}
     refused: dict[str, str] = {}
     for done, (source, answer) in enumerate(zip(pupils, answers, strict=True), start=1):
         try:
             found = [_raised(faces) for faces in answer]
-            goals[source.name] = _goal(
-                annotated.pop(source.name),
-                found,
-                teaching=teaching,
-                markup=teachers[0].config.markup,
+            lessons[source.name] = _lesson(
+                annotated.pop(source.name), found, teaching=teaching
             )
         except (ValueError, OSError) as error:
             refused[source.name] = str(error)
         on_progress(done, len(pupils))
+    goals, left_out = _goals(
+        lessons, teaching=teaching, markup=teachers[0].config.markup
+    )
+    refused |= left_out
     used = [source for source in sources if source.name not in refused]
     # without those that were refused others may be held out
     kept = held | _held_out(used, count=validation_faces)
     return Taught(
         [s if s.name in kept else _taught(s, goals[s.name]) for s in used],
-        tuple(Refusal(name, reason) for name, reason in refused.items()),
+        tuple(Refusal(s.name, refused[s.name]) for s in sources if s.name in refused),
     )
 
 
@@ -171,23 +178,45 @@ def _raised(answer: Faces | Exception) -> Faces:
     return answer
 
 
-def _goal(
-    points: np.ndarray, found: Sequence[Faces], *, teaching: Teaching, markup: Markup
-) -> np.ndarray:
-    """The landmarks to train on; raises ValueError for a face that is left out."""
+class _Lesson(NamedTuple):
+    """What is said of a face: float [num_points, 2] by people and by models."""
+
+    annotated: np.ndarray
+    seen: np.ndarray
+
+
+def _lesson(
+    points: np.ndarray, found: Sequence[Faces], *, teaching: Teaching
+) -> _Lesson:
+    """Raises ValueError for a face that is left out."""
     seen = np.mean([faces.points[0] for faces in found], axis=0)
     score = float(np.mean([faces.score[0] for faces in found]))
-    if teaching.place:
-        points = placed(points, seen)
-    eyes = interocular_distance(seen, markup=markup)
-    apart = float(nme(seen, points, distance=eyes))
     if score < teaching.min_score:
         raise ValueError(f"the teacher's score is {score:.2f}")
-    if apart > teaching.most_apart:
-        raise ValueError(f"the teacher's answer is {apart:.3f} eye distances away")
-    if teaching.share == 1:  # also of what is not annotated
-        return seen.astype(np.float32)
-    return ((1 - teaching.share) * points + teaching.share * seen).astype(np.float32)
+    return _Lesson(placed(points, seen) if teaching.place else points, seen)
+
+
+def _goals(
+    lessons: dict[str, _Lesson], *, teaching: Teaching, markup: Markup
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The landmarks to train on, by name, and why faces are left out."""
+    goals: dict[str, np.ndarray] = {}
+    refused: dict[str, str] = {}
+    if not lessons:
+        return goals, refused
+    points, seen = map(np.stack, zip(*lessons.values(), strict=True))
+    eyes = np.asarray(interocular_distance(seen, markup=markup))
+    shift = np.array(measure_shift(seen, points, markup=markup))
+    points = points - eyes[:, None, None] * shift
+    share = teaching.share
+    taught = seen if share == 1 else (1 - share) * points + share * seen
+    apart = np.asarray(nme(seen, points, distance=eyes))
+    for name, goal, misfit in zip(lessons, taught, apart, strict=True):
+        if misfit > teaching.most_apart:
+            refused[name] = f"the teacher's answer is {misfit:.3f} eye distances away"
+        else:
+            goals[name] = goal.astype(np.float32)
+    return goals, refused
 
 
 def _held_out(sources: Sequence[Source], *, count: int) -> set[str]:

@@ -31,7 +31,13 @@ from rcsr_jax.validation import Judge, mean_in_crops, measured_tolerance
 _SYNC_EVERY = 10  # updates between two looks at the device: it runs ahead meanwhile
 _MOST_SKIPPED = 20  # updates in a row whose gradient is not finite
 # of the parameters
-_MEASURED = ("tolerance", "error_scale", "error_spread", "error_ratios")
+_MEASURED = (
+    "annotation_shift",
+    "tolerance",
+    "error_scale",
+    "error_spread",
+    "error_ratios",
+)
 
 
 class TrainingError(ValueError):
@@ -114,7 +120,7 @@ def train(
             "train",
             step,
             total,
-            nme=judge.nme(state.average) if step else math.nan,
+            nme=judge.measure(state.average)[0] if step else math.nan,
             skipped=int(state.opt_state.total_notfinite),
             baseline_nme=judge.error(np.broadcast_to(shape, judge.points.shape)),
             note="; ".join(problems),
@@ -191,11 +197,10 @@ def _judged(
     config: RunConfig,
 ) -> tuple[float, dict[str, Any]]:
     """The validation error, percent, and the settings that are measured of a model."""
-    found = judge.predict(state.average)
-    measured = judge.error_calibration(found)
+    error, measured = judge.measure(state.average)
     if config.train.calibrate:
         measured["tolerance"] = measured_tolerance(state, faces, config=config)
-    return judge.error(found.points), measured
+    return error, measured
 
 
 def _restore(

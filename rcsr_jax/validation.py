@@ -3,7 +3,6 @@
 Validation looks at cached crops through straight views, as prediction would see them.
 """
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -11,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rcsr_jax import updates
-from rcsr_jax.confidence import measure_trust
+from rcsr_jax.annotation import as_annotated
+from rcsr_jax.confidence import measure_model, unmeasured
 from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
 from rcsr_jax.data.augment import STRAIGHT, cut_view
 from rcsr_jax.data.crops import CropCache
@@ -53,13 +53,13 @@ class Judge:
             raise ValueError("no validation face has both eye corners annotated.")
 
     def predict(self, params: Params) -> Prediction:
-        """The landmarks after the trained number of steps, errors as they are learned.
+        """The landmarks after the trained number of steps, as they are learned.
 
         Returns:
-            NumPy arrays, a row for each face.
+            NumPy arrays, a row for each face, of the model `confidence.unmeasured`.
         """
         params = jax.device_get(params)
-        plain = dataclasses.replace(self._model, error_scale=1.0)
+        plain = unmeasured(self._model)
         found = []
         for (crops,) in _chunks(self.crops):
             missing = _BATCH - len(crops)  # one shape, one compilation
@@ -67,15 +67,20 @@ class Judge:
             found.append(predict(params, padded, config=plain))
         return finish_pieces(found, num_faces=len(self.crops))
 
-    def nme(self, params: Params) -> float:
-        """Inter-ocular error after the trained number of steps, percent."""
-        return self.error(self.predict(params).points)
+    def measure(self, params: Params) -> tuple[float, dict[str, Any]]:
+        """The error of a model, and the settings that are measured of it.
 
-    def error_calibration(self, found: Prediction) -> dict[str, Any]:
-        """The settings of the model that make these predictions' expected errors true."""
-        return measure_trust(
-            found.points, self.points, found.expected_error, markup=self._model.markup
+        Returns:
+            The inter-ocular error after the trained number of steps, percent, with these
+            settings; and those of `confidence.measure_model`.
+        """
+        found, markup = self.predict(params), self._model.markup
+        measured = measure_model(
+            found.points, self.points, found.expected_error, markup=markup
         )
+        shift = measured["annotation_shift"]
+        points = as_annotated(found.points, shift=shift, markup=markup)
+        return self.error(points), measured
 
     def error(self, points: np.ndarray | jax.Array) -> float:
         """Inter-ocular error of estimated shapes, percent; infinite where one diverged.
@@ -135,7 +140,7 @@ def measured_tolerance(
         config: the run. The replicates are those of steps behind its last one, which no
             update has seen.
     """
-    model, size = config.model, config.train.batch_size
+    model, size = unmeasured(config.model), config.train.batch_size
     params = jax.device_get(state.average)
     paths, truths = [], []
     for number in range(-(-_REPLICATES // size)):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rcsr_jax.confidence import calibrate_errors, measure_trust, score_of
+from rcsr_jax.confidence import calibrate_errors, measure_model, score_of
 from rcsr_jax.data.face_shapes import frontal_landmarks
 from rcsr_jax.markup import FACE_68
 from rcsr_jax.metrics import DEFAULT_LIMIT
@@ -40,12 +40,12 @@ def test_a_model_is_measured_in_whatever_unit_its_faces_come(generator):
     truth = points + generator.normal(0, 1.5, points.shape)
     truth[0] = np.nan  # a face that nobody annotated
     expected = np.full((300, 68), 1.0)
-    found = measure_trust(points, truth, expected, markup=FACE_68)
+    found = measure_model(points, truth, expected, markup=FACE_68)
     # the mean length of a Gaussian step on the plane
     assert found["error_scale"] == pytest.approx(1.5 * np.sqrt(np.pi / 2), rel=0.02)
     assert found["error_spread"] < 0.2 and len(found["error_ratios"]) == 68
     np.testing.assert_allclose(found["error_ratios"], 1, atol=0.2)
-    large = measure_trust(7 * points, 7 * truth, 7 * expected, markup=FACE_68)
+    large = measure_model(7 * points, 7 * truth, 7 * expected, markup=FACE_68)
     assert large == found
 
 

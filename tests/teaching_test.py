@@ -123,9 +123,10 @@ def test_who_will_be_held_out_keeps_the_annotation():
     first = set(hold_out(names, count=9)[1])
     # half of b's pupils are refused, so that a gives more of those who are held out
     scores = [0.2 if n[0] == "b" and i % 2 else 0.9 for i, n in enumerate(names)]
+    # to either side, so that the annotation is not shifted as a whole
     answers = [
-        (SHAPE + 2, score)
-        for name, score in zip(names, scores, strict=True)
+        (SHAPE + (2 if i % 4 < 2 else -2), score)
+        for i, (name, score) in enumerate(zip(names, scores, strict=True))
         if name not in first
     ]
     sources, refused = teach(
@@ -139,7 +140,23 @@ def test_who_will_be_held_out_keeps_the_annotation():
     assert len(refused) > 10 and held - first  # others than before
     for source in sources:
         own = source.name in held | first
-        np.testing.assert_allclose(points_of(source), SHAPE + (0 if own else 1))
+        moved = np.abs(points_of(source) - SHAPE)
+        np.testing.assert_allclose(moved, 0 if own else 1, atol=0 if own else 0.2)
+
+
+@pytest.mark.parametrize("count", [30, 12])
+def test_annotation_that_is_shifted_in_all_faces_is_moved_back(count):
+    answers = [(SHAPE + [-3, 1] + 0.1 * (-1) ** i, 0.9) for i in range(count)]
+    sources, _ = teach(
+        [face(str(i), SHAPE) for i in range(count)],
+        [Teacher(*answers)],
+        teaching=Teaching(share=0.5, most_apart=0.2),
+    )
+    # a dozen faces are too few to tell a shift of all from those of each
+    share = 1.0 if count > 20 else 0.5
+    expected = SHAPE + share * np.array([-3, 1])
+    for source in sources:
+        np.testing.assert_allclose(points_of(source), expected, atol=0.06)
 
 
 def test_what_is_not_annotated_is_no_distance():

@@ -108,6 +108,11 @@ class ModelConfig:
             "choices": (),
         },
     )
+    annotation_shift: tuple[float, float] = setting(
+        (0.0, 0.0),
+        "How far annotated landmarks lie to the right of and below where the network, "
+        "trained with mirror images, sees them, in eye distances; added to what is found.",
+    )
     error_scale: float = setting(
         1.0, "What the learned expectation of errors is multiplied by: calibration."
     )
@@ -137,6 +142,11 @@ class ModelConfig:
             raise ValueError(
                 f"error_ratios must be {self.num_points} positive numbers or none; got "
                 f"{self.error_ratios}."
+            )
+        if not max(map(abs, self.annotation_shift)) <= 1:
+            raise ValueError(
+                "annotation_shift must be two numbers from -1 to 1 eye distances; got "
+                f"{self.annotation_shift}."
             )
         self._check_context()
         if self.features != "srcnn":
