@@ -92,6 +92,8 @@ def main(arguments: list[str]) -> None:
         ),
     )
     print(_table(metrics))
+    if advice := outputs.shift_advice(metrics["annotation_shift"]):
+        print(advice)
     print(f"wrote {out}/metrics.json, errors.csv, ced.png, steps.png and report.html")
 
 

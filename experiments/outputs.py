@@ -1,4 +1,4 @@
-"""What programs show while they work and leave behind: bars, warnings, JSON."""
+"""What programs show while they work and leave behind: bars, warnings, advice, JSON."""
 
 import json
 import math
@@ -14,6 +14,7 @@ from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.whole_files import write_whole
 
 LONGEST_MESSAGE = 4000  # characters
+_NOTABLE_SHIFT = 0.75  # per cent of the eye distance
 
 
 def bar(steps: Iterable[Any] | None = None, **told: Any) -> tqdm:
@@ -37,6 +38,23 @@ def tell_refused(refused: Sequence[Refusal], *, strict: bool = False) -> None:
     for refusal in refused[:10]:
         told = shown(f"{refusal.name}: {refusal.reason}", limit=LONGEST_MESSAGE)
         print(f"left out {told}", file=sys.stderr)
+
+
+def shift_advice(shift: Sequence[float]) -> str:
+    """What to do about annotation that lies beside the answers; empty where it does not.
+
+    Args:
+        shift: right and down, per cent of the eye distance.
+    """
+    if math.hypot(*shift) < _NOTABLE_SHIFT:
+        return ""
+    right, down = shift
+    return (
+        f"the annotation lies {right:+.1f} % of the eye distance to the right of the "
+        f"answers and {down:+.1f} % below them, in most faces alike: another convention, or "
+        "pixels counted from another place. rcsr_jax.experiments.calibrate learns such a "
+        "shift."
+    )
 
 
 def write_json(path: Path, value: Any) -> None:

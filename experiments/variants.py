@@ -72,7 +72,7 @@ def judge(run: RunConfig, workdir: Path) -> dict[str, float]:
     params, trained = load_params(workdir)
     training, held = open_faces(run.model, run.data, folder=workdir)
     judged = Judge(held, trained)
-    points = np.asarray(judged.predict(params).points)
+    points, _ = judged.measure(params)
     markup = run.model.markup
     told = summarise(points, judged.points, markup=markup)
     mean = np.broadcast_to(mean_in_crops(training, run.model, run.data), points.shape)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rcsr_jax.annotation import measure_shift
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import use_each
@@ -153,8 +154,10 @@ def metrics_of(
         The summary of the adaptive predictions (percent, mean over faces) with
         `subsets`, `by_region`, `by_landmark`, `num_steps_mean`, `settled_share` and
         `milliseconds_per_face`; `published_sets` (a summary for each published test set
-        that is among the faces); `trust` (of `summarise_trust`, with the per cent of the
-        landmarks within their error ellipses, and within such of twice the size);
+        that is among the faces); `annotation_shift` (right and down, how far the
+        annotation of most faces lies beside the answers); `trust` (of
+        `summarise_trust`, with the per cent of the landmarks within their error ellipses,
+        and within such of twice the size);
         `by_step` (a summary for each fixed number of steps, with its time) and
         `mean_shape` (the baseline). JSON values only.
     """
@@ -185,8 +188,10 @@ def metrics_of(
         trust[name] = 100 * share_inside(
             found.points, truth, found.ellipses, times=times
         )
+    shift = measure_shift(found.points, truth, markup=markup)
     return {
         **summary(found.points),
+        "annotation_shift": [100 * part for part in shift],
         "num_steps_mean": float(found.num_steps.mean()),
         "settled_share": float(found.settled.mean()),
         "milliseconds_per_face": evaluation.milliseconds_per_face,

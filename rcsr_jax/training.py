@@ -120,7 +120,7 @@ def train(
             "train",
             step,
             total,
-            nme=judge.measure(state.average)[0] if step else math.nan,
+            nme=judge.error(judge.measure(state.average)[0]) if step else math.nan,
             skipped=int(state.opt_state.total_notfinite),
             baseline_nme=judge.error(np.broadcast_to(shape, judge.points.shape)),
             note="; ".join(problems),
@@ -197,10 +197,10 @@ def _judged(
     config: RunConfig,
 ) -> tuple[float, dict[str, Any]]:
     """The validation error, percent, and the settings that are measured of a model."""
-    error, measured = judge.measure(state.average)
+    points, measured = judge.measure(state.average)
     if config.train.calibrate:
         measured["tolerance"] = measured_tolerance(state, faces, config=config)
-    return error, measured
+    return judge.error(points), measured
 
 
 def _restore(

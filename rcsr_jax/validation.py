@@ -67,12 +67,12 @@ class Judge:
             found.append(predict(params, padded, config=plain))
         return finish_pieces(found, num_faces=len(self.crops))
 
-    def measure(self, params: Params) -> tuple[float, dict[str, Any]]:
-        """The error of a model, and the settings that are measured of it.
+    def measure(self, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
+        """What a model answers, with the settings that are measured of it.
 
         Returns:
-            The inter-ocular error after the trained number of steps, percent, with these
-            settings; and those of `confidence.measure_model`.
+            Landmarks after the trained number of steps, float [faces, num_points, 2], crop
+            px, as people would annotate them; and the settings of `measure_model`.
         """
         found, markup = self.predict(params), self._model.markup
         measured = measure_model(
@@ -80,7 +80,7 @@ class Judge:
         )
         shift = measured["annotation_shift"]
         points = as_annotated(found.points, shift=shift, markup=markup)
-        return self.error(points), measured
+        return np.asarray(points), measured
 
     def error(self, points: np.ndarray | jax.Array) -> float:
         """Inter-ocular error of estimated shapes, percent; infinite where one diverged.

@@ -3,6 +3,7 @@
 import json
 import math
 
+import jax
 import numpy as np
 import pytest
 import tiny
@@ -167,6 +168,23 @@ def test_the_baseline_is_the_mean_shape_in_each_box(metrics, truth):
     frames = frame_of_box(boxes, frame_scale=tiny.CONFIG.frame_scale, size=32)
     points = to_photo(np.stack([tiny.mean_shape()] * 3), frames).astype(np.float32)
     assert_summary(metrics["mean_shape"], points, truth)
+
+
+def test_a_shift_of_the_whole_annotation_is_told(evaluation):
+    faces, truth = evaluation.adaptive, np.tile(evaluation.adaptive.points, (8, 1, 1))
+    eyes = np.linalg.norm(truth[:, 36] - truth[:, 45], axis=-1)[:, None, None]
+    many = evaluation._replace(
+        names=evaluation.names * 8,
+        truth=truth + eyes * np.float32([0.02, -0.01]),
+        mean_shape=np.tile(evaluation.mean_shape, (8, 1, 1)),
+        adaptive=jax.tree.map(
+            lambda leaf: np.concatenate([leaf] * 8, axis=1 if leaf.ndim == 4 else 0),
+            faces,
+        ),
+        fixed=np.tile(evaluation.fixed, (1, 8, 1, 1)),
+    )
+    found = metrics_of(many, predictor=PREDICTOR)["annotation_shift"]
+    assert found == pytest.approx([2, -1], abs=0.02)
 
 
 def test_a_face_without_eye_corners_is_not_measured(truth):

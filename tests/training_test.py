@@ -239,7 +239,13 @@ def test_a_checkpoint_is_all_that_prediction_needs(straight):
     pure = rcsr_jax.predict(predictor.params, crops, config=predictor.config)
     assert pure.points.shape == (1, 68, 2)
     stored = checkpoint.load_params(straight)[1]
-    measured = ("tolerance", "error_scale", "error_spread", "error_ratios")
+    measured = (
+        "annotation_shift",
+        "tolerance",
+        "error_scale",
+        "error_spread",
+        "error_ratios",
+    )
     assert stored.model.error_scale != 1
     given = {name: getattr(tiny_run().model, name) for name in measured}
     assert replace_fields(stored, given) == tiny_run()

@@ -104,34 +104,36 @@ def test_the_error_of_the_mean_shape_by_hand():
     expected = 100 * (away / eyes).mean()
     assert judge().error(guess) == pytest.approx(expected, rel=1e-4)
     # a model that has learned nothing answers the mean shape, where people annotate it
-    error, measured = judge().measure(tiny.make_params(output=0))
+    points, measured = judge().measure(tiny.make_params(output=0))
     shift = np.array(measured["annotation_shift"])
     away = np.linalg.norm(guess + 13 * shift - truth, axis=-1).mean(-1)
-    assert error == pytest.approx(100 * (away / eyes).mean(), rel=1e-4)
+    expected = 100 * (away / eyes).mean()
+    assert judge().error(points) == pytest.approx(expected, rel=1e-4)
     assert (
         np.abs(shift).max() < 3 * 2 / np.sqrt(70) / 13
     )  # of faces that are not shifted
 
 
-def test_the_error_of_parameters_is_that_of_their_predictions():
+def test_what_is_judged_is_what_a_model_with_these_settings_predicts():
     params = tiny.make_params()
-    error, measured = judge().measure(params)  # in two pieces
+    points, measured = judge().measure(params)  # in two pieces
     config = dataclasses.replace(RUN.model, **measured)
     found = predict(params, judge().crops, config=config).points
-    assert error == pytest.approx(judge().error(np.asarray(found)), rel=1e-4)
-    assert error > 1
+    np.testing.assert_allclose(points, found, atol=1e-4)
+    assert judge().error(points) > 1
 
 
 def test_a_shift_of_the_annotation_is_no_error():
     shift = np.float32([4, -3])
     moved = many_faces()._replace(points=many_faces().points + shift)
     params = tiny.make_params(output=0)
-    error, measured = Judge(moved, RUN).measure(params)
+    judged = Judge(moved, RUN)
+    points, measured = judged.measure(params)
     before, plain = judge().measure(params)
     apart = np.subtract(measured["annotation_shift"], plain["annotation_shift"])
     unit = SIDE / (1.4 * 32)  # cached pixels per crop pixel
     np.testing.assert_allclose(apart, shift / unit / 13, atol=0.03)
-    assert error == pytest.approx(before, rel=0.03)
+    assert judged.error(points) == pytest.approx(judge().error(before), rel=0.03)
 
 
 def missing_eyes(faces) -> CropCache:
