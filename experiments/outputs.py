@@ -51,9 +51,9 @@ def shift_advice(shift: Sequence[float]) -> str:
     right, down = shift
     return (
         f"the annotation lies {right:+.1f} % of the eye distance to the right of the "
-        f"answers and {down:+.1f} % below them, in most faces alike: another convention, or "
-        "pixels counted from another place. rcsr_jax.experiments.calibrate learns such a "
-        "shift."
+        f"answers and {down:+.1f} % below them, in most faces alike: another convention, "
+        "or pixels counted from another place. rcsr_jax.experiments.calibrate learns such "
+        "a shift."
     )
 
 

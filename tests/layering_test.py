@@ -25,6 +25,7 @@ ROOMS = [
     "config",  # its names
     "ellipses",
     "metrics",
+    "annotation",
     "summaries",
     "portable",
     "trust",
