@@ -18,7 +18,7 @@ demo: .venv/installed
 	$(BIN)/rcsr-evaluate --checkpoint=$(DEMO)/run --data=drawn --split=test \
 		--out=$(DEMO)/evaluation
 	$(BIN)/rcsr-export --checkpoint=$(DEMO)/run --out=$(DEMO)/model
-	$(BIN)/rcsr-draw --num_faces=4 --out=$(DEMO)/photos
+	$(BIN)/rcsr-draw --num_faces=4 --overwrite --out=$(DEMO)/photos
 	$(BIN)/rcsr-predict --checkpoint=$(DEMO)/model --boxes=$(DEMO)/photos/boxes.csv \
 		--out=$(DEMO)/landmarks $(DEMO)/photos/*.png
 

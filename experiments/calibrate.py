@@ -45,6 +45,9 @@ def main(arguments: list[str]) -> None:
     settings.no_arguments(arguments)
     params, config = load_params(_MODEL())
     data = _DATA()
+    out = Path(_OUT.value)
+    if out.exists():  # before all faces are looked at
+        raise ValueError(f"{out} exists already; choose a new one.")
     predictor = Predictor(params, unmeasured(config.model))
     sources, refused = read_sources(data.data, predictor.config, data)
     if data.split == "train":
@@ -58,7 +61,6 @@ def main(arguments: list[str]) -> None:
     measured = measure_model(
         found.points, cut.truth, found.expected_error, markup=config.model.markup
     )
-    out = Path(_OUT.value)
     write = weights.write_weights if out.suffix == weights.SUFFIX else export_params
     write(out, params=params, config=replace_fields(config, measured))
     for name, value in measured.items():

@@ -51,7 +51,9 @@ def main(arguments: list[str]) -> None:
     settings.no_arguments(arguments)
     data = _DATA()
     markup = read_markup(_MARKUP.value) if _MARKUP.value else FACE_68
-    thresholds = [float(value) for value in _THRESHOLDS.value]
+    thresholds = [_number(value) for value in _THRESHOLDS.value]
+    if _OUT.value:
+        Path(_OUT.value).parent.mkdir(parents=True, exist_ok=True)
     sources, refused = read_sources(data.data, ModelConfig(markup=markup), data)
     chosen = np.random.default_rng(0).permutation(len(sources))
     chosen = np.sort(chosen[: _NUM_FACES.value or None])
@@ -72,15 +74,22 @@ def main(arguments: list[str]) -> None:
         raise ValueError(f"none of {len(photos)} faces was found: there is no map.")
     theirs, ours = np.array([(box, ours) for box, ours in pairs]).swapaxes(0, 1)
     box_map = calibrate_boxes(theirs, ours=ours)
+    print(json.dumps(box_map.to_dict()))
     if _OUT.value:
         outputs.write_json(Path(_OUT.value), box_map.to_dict())
-    print(json.dumps(box_map.to_dict()))
     for name, used in (("as they are", BoxMap()), ("mapped", box_map)):
         offset, size = _difference(used.apply(theirs), ours)
         print(
             f"boxes {name}: median offset {100 * np.median(offset):.1f} % of the width, "
             f"median log size {np.median(size):+.3f}, its deviation {size.std():.3f}"
         )
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError as error:
+        raise ValueError(f"--thresholds must be numbers; got {value!r}.") from error
 
 
 def _detect(

@@ -19,6 +19,7 @@ _OUT = flags.DEFINE_string("out", None, "Folder for the faces.", required=True)
 _NUM_FACES = flags.DEFINE_integer("num_faces", 16, "How many.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 2, "Which faces.", lower_bound=0)
 _SIZE = flags.DEFINE_integer("size", 320, "Side of a picture, in pixels.")
+_OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace files that are there.")
 
 
 def main(arguments: list[str]) -> None:
@@ -26,16 +27,32 @@ def main(arguments: list[str]) -> None:
     settings.no_arguments(arguments)
     out = Path(_OUT.value)
     out.mkdir(parents=True, exist_ok=True)
+    names = [f"face_{index:04d}" for index in range(_NUM_FACES.value)]
+    if not _OVERWRITE.value:
+        _check_free(out, names)
     boxes = {}
-    for index in range(_NUM_FACES.value):
+    for index, name in enumerate(names):
         face = draw_face(_SEED.value, index, size=_SIZE.value)
-        name = f"face_{index:04d}"
         save_image(out / f"{name}.png", face.image)
         write_pts(out / f"{name}.pts", face.points)
         generator = np.random.default_rng([_SEED.value, index, 1])
         boxes[f"{name}.png"] = detector_like_box(face.box, generator=generator)[None]
     write_boxes(out / "boxes.csv", boxes)
     print(f"wrote {len(boxes)} faces with their .pts and boxes.csv to {out}")
+
+
+def _check_free(out: Path, names: list[str]) -> None:
+    """Checks that nothing would be replaced."""
+    files = [
+        "boxes.csv",
+        *(f"{name}{end}" for name in names for end in (".png", ".pts")),
+    ]
+    taken = [name for name in files if (out / name).exists()]
+    if taken:
+        raise ValueError(
+            f"{out / taken[0]} is there already; choose a new folder, or replace it with "
+            "--overwrite."
+        )
 
 
 def run() -> None:

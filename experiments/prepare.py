@@ -60,20 +60,32 @@ _APART = flags.DEFINE_float(
 _SCORE = flags.DEFINE_float(
     "min_score", 0.0, "Leave out faces that the teacher scores lower."
 )
+_OVERWRITE = flags.DEFINE_boolean(
+    "overwrite", False, "Replace crops of other faces or settings that are there."
+)
 _config = settings.define_run_flags(ModelConfig, DataConfig)
+
+_OURS = {"refused.csv", *crops.FILES}
 
 
 def main(arguments: list[str]) -> None:
     """Prepares, and lists what was refused in refused.csv."""
     settings.no_arguments(arguments)
     config = _config()
+    _check_flags(config)
     out = Path(_OUT.value)
-    if out.is_dir() and any(out.iterdir()) and not crops.is_cache(out):
-        raise ValueError(f"{out} holds something else; choose a new folder.")
+    _check_folder(out)
     sources, refused = read_sources(config.data.data, config.model, config.data)
     if _TEACHERS.value:
         taught = _taught(sources, config)
         sources, refused = taught.sources, refused + taught.refused
+    if not _OVERWRITE.value and crops.is_other_cache(
+        out, sources, model=config.model, data=config.data
+    ):
+        raise ValueError(
+            f"{out} holds the crops of other faces or settings; choose a new folder, or "
+            "replace them with --overwrite."
+        )
     with outputs.bar(total=len(sources), desc="faces") as bar:
         cache = crops.open_or_build(
             out,
@@ -86,6 +98,33 @@ def main(arguments: list[str]) -> None:
     refused += cache.refused
     write_whole(out / "refused.csv", refusal_table(refused))
     print(f"{len(cache.names)} faces in {out}, {len(refused)} refused")
+
+
+def _check_flags(config: RunConfig) -> None:
+    """Checks that nothing is asked for that would be passed over."""
+    data = config.data.data
+    if "," in data and not Path(data).exists():
+        raise ValueError(
+            f"--data={data} is no folder or file; prepare data sets one by one: rcsr-train "
+            "takes the folders of several, with commas."
+        )
+    if config.data.training_faces:
+        raise ValueError(
+            "--training_faces is for rcsr-train, which takes part of a set."
+        )
+    if not _TEACHERS.value:
+        for given in (_SHARE, _PLACE, _APART, _SCORE):
+            if given.present:
+                raise ValueError(
+                    f"--{given.name} is about a teacher: name one, --teacher."
+                )
+
+
+def _check_folder(out: Path) -> None:
+    """Checks that a folder holds nothing but crops."""
+    others = sorted({p.name for p in out.iterdir()} - _OURS) if out.is_dir() else []
+    if others:
+        raise ValueError(f"{out} holds {others[0]}; choose a new folder.")
 
 
 def _taught(sources: Sequence[Source], config: RunConfig) -> Taught:
@@ -109,10 +148,11 @@ def _taught(sources: Sequence[Source], config: RunConfig) -> Taught:
 def _teacher(name: str, pupil: ModelConfig) -> Predictor:
     """The model of this name, which looks at mirror images as well."""
     predictor = load_predictor(settings.model_named(name))
-    if predictor.config.markup != pupil.markup:
+    theirs, ours = predictor.config.markup, pupil.markup
+    if not theirs.same_landmarks(ours):
         raise ValueError(
-            f"the teacher {name} finds the landmarks of {predictor.config.markup.name}, "
-            f"not those of {pupil.markup.name}."
+            f"the teacher {name} finds the {theirs.num_points} landmarks of {theirs.name}, "
+            f"not the {ours.num_points} of {ours.name}."
         )
     config = dataclasses.replace(unmeasured(predictor.config), mirror_average=True)
     return dataclasses.replace(predictor, config=config)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from numpy.typing import ArrayLike
 
 from rcsr_jax.checkpoint import load_params
@@ -19,6 +21,7 @@ from rcsr_jax.ellipses import error_ellipses
 from rcsr_jax.geometry import Frame, frame_of_box, join_frames, meets_image, to_photo
 from rcsr_jax.model import Params, Prediction
 from rcsr_jax.pieces import finish_pieces, largest_piece, platform_of, start_pieces
+from rcsr_jax.prediction import annotated
 from rcsr_jax.refine import Estimate
 from rcsr_jax.stream import answers
 from rcsr_jax.weights import model_source
@@ -250,7 +253,7 @@ class Predictor:
         """
         pieces = self._start(crops, None, start=start)
         found = finish_pieces(pieces, num_faces=len(crops))
-        first = self.params["mean_shape"] if start is None else start.points
+        first = self._first_shape if start is None else start.points
         faces = self._in_photo(found, frames, first=first)
         return faces, Estimate(found.points, found.hidden)
 
@@ -273,7 +276,12 @@ class Predictor:
 
     def _finish(self, pieces: list[Prediction], frames: Frame) -> Faces:
         found = finish_pieces(pieces, num_faces=len(frames.scale))
-        return self._in_photo(found, frames, first=self.params["mean_shape"])
+        return self._in_photo(found, frames, first=self._first_shape)
+
+    @property
+    def _first_shape(self) -> Array:
+        """The mean shape, moved like every shape behind it."""
+        return annotated(jnp.asarray(self.params["mean_shape"]), config=self.config)
 
     def _in_photo(self, found: Prediction, frames: Frame, *, first: ArrayLike) -> Faces:
         """A prediction that began with these points, in pixels of the photos."""

@@ -69,6 +69,14 @@ class Markup:
         """How many landmarks a face has."""
         return len(self.mirror)
 
+    def same_landmarks(self, other: "Markup") -> bool:
+        """Whether both mean the same landmarks, whatever they are called and grouped."""
+        return (self.mirror, self.eye_corners, self.eyes) == (
+            other.mirror,
+            other.eye_corners,
+            other.eyes,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The markup as plain JSON values; `Markup.from_dict` reads it back."""
         return dataclasses.asdict(self)

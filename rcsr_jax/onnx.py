@@ -16,7 +16,7 @@ from rcsr_jax.config import ModelConfig
 from rcsr_jax.export import FACES, check_new, write_description
 from rcsr_jax.model import Params, make_step
 from rcsr_jax.portable import portable_forms
-from rcsr_jax.prediction import check_num_steps, mean_of_mirrored
+from rcsr_jax.prediction import annotated, check_num_steps, mean_of_mirrored
 from rcsr_jax.refine import unroll
 
 SUFFIX = ".onnx"
@@ -70,7 +70,7 @@ def write_onnx(
             # one after the other, so that no batch of unknown size has to be halved
             mirrored = last_shape(jnp.flip(crops, axis=2))
             points = mean_of_mirrored(points, mirrored, config=config)
-        return points
+        return annotated(points, config=config)
 
     size = config.crop_size
     crops = jax.ShapeDtypeStruct((FACES, size, size), jnp.uint8)

@@ -8,6 +8,7 @@ from rcsr_jax.model import Params
 
 # What a network may be trained on with: everything else decides what its numbers mean.
 _FREE = {
+    "markup",  # what it is called; its landmarks are the same
     "num_steps",
     "max_steps",
     "tolerance",
@@ -48,6 +49,13 @@ def given_params(config: RunConfig) -> Params | None:
 def _load(source: str, config: RunConfig) -> Params:
     """The parameters of a checkpoint, if its network is that of the run."""
     params, run = checkpoint.load_params(source)
+    theirs, ours = run.model.markup, config.model.markup
+    if not theirs.same_landmarks(ours):
+        raise ValueError(
+            f"init_from={source} finds the {theirs.num_points} landmarks of {theirs.name}, "
+            f"not the {ours.num_points} of {ours.name}, and such a network cannot start "
+            "another: leave init_from out."
+        )
     other = {
         name: pair
         for name, pair in differences(

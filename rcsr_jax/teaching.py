@@ -51,8 +51,13 @@ class Teaching:
     min_score: float = 0.0
 
     def __post_init__(self):
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"share must be from 0 to 1; got {self.share}.")
+        for name in ("share", "min_score"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"{name} must be from 0 to 1; got {getattr(self, name)}."
+                )
+        if not self.most_apart >= 0:
+            raise ValueError(f"most_apart must be at least 0; got {self.most_apart}.")
 
 
 class Taught(NamedTuple):
@@ -125,8 +130,7 @@ def teach(
     )
     refused |= left_out
     used = [source for source in sources if source.name not in refused]
-    # without those that were refused others may be held out
-    kept = held | _held_out(used, count=validation_faces)
+    kept = held | _held_out_of_rest(used, refused, count=validation_faces)
     return Taught(
         [s if s.name in kept else _taught(s, goals[s.name]) for s in used],
         tuple(Refusal(s.name, refused[s.name]) for s in sources if s.name in refused),
@@ -221,6 +225,22 @@ def _goals(
 
 def _held_out(sources: Sequence[Source], *, count: int) -> set[str]:
     return set(hold_out([source.name for source in sources], count=count)[1])
+
+
+def _held_out_of_rest(
+    used: Sequence[Source], refused: dict[str, str], *, count: int
+) -> set[str]:
+    """Without those that were refused, others may be held out."""
+    try:
+        return _held_out(used, count=count)
+    except ValueError as error:
+        if not refused:
+            raise
+        name, reason = next(iter(refused.items()))
+        raise ValueError(
+            f"{len(refused)} faces were left out, {name} as {reason}: of the {len(used)} "
+            f"that remain {count} cannot be held out ({error})"
+        ) from error
 
 
 def _taught(source: Source, goal: np.ndarray) -> Source:

@@ -11,8 +11,10 @@ from scipy import stats
 
 from rcsr_jax.annotation import as_annotated, as_seen, measure_shift
 from rcsr_jax.config import ModelConfig
+from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.face_shapes import frontal_landmarks
 from rcsr_jax.export import export_program
+from rcsr_jax.inference import Predictor
 from rcsr_jax.markup import FACE_68
 from rcsr_jax.model import predict, predict_adaptive
 from rcsr_jax.refine import Estimate
@@ -137,6 +139,18 @@ def test_gradients_pass_through_the_shift(params, crops):
     expected = total(tiny.CONFIG, jnp.array(SHIFT))
     assert jnp.abs(expected).max() > 0
     np.testing.assert_allclose(total(SHIFTED), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_movement_of_the_first_step_holds_no_shift(params):
+    face = draw_face(3, 0)
+    predictor = Predictor(params, SHIFTED)
+    found = predictor(face.image, face.box, num_steps=1)
+    crops, frames = predictor.crops(face.image, face.box)
+    seen = predict(params, crops, config=tiny.CONFIG, num_steps=1).points
+    # both shapes lie where people would annotate them
+    away = moved(seen)[0] - moved(tiny.mean_shape())
+    expected = frames.scale[0] * np.linalg.norm(away, axis=-1)
+    np.testing.assert_allclose(found.spread[0], expected, rtol=1e-3)
 
 
 def test_an_exported_program_has_it(params, crops):

@@ -26,6 +26,8 @@ from rcsr_jax.geometry import Frame
 
 _FORMAT = 2
 _ARRAYS = ("crops.npy", "frames.npy", "points.npy")
+_HEADER = "cache.json"
+FILES = (*_ARRAYS, _HEADER)
 _COPIED = 1024  # crops that are copied at once
 _OVERSAMPLING = 1.125  # cached pixels per crop pixel: turning a crop costs sharpness
 
@@ -91,7 +93,7 @@ def open_or_build(
     """
     folder = Path(folder)
     made_from = fingerprint(sources, model=model, data=data)
-    if (folder / "cache.json").is_file():
+    if is_cache(folder):
         try:
             if _read_header(folder)["made_from"] == made_from:
                 return open_cache(folder)
@@ -106,6 +108,23 @@ def open_or_build(
         jobs=jobs,
         on_progress=on_progress,
     )
+
+
+def is_other_cache(
+    folder: str | Path,
+    sources: Sequence[Source],
+    *,
+    model: ModelConfig,
+    data: DataConfig,
+) -> bool:
+    """Whether a folder holds a cache, and not that of these sources and settings."""
+    if not is_cache(folder):
+        return False
+    try:
+        made_from = _read_header(Path(folder))["made_from"]
+    except ValueError:  # it is damaged: nothing is lost with it
+        return False
+    return bool(made_from != fingerprint(sources, model=model, data=data))
 
 
 def fingerprint(
@@ -167,7 +186,7 @@ def checksums(folder: str | Path) -> dict[str, str]:
 
 def is_cache(folder: str | Path) -> bool:
     """Whether a folder holds a crop cache."""
-    return (Path(folder) / "cache.json").is_file()
+    return (Path(folder) / _HEADER).is_file()
 
 
 def _settings(model: ModelConfig, data: DataConfig) -> dict:
@@ -251,7 +270,7 @@ def _collect(
         "refused": refused,
         "checksums": checksums(building),
     }
-    write_whole(building / "cache.json", json.dumps(header))
+    write_whole(building / _HEADER, json.dumps(header))
 
 
 def _save_rows(path: Path, rows: Path, kept: np.ndarray) -> None:
@@ -274,7 +293,7 @@ def _save_rows(path: Path, rows: Path, kept: np.ndarray) -> None:
 
 
 def _read_header(folder: Path) -> dict:
-    path = folder / "cache.json"
+    path = folder / _HEADER
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
         if header["settings"]["format"] != _FORMAT:
