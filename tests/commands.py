@@ -47,6 +47,14 @@ def program(name: str, *arguments, cwd: Path) -> str:
     return done.stdout
 
 
+def program_that_fails(name: str, *arguments, cwd: Path) -> str:
+    """The line that a user's mistake is answered with by a program without a command."""
+    words = [sys.executable, "-m", f"rcsr_jax.experiments.{name}", *arguments]
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    return done.stderr
+
+
 def trained_place(place: Path) -> Path:
     """A folder with drawn photos in the layout of 300-W and a model trained on them."""
     succeed("rcsr-draw", "--num_faces=24", "--size=96", "--out=photos", cwd=place)

@@ -56,6 +56,19 @@ def test_a_second_opening_loads_no_face(tmp_path):
     assert again.names == first.names and again.refused == first.refused
 
 
+def test_the_cache_of_other_faces_is_told_from_its_own(tmp_path):
+    faces = Folder()
+    other = crops.is_other_cache
+    assert not other(tmp_path, faces.sources, model=MODEL, data=DATA)  # there is none
+    build(tmp_path, faces)
+    assert not other(tmp_path, faces.sources, model=MODEL, data=DATA)
+    assert other(tmp_path, faces.sources[1:], model=MODEL, data=DATA)
+    wide = dataclasses.replace(DATA, cache_margin=1.7)
+    assert other(tmp_path, faces.sources, model=MODEL, data=wide)
+    (tmp_path / "cache.json").write_text("torn")
+    assert not other(tmp_path, faces.sources[1:], model=MODEL, data=DATA)
+
+
 @pytest.mark.parametrize("what", ["stamp", "name", "fewer", "order"])
 def test_a_cache_is_rebuilt_when_its_faces_change(what, tmp_path):
     faces = Folder()

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from commands import TINY, fail, program, succeed, trained_place
+from commands import TINY, fail, program, program_that_fails, succeed, trained_place
 from jax import export
 
 from rcsr_jax.boxes import BoxMap
@@ -87,6 +87,45 @@ def test_prepared_landmarks_are_taught_but_for_those_held_out(place):
         "rcsr-prepare", *words, *data, "--teacher=photos", "--out=none", cwd=place
     )
     assert "photos" in told and not (place / "none").exists()
+
+
+def test_what_is_there_is_not_replaced_unasked(place):
+    drawn = ["--num_faces=2", "--size=64", "--out=mine"]
+    (place / "mine").mkdir()
+    (place / "mine/face_0001.pts").write_text("by hand")
+    assert "face_0001.pts is there" in fail("rcsr-draw", *drawn, cwd=place)
+    assert [p.name for p in (place / "mine").iterdir()] == ["face_0001.pts"]
+    succeed("rcsr-draw", *drawn, "--overwrite", cwd=place)
+
+    words = ["--preset=demo", "--split=all", "--validation_faces=1", "--out=small"]
+    succeed("rcsr-prepare", "--data=mine", *words, cwd=place)
+    again = succeed("rcsr-prepare", "--data=mine", *words, cwd=place)
+    assert again.startswith("2 faces")
+    other = ["--data=photos", *words]
+    assert "crops of other faces" in fail("rcsr-prepare", *other, cwd=place)
+    assert len(open_cache(place / "small").names) == 2
+    (place / "small/notes.txt").write_text("mine")
+    told = fail("rcsr-prepare", *other, "--overwrite", cwd=place)
+    assert "notes.txt" in told and (place / "small/notes.txt").exists()
+    (place / "small/notes.txt").unlink()
+    assert "24 faces" in succeed("rcsr-prepare", *other, "--overwrite", cwd=place)
+
+    said = program_that_fails("calibrate", "--data=photos", "--out=run", cwd=place)
+    assert "run exists already" in said
+
+
+@pytest.mark.parametrize(
+    ("flag", "reason"),
+    [
+        ("--place", "--place is about a teacher"),
+        ("--most_apart=0.1", "--most_apart is about a teacher"),
+        ("--training_faces=3", "--training_faces is for rcsr-train"),
+        ("--data=photos,run", "prepare data sets one by one"),
+    ],
+)
+def test_nothing_that_is_asked_for_is_passed_over(flag, reason, place):
+    told = fail("rcsr-prepare", "--data=photos", flag, "--out=none", cwd=place)
+    assert reason in told and not (place / "none").exists()
 
 
 def test_evaluation_writes_what_it_promises(place):

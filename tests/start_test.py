@@ -1,5 +1,7 @@
 """A run starts from given parameters, or from the mean of several."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import tiny
 
 from rcsr_jax.checkpoint import export_params
 from rcsr_jax.config import RunConfig, replace_fields
+from rcsr_jax.markup import FACE_68, subset
 from rcsr_jax.start import given_params
 
 RUN = replace_fields(RunConfig(model=tiny.CONFIG), {"data": "drawn"})
@@ -57,6 +60,17 @@ def test_each_of_them_must_be_the_same_network(given, tmp_path):
         start(*given, str(other))
     with pytest.raises(ValueError, match="gone does not exist"):
         start(*given, "gone")
+
+
+def test_landmarks_may_be_called_otherwise_but_not_be_others(given, tmp_path):
+    source, params = next(iter(given.items()))
+    renamed = dataclasses.replace(FACE_68, name="mine", regions=())
+    found = start(source, markup=renamed)
+    jax.tree.map(np.testing.assert_array_equal, found, params)
+    few = subset(FACE_68, tuple(range(17, 68)), name="51")
+    message = "finds the 68 landmarks of 68, not the 51 of 51.* leave init_from out"
+    with pytest.raises(ValueError, match=message):
+        start(source, markup=few)
 
 
 def test_mirror_images_may_be_asked_for(given):

@@ -214,3 +214,22 @@ def test_faults_of_the_machine_and_impossible_shares_are_raised():
     for share in (-0.1, 1.1, np.nan):
         with pytest.raises(ValueError, match="share must be from 0 to 1; got"):
             Teaching(share=share)
+    with pytest.raises(ValueError, match="min_score must be from 0 to 1; got nan"):
+        Teaching(min_score=np.nan)
+    with pytest.raises(ValueError, match="most_apart must be at least 0; got nan"):
+        Teaching(most_apart=np.nan)
+
+
+def test_where_too_few_remain_the_reason_is_told():
+    faces = [face(f"{i}.png", SHAPE) for i in range(6)]
+    first = set(hold_out([f.name for f in faces], count=2)[1])
+    answers = [(SHAPE, 0.2) for f in faces if f.name not in first]
+    with pytest.raises(
+        ValueError, match=r"4 faces were left out, .*score is 0\.20: of"
+    ):
+        teach(
+            faces,
+            [Teacher(*answers)],
+            teaching=Teaching(min_score=0.5),
+            validation_faces=2,
+        )
