@@ -121,7 +121,9 @@ def _check_flags(config: RunConfig) -> None:
 
 
 def _check_folder(out: Path) -> None:
-    """Checks that a folder holds nothing but crops."""
+    """Checks that a folder is none but that of crops."""
+    if out.resolve() == Path.cwd():
+        raise ValueError("--out must be a folder of its own, not the current one.")
     others = sorted({p.name for p in out.iterdir()} - _OURS) if out.is_dir() else []
     if others:
         raise ValueError(f"{out} holds {others[0]}; choose a new folder.")

@@ -56,8 +56,8 @@ def define_flags(
     for part in parts:
         kinds = typing.get_type_hints(part if isinstance(part, type) else type(part))
         for field in dataclasses.fields(part):
-            if kinds[field.name] == tuple[float, ...]:
-                continue  # a number for each landmark: measured, not typed
+            if float in typing.get_args(kinds[field.name]):
+                continue  # measured, not typed
             if only is not None and field.name not in only:
                 continue
             default = f"(default: {_shown(getattr(part, field.name))}{unless})"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rcsr_jax.geometry import box_of
-from rcsr_jax.plain_values import from_dict, to_dict
+from rcsr_jax.plain_values import check_types, from_dict, to_dict
 
 _FEWEST = 3  # faces; of fewer, a bad one is not outvoted
 
@@ -37,6 +37,7 @@ class BoxMap:
     scale_h: float = 1.0
 
     def __post_init__(self):
+        check_types(self)
         values = dataclasses.astuple(self)
         if not (np.isfinite(values).all() and min(values[2:]) > 0):
             raise ValueError(

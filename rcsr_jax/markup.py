@@ -34,6 +34,7 @@ class Markup:
     outlines: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self):
+        self._check_form()
         named = {
             "eye_corners": self.eye_corners,
             "eyes": self.eyes[0] + self.eyes[1],
@@ -62,6 +63,27 @@ class Markup:
             raise ValueError(
                 f"markup {self.name}: eye_corners and eyes are each two places of a face, "
                 f"whose distance measures it; got {self.eye_corners} and {self.eyes}."
+            )
+
+    def _check_form(self) -> None:
+        """Checks that all is made of tuples of whole numbers: hashable, and as it says."""
+        groups = {
+            "mirror": self.mirror,
+            "eye_corners": self.eye_corners,
+            **_numbered("eyes", self.eyes),
+            **_numbered("outlines", self.outlines),
+        }
+        for name, group in _numbered("regions", self.regions).items():
+            if not (isinstance(group, tuple) and len(group) == 2):
+                raise ValueError(f"{name} must be (name, indices); got {group!r}.")
+            groups[name] = group[1]
+        for name, group in groups.items():
+            if not isinstance(group, tuple) or not all(type(i) is int for i in group):
+                raise ValueError(f"{name} must be a tuple of int; got {group!r}.")
+        if len(self.eye_corners) != 2 or len(self.eyes) != 2:
+            raise ValueError(
+                f"eye_corners and eyes are two each; got {self.eye_corners} and "
+                f"{self.eyes}."
             )
 
     @property
@@ -117,6 +139,13 @@ class Markup:
             )
         except TypeError as error:
             raise ValueError(f"not a markup: {error}") from error
+
+
+def _numbered(name: str, groups: Any) -> dict[str, Any]:
+    """The parts of a tuple by name and number."""
+    if not isinstance(groups, tuple):
+        raise ValueError(f"{name} must be a tuple; got {groups!r}.")
+    return {f"{name}[{number}]": group for number, group in enumerate(groups)}
 
 
 def read_markup(path: str | Path) -> Markup:

@@ -36,6 +36,8 @@ from rcsr_jax.refine import Estimate, increment_size, settle, unroll
 
 Params = dict[str, Any]
 
+_FLAT = 1e-11  # variance of what stays flat, and is only rounding; white is 1
+
 
 def init_params(key: Array, *, config: ModelConfig, mean_shape: ArrayLike) -> Params:
     """Fresh parameters.
@@ -97,10 +99,11 @@ def normalise(crops: Array) -> Array:
     """
     crops = jnp.asarray(crops, jnp.float32)
     crops = crops.reshape(*crops.shape[:3], 1)
+    largest = lax.stop_gradient(jnp.abs(crops).max((1, 2, 3), keepdims=True))
+    crops = crops / jnp.where(largest > 0, largest, 1)
     centred = crops - crops.mean((1, 2, 3), keepdims=True)
-    # a flat crop stays zero
     variance = jnp.square(centred).mean((1, 2, 3), keepdims=True)
-    return centred * lax.rsqrt(variance + 1e-6)
+    return centred * lax.rsqrt(variance + _FLAT)
 
 
 def make_scene(params: Params, crops: Array, *, config: ModelConfig) -> Scene:
@@ -174,6 +177,7 @@ def predict(
         ValueError: the crops are not of the config's size, the parameters are not those
             of the config, or there is no such number of steps.
     """
+    _check_arguments(crops, config)
     if crops.ndim == 2:
         batched = predict(
             params, crops[None], config=config, num_steps=num_steps, flatten=flatten
@@ -234,6 +238,7 @@ def predict_adaptive(
             mean shape and an empty memory. What is known of a face is not known of its
             mirror image, so there is no mean with it then.
     """
+    _check_arguments(crops, config)
     if crops.ndim == 2:
         if start is not None:
             start = jax.tree.map(lambda leaf: leaf[None], start)
@@ -327,6 +332,16 @@ def _increment_size(config: ModelConfig) -> Callable[[Array, Array], Array]:
     return functools.partial(
         increment_size, markup=config.markup, norm=config.increment_norm
     )
+
+
+def _check_arguments(crops: Array, config: ModelConfig) -> None:
+    if not isinstance(config, ModelConfig):
+        raise ValueError(
+            "config must be a ModelConfig, such as the model of a RunConfig; got "
+            f"{type(config).__name__}."
+        )
+    if not hasattr(crops, "ndim"):
+        raise ValueError(f"crops must be one array; got {type(crops).__name__}.")
 
 
 def _check_crops(crops: Array, config: ModelConfig) -> None:

@@ -11,6 +11,7 @@ from jax import Array
 from rcsr_jax.config import TrainConfig
 from rcsr_jax.model import Params
 
+_VIEWS = 6  # of a face in an epoch of the paper: it and its mirror image in three boxes
 _STEADY_INPUTS = 4096  # of a layer of the memory, up to which it takes the whole rate
 
 
@@ -21,10 +22,11 @@ def make_optimiser(
 
     Args:
         config: which, and how fast.
-        num_faces: in the training set; the paper's schedule counts epochs.
+        num_faces: in the training set; the paper's schedule counts epochs, in which each
+            face is seen six times.
     """
     if config.optimiser == "sgd":
-        epoch = max(num_faces // config.batch_size, 1)
+        epoch = max(_VIEWS * num_faces // config.batch_size, 1)
         rate = optax.exponential_decay(
             config.learning_rate,
             transition_steps=config.halving_epochs * epoch,

@@ -19,9 +19,9 @@ def crop_faces(
     """The crops of the faces of a photo, under jit, vmap and grad.
 
     Cutting with `Predictor.crops` is faster, but ends in whole grey levels, which let no
-    gradient through. The two differ by rounding, and by up to a few grey levels where a
-    crop pixel is more than four photo pixels wide: there `Predictor.crops` averages blocks
-    first. Outside the photo its edges are repeated.
+    gradient through. The two differ by rounding, and by a few grey levels where a crop
+    pixel is more than four photo pixels wide, beyond the photo's edges by up to twenty:
+    there `Predictor.crops` averages blocks first. Outside the photo its edges are repeated.
 
     Args:
         photo: uint8 or float [height, width] or [height, width, 3], of any range.

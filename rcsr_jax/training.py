@@ -75,6 +75,8 @@ def train(
     Raises:
         ValueError: bad data, a work folder of another run, or a loss that is no number.
     """
+    if not isinstance(config, RunConfig):
+        raise ValueError(f"config must be a RunConfig; got {type(config).__name__}.")
     deadline = time.monotonic() + (config.train.max_seconds or math.inf)
     workdir = Path(workdir)
     if workdir.exists() and not workdir.is_dir():

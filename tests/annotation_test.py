@@ -161,7 +161,9 @@ def test_an_exported_program_has_it(params, crops):
     )
 
 
-@pytest.mark.parametrize("shift", [(0.0, 1.5), (float("nan"), 0.0)])
+@pytest.mark.parametrize(
+    "shift", [(0.0, 1.5), (float("nan"), 0.0), (0.1,), (0.1, 0.0, 0.0), ()]
+)
 def test_a_shift_that_is_none_is_refused(shift):
     with pytest.raises(ValueError, match="annotation_shift must be two numbers"):
         ModelConfig(annotation_shift=shift)

@@ -181,6 +181,11 @@ def test_differences_name_what_changed():
         (TrainConfig, {"clip_norm": -1.0}, "clip_norm must be at least 0"),
         (TrainConfig, {"max_seconds": -1.0}, "max_seconds must be at least 0"),
         (TrainConfig, {"seed": -1}, "seed must be at least 0"),
+        (
+            TrainConfig,
+            {"seed": 2**32},
+            "seed must be at most 4294967295; got 4294967296",
+        ),
         (TrainConfig, {"learning_rate": 0.0}, "learning_rate must be positive"),
         (TrainConfig, {"ema_decay": 1.0}, r"ema_decay in \[0, 1\)"),
     ],

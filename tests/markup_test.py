@@ -119,6 +119,27 @@ def test_equal_markups_hash_alike():
 
 
 @pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mirror": [1, 0, 2]}, r"mirror must be a tuple of int; got \[1, 0, 2\]"),
+        ({"mirror": (1.0, 0.0, 2.0)}, "mirror must be a tuple of int"),
+        ({"eye_corners": (0, 1, 2)}, "eye_corners and eyes are two each"),
+        ({"eyes": ((0,),)}, "eye_corners and eyes are two each"),
+        ({"eyes": [[0], [1]]}, "eyes must be a tuple"),
+        ({"regions": {"a": (0, 1)}}, "regions must be a tuple"),
+        ({"regions": ("ab",)}, r"regions\[0\] must be \(name, indices\)"),
+        ({"outlines": ((0, True),)}, r"outlines\[0\] must be a tuple of int"),
+    ],
+)
+def test_a_markup_is_made_of_tuples_of_whole_numbers(changes, message):
+    fields = {"name": "3", "mirror": (1, 0, 2), "eye_corners": (0, 1)}
+    fields |= {"eyes": ((0,), (1,)), "regions": (("a", (2,)),)}
+    assert hash(Markup(**fields))
+    with pytest.raises(ValueError, match=message):
+        Markup(**fields | changes)
+
+
+@pytest.mark.parametrize(
     "fields, message",
     [
         (changed(mirror=[3, 2, 1, 0, 0]), "each of 0..4 once"),

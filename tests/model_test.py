@@ -19,6 +19,7 @@ from five import (
     with_output,
 )
 
+from rcsr_jax.config import RunConfig
 from rcsr_jax.geometry import mirror_points
 from rcsr_jax.markup import FACE_68
 from rcsr_jax.model import (
@@ -194,6 +195,13 @@ def test_light_does_not_matter(params, crops):
     np.testing.assert_allclose(brighter.points, expected.points, atol=1e-3)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 1 / 255, 1e6, 1e30])
+def test_the_range_of_the_pixels_does_not_matter(scale, crops):
+    expected = normalise(crops)
+    found = normalise(np.float32(scale) * np.float32(crops))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_normalised_crops_by_numpy(crops):
     wide = np.float64(crops)
     expected = (wide - wide.mean((1, 2), keepdims=True)) / wide.std(
@@ -352,6 +360,15 @@ def test_no_crops_have_no_faces(params, crops, form, mirror_average):
 def test_crops_that_do_not_fit_are_refused(params, form, shape):
     with pytest.raises(ValueError, match=r"grey, \[batch, 32, 32\]; got"):
         form(params, jnp.zeros(shape), config=CONFIG)
+
+
+def test_another_config_and_a_list_of_crops_are_refused(params, crops):
+    run = RunConfig(model=CONFIG)
+    for loop in (predict, predict_adaptive):
+        with pytest.raises(ValueError, match=r"must be a ModelConfig.*got RunConfig"):
+            loop(params, crops, config=run)
+        with pytest.raises(ValueError, match="crops must be one array; got list"):
+            loop(params, list(crops), config=CONFIG)
 
 
 def test_other_bad_arguments_are_refused(params, crops):

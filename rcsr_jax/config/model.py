@@ -143,7 +143,9 @@ class ModelConfig:
                 f"error_ratios must be {self.num_points} positive numbers or none; got "
                 f"{self.error_ratios}."
             )
-        if not max(map(abs, self.annotation_shift)) <= 1:
+        if len(self.annotation_shift) != 2 or not all(
+            abs(part) <= 1 for part in self.annotation_shift
+        ):
             raise ValueError(
                 "annotation_shift must be two numbers from -1 to 1 eye distances; got "
                 f"{self.annotation_shift}."

@@ -99,6 +99,6 @@ def preset(name: str) -> RunConfig:
     Raises:
         ValueError: there is no such preset.
     """
-    if name not in _PRESETS:
+    if not isinstance(name, str) or name not in _PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {name!r}.")
     return replace_fields(RunConfig(), _PRESETS[name])

@@ -110,7 +110,9 @@ class TrainConfig:
     )
     learning_rate: float = setting(1e-3, "Highest learning rate.")
     warmup_updates: int = setting(100, "Updates of linear warm-up (adam).")
-    halving_epochs: int = setting(10, "Epochs after which the rate is halved (sgd).")
+    halving_epochs: int = setting(
+        10, "Epochs, of six views of each face, after which the rate is halved (sgd)."
+    )
     weight_decay: float = setting(1e-4, "Decoupled weight decay (adam).")
     clip_norm: float = setting(1.0, "Largest global gradient norm; 0: not clipped.")
     ema_decay: float = setting(0.999, "Decay of the averaged parameters that are kept.")
@@ -151,6 +153,7 @@ class TrainConfig:
         check_at_least(self, 1, "halving_epochs")
         check_at_least(self, 0, "warmup_updates", "clip_norm", "max_seconds", "seed")
         check_at_least(self, 0, "heatmap_weight", "weight_decay")
+        check_at_most(self, 2**32 - 1, "seed")  # JAX's keys drop what is above
         if not self.learning_rate > 0 or not 0 <= self.ema_decay < 1:
             raise ValueError(
                 "learning_rate must be positive and ema_decay in [0, 1); got "
