@@ -11,16 +11,16 @@ command is repeated.
 
 import shlex
 import sys
-from pathlib import Path
 
 from absl import flags
 
 from rcsr_jax.config import DataConfig, TrainConfig
 
 from . import process, settings
+from .out_folder import define_out
 from .variants import ROWS, ablate
 
-_OUT = flags.DEFINE_string("out", None, "Folder for runs and results.", required=True)
+_OUT = define_out("Folder for runs and results.")
 _ROWS = flags.DEFINE_enum("rows", "recipe", sorted(ROWS), "Which rows.")
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1"], "A run of each row for each of them.")
 _config = settings.define_run_flags(DataConfig, TrainConfig)
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
         config,
         rows=ROWS[_ROWS.value],
         seeds=seeds,
-        out=Path(_OUT.value),
+        out=_OUT(),
         command=shlex.join(["python", "-m", str(__spec__.name), *sys.argv[1:]]),
     )
     print(told)

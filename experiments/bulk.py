@@ -28,11 +28,12 @@ from rcsr_jax.data.shards import Shard, find_shards, folder_of_shards
 from rcsr_jax.inference import load_predictor
 
 from . import finding, outputs, process, settings
-from .results import digest_of
+from .made_with import digest_of
+from .out_folder import define_out
 from .workers import Job, do_here, do_on_ray, forget_tries, ray_running
 
 _MODEL = settings.define_model_flags()
-_OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+_OUT = define_out()
 _FINDING = finding.define_flags()
 _NUM_STEPS = settings.define_num_steps()
 _SHARD = flags.DEFINE_integer(
@@ -69,7 +70,7 @@ def main(arguments: list[str]) -> None:
     """Does what is not done yet, and tells what there is then."""
     if not arguments[1:]:
         raise ValueError("no inputs: name folders or tar archives behind the flags.")
-    out = Path(os.path.abspath(_OUT.value))  # noqa: PTH100
+    out = Path(os.path.abspath(_OUT()))  # noqa: PTH100
     shards = find_shards(arguments[1:], photos_per_shard=_SHARD.value)
     out.mkdir(parents=True, exist_ok=True)
     num_workers, cores, gpus = _workforce()

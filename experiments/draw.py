@@ -3,8 +3,6 @@
 rcsr-draw --num_faces=100 --out=DIR
 """
 
-from pathlib import Path
-
 import numpy as np
 from absl import flags
 
@@ -14,8 +12,9 @@ from rcsr_jax.data.face_boxes import detector_like_box
 from rcsr_jax.data.images import save_image
 
 from . import settings
+from .out_folder import define_out
 
-_OUT = flags.DEFINE_string("out", None, "Folder for the faces.", required=True)
+_OUT = define_out("Folder for the faces.")
 _NUM_FACES = flags.DEFINE_integer("num_faces", 16, "How many.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 2, "Which faces.", lower_bound=0)
 _SIZE = flags.DEFINE_integer("size", 320, "Side of a picture, in pixels.")
@@ -25,7 +24,7 @@ _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace files that are th
 def main(arguments: list[str]) -> None:
     """Draws."""
     settings.no_arguments(arguments)
-    out = Path(_OUT.value)
+    out = _OUT()
     out.mkdir(parents=True, exist_ok=True)
     names = [f"face_{index:04d}" for index in range(_NUM_FACES.value)]
     if not _OVERWRITE.value:

@@ -24,9 +24,10 @@ from rcsr_jax.report import ReportData, write_report
 from rcsr_jax.report.gallery import make_gallery
 
 from . import outputs, settings
+from .out_folder import define_out
 
 _MODEL = settings.define_model_flags()
-_OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+_OUT = define_out()
 _GALLERY = flags.DEFINE_integer(
     "gallery",
     8,
@@ -42,6 +43,7 @@ METHOD, BASELINE = "RCSR", "mean shape"
 def main(arguments: list[str]) -> None:
     """Evaluates and writes metrics.json, errors.csv, ced.png, steps.png, report.html."""
     settings.no_arguments(arguments)
+    out = _OUT()
     params, config = load_params(_MODEL())
     predictor = Predictor(params, config.model)
     data = _DATA()
@@ -52,7 +54,6 @@ def main(arguments: list[str]) -> None:
     outputs.tell_refused(found.refused, strict=data.strict)
     folder = Path(data.data).absolute().as_posix()  # its names tell test sets apart
     metrics = metrics_of(found, predictor=predictor, folder=folder)
-    out = Path(_OUT.value)
     out.mkdir(parents=True, exist_ok=True)
     outputs.write_json(out / "metrics.json", metrics)
     errors = _errors_of(found, predictor)

@@ -12,7 +12,6 @@ kept by how many are.
 
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,13 +27,14 @@ from rcsr_jax.metrics import DEFAULT_LIMIT, interocular_distance, interocular_er
 from rcsr_jax.trust import failures_caught, risk_coverage, summarise_trust
 
 from . import outputs, settings
+from .out_folder import define_out
 
 _MODEL = settings.define_model_flags()
 _COPIES = flags.DEFINE_integer(
     "copies", 5, "How often each face is taken.", lower_bound=1
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of what happens to them.", lower_bound=0)
-_OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+_OUT = define_out()
 _DATA = settings.define_data_flags(settings.TEST_FACES)
 
 # The face through its box, and through boxes of which each is shifted a little.
@@ -49,6 +49,7 @@ _KEPT = np.linspace(0.05, 1, 20)  # shares of the faces, of the curve
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes failures.json and failures.png."""
     settings.no_arguments(arguments)
+    out = _OUT()
     data = _DATA()
     predictor = load_predictor(_MODEL())
     markup = predictor.config.markup
@@ -101,7 +102,6 @@ def main(arguments: list[str]) -> None:
         "orders": results,
         "trust": trust,
     }
-    out = Path(_OUT.value)
     out.mkdir(parents=True, exist_ok=True)
     outputs.write_json(out / "failures.json", report)
     curves = {name: result["kept"] for name, result in results.items()}

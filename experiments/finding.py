@@ -1,6 +1,7 @@
 """Where the boxes of a photo's faces come from: a table, a detector or the photo's size."""
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from absl import flags
 
 from rcsr_jax.boxes import DLIB_BOXES, BoxMap
 from rcsr_jax.data.annotations import read_boxes
+from rcsr_jax.data.names import name_problem
 from rcsr_jax.detection import FoundBoxes, detect_faces
 
 flags.disclaim_key_flags()  # they belong to the program that asks for them
@@ -72,7 +74,8 @@ def box_finder(
 
     Args:
         table: CSV of boxes, in place of the detector. An image is looked up by its path,
-            as it is and relative to here and to the table, and by its name.
+            as it is and relative to here and to the table, however that is spelt, and by
+            its name.
         filled: without a table, each photo is one face that fills it.
         threshold: of the detector's score.
         min_face: smallest face to detect, in pixels; None: what suits the photo.
@@ -90,9 +93,8 @@ def box_finder(
             "have boxes in a table or fill their photos."
         )
     if table is not None:
-        boxes = read_boxes(table)
-        folders = (Path.cwd(), Path(table).absolute().parent)
-        return lambda photo, image: (_listed(photo, boxes, table, folders), None)
+        listed = _lookup(table)
+        return lambda photo, image: (listed(photo), None)
     if filled:
         return lambda photo, image: (_filling(image), None)
     detect = functools.partial(
@@ -102,19 +104,43 @@ def box_finder(
     return lambda photo, image: (*detect(image),)
 
 
-def _listed(
-    photo: NamedPhoto,
-    boxes: dict[str, np.ndarray],
-    table: str,
-    folders: tuple[Path, ...],
-) -> np.ndarray:
-    inside = [folder for folder in folders if photo.path.is_relative_to(folder)]
-    keys = [photo.path.relative_to(folder).as_posix() for folder in inside]
-    keys = list(dict.fromkeys([str(photo.path), *keys, photo.name, photo.path.name]))
-    for key in keys:
-        if key in boxes:
-            return boxes[key]
-    raise ValueError(f"no box in {table}; looked for {', '.join(keys)}")
+def _lookup(table: str) -> Callable[[NamedPhoto], np.ndarray]:
+    """What finds the boxes of a photo in a table; it raises ValueError where none are."""
+    real = functools.cache(os.path.realpath)  # many photos share a folder
+
+    def place(path: Path) -> str:
+        """One spelling of a path: no ./ and ../, no links but the file itself."""
+        plain = Path(os.path.normpath(path))
+        return str(Path(real(plain.parent), plain.name))
+
+    by_name: dict[str, np.ndarray] = {}
+    for key, boxes in read_boxes(table).items():
+        name = os.path.normpath(key)  # ./a.jpg is a.jpg
+        if (known := by_name.get(name)) is not None:
+            new = ~(boxes[:, None] == known).all(2).any(1)
+            boxes = np.concatenate([known, boxes[new]])
+        by_name[name] = boxes
+    by_place: dict[str, np.ndarray] = {}
+    for folder in (Path(table).absolute().parent, Path.cwd()):  # here goes first
+        by_place |= {
+            place(folder / name): boxes
+            for name, boxes in by_name.items()
+            if not name_problem(name)  # else no photo is called so
+        }
+
+    def listed(photo: NamedPhoto) -> np.ndarray:
+        if (boxes := by_place.get(place(photo.path))) is not None:
+            return boxes
+        names = dict.fromkeys([os.path.normpath(photo.name), photo.path.name])
+        for name in names:
+            if name in by_name:
+                return by_name[name]
+        raise ValueError(
+            f"no box in {table}; looked for {photo.path}, as it is and relative to here "
+            f"and to the table, and for {', '.join(names)}"
+        )
+
+    return listed
 
 
 def _filling(image: np.ndarray) -> np.ndarray:

@@ -12,7 +12,6 @@ of training. Writes flicker.json and flicker.md.
 import functools
 import shlex
 import sys
-from pathlib import Path
 
 import numpy as np
 from absl import flags
@@ -28,6 +27,7 @@ from rcsr_jax.smoothing import OneEuro
 from rcsr_jax.tracking import Tracker
 
 from . import markdown, outputs, settings
+from .out_folder import define_out
 
 _MODEL = settings.define_model_flags()
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of annotated photos to pan over.")
@@ -44,7 +44,7 @@ _PERIOD = flags.DEFINE_integer(
     "period", 20, "Frames from one pose to the next; more is calmer.", lower_bound=1
 )
 _DRAWN = flags.DEFINE_boolean("drawn", True, "Measure on drawn faces as well.")
-_OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+_OUT = define_out()
 
 _SIZE = 240  # pixels, of the frames
 _ASTRONAUT = (179, 86, 271, 178)  # the box of the face
@@ -54,6 +54,7 @@ _COLUMNS = ("nme", "nme_90", "flicker", "steps", "frames_per_second", "found")
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes it."""
     settings.no_arguments(arguments)
+    out = _OUT()
     predictor = load_predictor(_MODEL())
     Tracker(predictor=predictor, detect=lambda image: []).compile()
     kinds = _clips(predictor)
@@ -65,7 +66,6 @@ def main(arguments: list[str]) -> None:
             )
             for kind, clips in kinds.items()
         }
-    out = Path(_OUT.value)
     out.mkdir(parents=True, exist_ok=True)
     report = {
         "command": shlex.join(["flicker", *sys.argv[1:]]),

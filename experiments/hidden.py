@@ -10,11 +10,9 @@ judged apart. Prints a table and writes hidden.json.
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
 
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.sources import OnProgress, read_sources
@@ -25,9 +23,10 @@ from rcsr_jax.metrics import interocular_distance, point_errors
 
 from . import outputs, settings
 from .markdown import table
+from .out_folder import define_out
 
 _MODEL = settings.define_model_flags()
-_OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+_OUT = define_out()
 _DATA = settings.define_data_flags(settings.TEST_FACES)
 
 # Left and right as one looks at the photo.
@@ -43,6 +42,7 @@ _COVERS = {
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes hidden.json."""
     settings.no_arguments(arguments)
+    out = _OUT()
     data = _DATA()
     predictor = load_predictor(_MODEL())
     sources, refused = read_sources(data.data, predictor.config, data)
@@ -53,7 +53,6 @@ def main(arguments: list[str]) -> None:
             if not rows:
                 outputs.tell_refused(refused + cut.refused, strict=data.strict)
             rows.append({"covered": name, **_judge(predictor, cut, cover)})
-    out = Path(_OUT.value)
     out.mkdir(parents=True, exist_ok=True)
     report = {
         "command": shlex.join(["hidden", *sys.argv[1:]]),

@@ -15,6 +15,7 @@ from rcsr_jax.data.whole_files import write_whole
 
 LONGEST_MESSAGE = 4000  # characters
 _NOTABLE_SHIFT = 0.75  # per cent of the eye distance
+_MOST_REFUSED = 10  # that are told; a data set may hold thousands
 
 
 def bar(steps: Iterable[Any] | None = None, **told: Any) -> tqdm:
@@ -28,16 +29,18 @@ def bar(steps: Iterable[Any] | None = None, **told: Any) -> tqdm:
 
 
 def tell_refused(refused: Sequence[Refusal], *, strict: bool = False) -> None:
-    """Prints the first faces that cannot be used, and why.
+    """Prints the first faces that cannot be used, and why, and how many more there are.
 
     Raises:
         ValueError: there are any, and all faces must be used.
     """
     if strict and refused:
         raise ValueError(f"{refused[0].name}: {refused[0].reason}")
-    for refusal in refused[:10]:
+    for refusal in refused[:_MOST_REFUSED]:
         told = shown(f"{refusal.name}: {refusal.reason}", limit=LONGEST_MESSAGE)
         print(f"left out {told}", file=sys.stderr)
+    if (more := len(refused) - _MOST_REFUSED) > 0:
+        print(f"and {more} more", file=sys.stderr)
 
 
 def shift_advice(shift: Sequence[float]) -> str:
@@ -64,8 +67,13 @@ def write_json(path: Path, value: Any) -> None:
         path: of the file; its folder exists.
         value: what it holds.
     """
+    write_whole(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """What a JSON file of a value holds; `without_nan`."""
     text = json.dumps(without_nan(value), indent=1, allow_nan=False, ensure_ascii=False)
-    write_whole(path, text + "\n")
+    return text + "\n"
 
 
 def without_nan(value: Any) -> Any:

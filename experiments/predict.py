@@ -36,14 +36,17 @@ from rcsr_jax.stream import map_ahead
 
 from . import finding, outputs, settings
 from .finding import FindBoxes
+from .found import Found
 from .inputs import Input, find_inputs
+from .made_with import digest_of
+from .out_folder import define_out
 from .process import num_cores
-from .results import Found, Results, digest_of
+from .results import Results
 from .video import define_flags, track_video
 
 _MODEL = settings.define_model_flags()
 _FINDING = finding.define_flags()
-_OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+_OUT = define_out()
 _NUM_STEPS = settings.define_num_steps()
 _OVERLAY = flags.DEFINE_boolean("overlay", True, "Draw the landmarks over the photo.")
 _SHOW_BOXES = flags.DEFINE_boolean(
@@ -70,7 +73,7 @@ def main(arguments: list[str]) -> None:
     """Predicts, and writes the results of each photo and of all."""
     if not arguments[1:] and _VIDEO["video"].value is None:
         raise ValueError("no images: name photos or folders behind the flags.")
-    out = Path(_OUT.value)
+    out = _OUT()
     inputs = find_inputs(arguments[1:])
     failed = dict(inputs.empty)  # name -> reason
     of_photos = (_NUM_STEPS, _SHOW_BOXES, _SHOW_STEPS, _SHOW_ERRORS)
@@ -121,7 +124,7 @@ def main(arguments: list[str]) -> None:
             for photo in waiting:
                 if photo in reached:
                     continue
-                if results.is_done(photo):  # written, but its answer not yet taken
+                if results.was_written(photo):  # written, but its answer not yet taken
                     done.append(photo)
                 else:
                     failed[photo.name] = "the run ended before it"

@@ -14,7 +14,6 @@ that out and changes nothing.
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from absl import flags
@@ -30,9 +29,10 @@ from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.teaching import Taught, Teaching, teach
 
 from . import outputs, settings
+from .out_folder import define_out
 from .process import num_cores
 
-_OUT = flags.DEFINE_string("out", None, "Folder for the crops.", required=True)
+_OUT = define_out("Folder for the crops.")
 _JOBS = flags.DEFINE_integer(
     "jobs", 0, "Processes that cut faces; 0: one per core.", lower_bound=0
 )
@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
     settings.no_arguments(arguments)
     config = _config()
     _check_flags(config)
-    out = Path(_OUT.value)
+    out = _OUT()
     _check_folder(out)
     sources, refused = read_sources(config.data.data, config.model, config.data)
     if _TEACHERS.value:

@@ -5,45 +5,24 @@ faces.csv with a row for each face, summary.json with what became of them. The J
 photo is written last, so where it is all else is.
 """
 
-import csv
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import numpy as np
-from PIL import Image
-
-from rcsr_jax.config import to_dict
-from rcsr_jax.data.annotations import point_columns, point_fields, write_pts
+from rcsr_jax.data.annotations import write_pts
 from rcsr_jax.data.images import save_image
-from rcsr_jax.inference import Faces, Predictor
+from rcsr_jax.data.whole_files import checksum, whole_file
 from rcsr_jax.markup import Markup
-from rcsr_jax.plots import draw_overlay
 
 from . import outputs
+from .face_table import holds_rows, replace_table, table_row
+from .found import Found, described, overlay_of
 from .inputs import OVERLAY, SUMMARY, TABLE, Input
 
-_OVERLAY_SIDE = 1600  # pixels at most; to look at, and quick to write
-
-
-class Found(NamedTuple):
-    """The faces of a photo.
-
-    Attributes:
-        image: uint8 [height, width, 3].
-        boxes: float [faces, 4].
-        scores: float [faces], of the detector; None where the boxes were given.
-        faces: their landmarks.
-    """
-
-    image: np.ndarray
-    boxes: np.ndarray
-    scores: np.ndarray | None
-    faces: Faces
+_CHECKSUM = "table_sha256"  # in summary.json
 
 
 class Results:
@@ -55,31 +34,40 @@ class Results:
         Args:
             out: the folder.
             made_with: tells results of other settings apart.
-            overwrite: replace results that are there already.
+            overwrite: replace results, and other files, that are there already.
         """
         out.mkdir(parents=True, exist_ok=True)
         self._out, self._made_with, self._overwrite = out, made_with, overwrite
         self._written = set[Input]()
+        self._table, self._summary = out / f"{TABLE}.csv", out / f"{SUMMARY}.json"
+        summary = _read_object(self._summary) or {}
+        # of the table that was written last, whoever has changed it since
+        self._checksum: str | None = summary.get(_CHECKSUM)
 
     def is_done(self, photo: Input) -> bool:
         """Whether the results of a photo are there, and need not be replaced.
 
         Raises:
-            ValueError: there are those of another photo of this name, or of other settings.
+            ValueError: there are those of another photo of this name, or of other
+                settings, or files that are no results would be replaced.
         """
         if self._overwrite:
             return photo in self._written
-        content = self._read(photo)
+        content = _read_result(self._json(photo))
+        begun = self._unfinished(photo).exists()
         if content is None:
-            return False
-        made_of = (photo.name, _num_bytes(photo.path), self._made_with)
-        keys = ("image", "bytes", "made_with")
-        if tuple(content.get(key) for key in keys) != made_of:
+            if not begun:
+                self._check_free(photo, counts=(1, 2))
+        elif not self._is_of(photo, content):
             raise ValueError(
                 f"{self._json(photo)} was made of another photo or with other settings; "
                 "--overwrite replaces it, or choose another --out"
             )
-        return True
+        return content is not None and not begun
+
+    def was_written(self, photo: Input) -> bool:
+        """Whether the results of a photo are of this run."""
+        return photo in self._written
 
     def write(
         self,
@@ -102,60 +90,97 @@ class Results:
             boxes: and their boxes.
             steps: and the way of the landmarks to their places.
             errors: and the errors to expect of them.
+
+        Raises:
+            ValueError: files that are no results would be replaced.
         """
-        target = self._json(photo)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target, unfinished = self._json(photo), self._unfinished(photo)
         points = found.faces.points
-        replaced = (self._read(photo) or {}).get("faces", [])
-        for path in self._pts(photo, num_faces=len(replaced)):
-            path.unlink(missing_ok=True)
-        for path, face in zip(
-            self._pts(photo, num_faces=len(points)), points, strict=True
-        ):
-            write_pts(path, face)
-        picture = self._out / (photo.result + OVERLAY)
-        picture.unlink(missing_ok=True)
-        if overlay and len(points):
-            drawn = _overlay(
-                found, markup=markup, boxes=boxes, steps=steps, errors=errors
-            )
-            save_image(picture, drawn)
+        replaced = [_read_result(path) for path in (target, unfinished)]
+        stale = [len(_faces(result)) for result in replaced if result is not None]
+        if not stale and not self._overwrite:
+            self._check_free(photo, counts=[len(points)])
         content = {
             "image": photo.name,
             "bytes": _num_bytes(photo.path),
+            "sha256": checksum(photo.path),
             "made_with": self._made_with,
-            "faces": list(_described(found)),
+            "faces": list(described(found)),
         }
-        outputs.write_json(target, content)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # while the unfinished file is there, the others are known to be results
+        with whole_file(target, unfinished=unfinished) as file:
+            file.write(outputs.json_text(content).encode())
+            file.flush()
+            for path in self._others(photo, counts=stale):
+                path.unlink(missing_ok=True)
+            pts, picture = self._pts(photo, num_faces=len(points)), self._picture(photo)
+            try:
+                for path, face in zip(pts, points, strict=True):
+                    write_pts(path, face)
+                if overlay and len(points):
+                    drawn = overlay_of(
+                        found, markup=markup, boxes=boxes, steps=steps, errors=errors
+                    )
+                    save_image(picture, drawn)
+            except BaseException:
+                for path in (target, picture, *pts):
+                    path.unlink(missing_ok=True)
+                raise
         self._written.add(photo)
 
-    def write_table(self, photos: Iterable[Input]) -> list[int]:
+    def write_table(self, photos: Sequence[Input]) -> list[int]:
         """Writes faces.csv from the results of photos that are done.
+
+        It stays as it is where this run has found nothing: somebody may have corrected it.
 
         Returns:
             The number of faces of each.
         """
-        counts = []
-        with (self._out / f"{TABLE}.csv").open(
-            "w", encoding="utf-8", newline=""
-        ) as file:
-            writer: Any = None
-            for photo in photos:
-                faces = (self._read(photo) or {}).get("faces", [])
-                counts.append(len(faces))
-                for number, face in enumerate(faces, start=1):
-                    row = {"image": photo.name, "face": number, **_columns(face)}
-                    if writer is None:
-                        writer = csv.DictWriter(file, list(row), lineterminator="\n")
-                        writer.writeheader()
-                    writer.writerow(row)
-        return counts
+        if self._written or (photos and not holds_rows(self._table)):
+            rows = (row for photo in photos for row in self._rows(photo))
+            kept = replace_table(self._table, rows, known=self._checksum)
+            self._checksum = checksum(self._table)
+            if kept is not None:
+                print(
+                    f"{self._table} may hold corrections: it is {kept.name} now, and "
+                    "written anew beside.",
+                    file=sys.stderr,
+                )
+        return [len(_faces(_read_result(self._json(photo)))) for photo in photos]
 
     def write_summary(self, summary: Mapping[str, Any]) -> Path:
         """Writes summary.json; returns where it is."""
-        path = self._out / f"{SUMMARY}.json"
-        outputs.write_json(path, summary)
-        return path
+        outputs.write_json(self._summary, {**summary, _CHECKSUM: self._checksum})
+        return self._summary
+
+    def _check_free(self, photo: Input, *, counts: Iterable[int]) -> None:
+        """Raises ValueError where files would be replaced; by numbers of faces."""
+        places = self._others(photo, counts=counts)
+        if taken := next((path for path in places if os.path.lexists(path)), None):
+            raise ValueError(
+                f"{taken} is there already and is no result of this photo; choose another "
+                "--out, or --overwrite replaces it"
+            )
+
+    def _is_of(self, photo: Input, content: Mapping[str, Any]) -> bool:
+        """Whether results are of this photo, with these settings."""
+        made_of = (photo.name, _num_bytes(photo.path), self._made_with)
+        keys = ("image", "bytes", "made_with")
+        if tuple(content.get(key) for key in keys) != made_of:
+            return False
+        known = content.get("sha256")  # results of earlier versions lack it
+        return known is None or known == checksum(photo.path)
+
+    def _rows(self, photo: Input) -> Iterator[dict[str, Any]]:
+        faces = _faces(_read_result(self._json(photo)))
+        for number, face in enumerate(faces, start=1):
+            yield table_row(photo.name, number, face)
+
+    def _others(self, photo: Input, *, counts: Iterable[int]) -> list[Path]:
+        """Where results of a photo are beside the JSON, by numbers of faces."""
+        pts = [path for count in counts for path in self._pts(photo, num_faces=count)]
+        return [*pts, self._picture(photo)]
 
     def _pts(self, photo: Input, *, num_faces: int) -> list[Path]:
         # not _1: that is how photos are called
@@ -164,118 +189,37 @@ class Results:
             suffixes = [""]
         return [self._out / f"{photo.result}{suffix}.pts" for suffix in suffixes]
 
+    def _picture(self, photo: Input) -> Path:
+        return self._out / (photo.result + OVERLAY)
+
     def _json(self, photo: Input) -> Path:
         return self._out / f"{photo.result}.json"
 
-    def _read(self, photo: Input) -> dict[str, Any] | None:
-        try:
-            content = json.loads(self._json(photo).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except (ValueError, RecursionError):
-            return {}
-        faces = content.get("faces") if isinstance(content, dict) else None
-        whole = isinstance(faces, list) and all(isinstance(f, dict) for f in faces)
-        return content if whole else {}
+    def _unfinished(self, photo: Input) -> Path:
+        return self._out / f"{photo.result}.json.unfinished"
 
 
-def digest_of(
-    predictor: Predictor,
-    *,
-    finding: Mapping[str, Any],
-    num_steps: int | None,
-    drawing: Mapping[str, bool] | None = None,
-) -> str:
-    """A digest of a model and of the settings that change its results.
-
-    Args:
-        predictor: holds the model.
-        finding: how faces are found: what `finding.box_finder` is given. Of a table it is
-            the content that counts.
-        num_steps: recurrences; None: each face stops by itself.
-        drawing: what is drawn over photos; None: nothing is.
-    """
-    given = dict(finding)
-    table = given.pop("table")
-    content = Path(table).read_bytes() if table else b""
-    settings = {
-        "config": to_dict(predictor.config),
-        "boxes": hashlib.sha256(content).hexdigest(),
-        "num_steps": num_steps,
-        "drawing": drawing,
-        **given,
-    }
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for leaf in jax.tree.leaves(jax.device_get(predictor.params)):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()[:16]
+def _read_result(path: Path) -> dict[str, Any] | None:
+    """The results of a photo, as `_read_object` reads them."""
+    content = _read_object(path)
+    faces = (content or {}).get("faces")
+    whole = isinstance(faces, list) and all(isinstance(face, dict) for face in faces)
+    return content if content is None or whole else {}
 
 
-def _described(found: Found) -> Iterator[dict[str, Any]]:
-    """Each face as plain JSON values; 0-based, the centre of the first pixel being (0, 0).
-
-    All that the predictor says of a face is there, but for the trajectory.
-    """
-    told = {
-        name: values
-        for name, values in found.faces._asdict().items()
-        if name not in ("points", "trajectory")
-    }
-    for index, points in enumerate(found.faces.points):
-        face = {"box": _rounded(found.boxes[index])}
-        if found.scores is not None:
-            face["detection_score"] = _rounded(found.scores[index])
-        face["points"] = _rounded(points)
-        yield face | {name: _rounded(values[index]) for name, values in told.items()}
+def _read_object(path: Path) -> dict[str, Any] | None:
+    """What a JSON file holds; nothing where it is broken, None where there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
-def _rounded(values: Any) -> Any:
-    values = np.asarray(values)
-    if values.dtype.kind == "f":
-        return values.astype(np.float64).round(3).tolist()
-    return values.tolist()
-
-
-def _columns(face: Mapping[str, Any]) -> dict[str, Any]:
-    """A face as fields of a table, one for each number."""
-    fields: dict[str, Any] = {}
-    for name, value in face.items():
-        if name == "points":
-            points = np.array(value, np.float64)
-            fields |= zip(point_columns(len(points)), point_fields(points), strict=True)
-        elif name == "box":
-            fields |= zip(("box_x0", "box_y0", "box_x1", "box_y1"), value, strict=True)
-        elif name == "ellipses":  # three numbers a landmark: in the JSON alone
-            continue
-        elif isinstance(value, list):
-            fields |= {f"{name}_{index}": item for index, item in enumerate(value)}
-        else:
-            fields[name] = value
-    return fields
-
-
-def _overlay(
-    found: Found, *, markup: Markup, boxes: bool, steps: bool, errors: bool
-) -> np.ndarray:
-    image, faces = found.image, found.faces
-    shrink = min(1.0, _OVERLAY_SIDE / max(image.shape[:2]))
-    if shrink < 1:
-        height, width = (max(round(side * shrink), 1) for side in image.shape[:2])
-        image = np.asarray(
-            Image.fromarray(image).resize((width, height), reducing_gap=2)
-        )
-
-    def place(values: np.ndarray) -> np.ndarray:
-        return (values + 0.5) * shrink - 0.5
-
-    return draw_overlay(
-        image,
-        place(faces.points),
-        markup=markup,
-        box=place(np.asarray(found.boxes)) if boxes else None,
-        trajectory=place(faces.trajectory) if steps else None,
-        ellipses=faces.ellipses * [shrink, shrink, 1] if errors else None,
-    )
+def _faces(result: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    return (result or {}).get("faces", [])
 
 
 def _num_bytes(path: Path) -> int:

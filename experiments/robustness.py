@@ -21,6 +21,7 @@ from rcsr_jax.inference import load_predictor
 from rcsr_jax.robustness import Robustness, measure_robustness
 
 from . import outputs, settings
+from .out_folder import define_out
 
 _CHECKPOINT = flags.DEFINE_list(
     "checkpoint",
@@ -28,7 +29,7 @@ _CHECKPOINT = flags.DEFINE_list(
     "Work folders, checkpoints, exported folders or weights files, or presets of weights "
     "that come with the package, with commas.",
 )
-_OUT = flags.DEFINE_string("out", None, "Folder for the results.", required=True)
+_OUT = define_out()
 _DATA = settings.define_data_flags(settings.TEST_FACES)
 
 _LABELS = {
@@ -43,12 +44,12 @@ _MARGIN, _CELL = 44, 12  # characters of the printed table
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes robustness.json and robustness.png."""
     settings.no_arguments(arguments)
+    out = _OUT()
     data = _DATA()
     models = {
         name: _measure(name, checkpoint, data)
         for name, checkpoint in _names(_CHECKPOINT.value).items()
     }
-    out = Path(_OUT.value)
     out.mkdir(parents=True, exist_ok=True)
     panels = {
         _LABELS[what]: {

@@ -32,8 +32,9 @@ from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.validation import mean_in_crops
 
 from . import outputs, process, settings
+from .out_folder import define_out
 
-_OUT = flags.DEFINE_string("out", None, "Folder for the cache.", required=True)
+_OUT = define_out("Folder for the cache.")
 _NUM_FACES = flags.DEFINE_integer(
     "num_faces", 1_000_000, "Faces of the cache.", lower_bound=1
 )
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> None:
     settings.no_arguments(arguments)
     config = _config()
     process.split_cpu(config.train.batch_size)
-    out = Path(_OUT.value)
+    out = _OUT()
     data = replace_fields(config, {"drawn_faces": _DISTINCT.value})
     small = crops.open_or_build(
         out / "distinct",

@@ -31,6 +31,41 @@ def test_a_table_is_looked_up_by_path_and_by_name(tmp_path, monkeypatch):
         find(Input("c.jpg", tmp_path / "c.jpg", "out"), PLAIN)
 
 
+def test_a_path_is_found_however_it_is_spelt(tmp_path, monkeypatch):
+    for folder in ("here", "lists", "photos", "store"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "photos/link").symlink_to(tmp_path / "store")
+    monkeypatch.chdir(tmp_path / "here")
+    keys = {
+        "./a.jpg": "lists/a.jpg",
+        "./deep/../b.jpg": "lists/b.jpg",
+        "../photos/c.jpg": "photos/c.jpg",
+        "../../" + tmp_path.name + "/photos/d.jpg": "photos/d.jpg",
+        "../here/./e.jpg": "here/e.jpg",
+        f"{tmp_path}/lists/../f.jpg": "f.jpg",
+        "../photos/link/g.jpg": "store/g.jpg",
+        "../store/h.jpg": "photos/link/h.jpg",
+    }
+    rows = [f"{key},{number},0,50,50" for number, key in enumerate(keys)]
+    table = tmp_path / "lists/boxes.csv"
+    table.write_text("\n".join(["image,x0,y0,x1,y1", *rows]))
+    find = box_finder(table=str(table))
+    for number, path in enumerate(keys.values()):
+        boxes, _ = find(Input("by no name", tmp_path / path, "out"), PLAIN)
+        np.testing.assert_array_equal(boxes, [[number, 0, 50, 50]])
+    # as archives call what is in them
+    boxes, _ = find(Input("./a.jpg", tmp_path / "x.tar/a.jpg", "out"), PLAIN)
+    np.testing.assert_array_equal(boxes, [[0, 0, 50, 50]])
+
+
+def test_boxes_of_two_spellings_belong_to_one_photo(tmp_path):
+    rows = ["a.jpg,1,2,30,40", "./a.jpg,1,2,30,40", "./a.jpg,5,6,30,40", "\0/b,0,0,1,1"]
+    table = tmp_path / "boxes.csv"
+    table.write_text("\n".join(["image,x0,y0,x1,y1", *rows]))
+    boxes, _ = box_finder(table=str(table))(Input("a.jpg", tmp_path, "a"), PLAIN)
+    np.testing.assert_array_equal(boxes, [[1, 2, 30, 40], [5, 6, 30, 40]])
+
+
 def test_a_photo_that_is_one_face_is_filled_by_it(tmp_path):
     find = box_finder(filled=True)
     found, scores = find(Input("a", tmp_path / "a.jpg", "a"), PLAIN)

@@ -38,6 +38,15 @@ def test_a_folder_gives_its_pictures_and_videos_but_not_the_results(place):
     assert inputs.empty == {}
 
 
+def test_pictures_of_every_kind_are_found_in_a_folder(place):
+    names = ["a.AVIF", "b.jfif", "c.jpe", "d.dib", "e.j2k", "f.jpx", "g.pnm", "h.apng"]
+    for name in names:
+        (place / "kinds").mkdir(exist_ok=True)
+        (place / "kinds" / name).touch()
+    (place / "kinds/depth.pfm").touch()
+    assert [item.name for item in found("kinds").photos] == names
+
+
 def test_a_file_that_is_named_is_an_input_whatever_it_is_called(place):
     inputs = found("in/out/a_overlay.png", "in/out")
     assert [item.name for item in inputs.photos] == ["a_overlay.png"]

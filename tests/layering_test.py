@@ -127,12 +127,16 @@ ROOMS = [
 # What the programs share, beside their settings.
 SHARED = (
     "outputs",
+    "out_folder",
     "settings",
     "process",
     "cluster",
     "inputs",
     "finding",
     "workers",
+    "made_with",
+    "found",
+    "face_table",
     "results",
     "video",
     "timing",

@@ -2,11 +2,14 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from rcsr_jax.experiments import results as results_module
+from rcsr_jax.experiments.found import Found
 from rcsr_jax.experiments.inputs import Input
-from rcsr_jax.experiments.results import Found, Results
+from rcsr_jax.experiments.results import Results
 
 from rcsr_jax.data.annotations import read_annotations, read_pts
 from rcsr_jax.data.images import load_image
@@ -138,3 +141,133 @@ def test_overlays_are_of_a_size_to_look_at_and_show_the_way(tmp_path, photo):
     write(tmp_path / "none", photo, found(1), overlay=False)
     write(tmp_path / "none", photo._replace(result="b"), found(0))
     assert not list((tmp_path / "none").rglob("*.png"))
+
+
+def test_files_that_are_no_results_are_not_replaced(tmp_path, photo):
+    (tmp_path / "sub").mkdir()
+    for name in ("a.pts", "a_face1.pts", "a_face2.pts", "a_overlay.png"):
+        mine = tmp_path / "sub" / name
+        mine.write_text("by hand")
+        results = Results(tmp_path, made_with="x", overwrite=False)
+        with pytest.raises(ValueError, match=rf"{name} is there .* another --out"):
+            results.is_done(photo)
+        with pytest.raises(ValueError, match=r"--overwrite replaces it"):
+            write(tmp_path, photo, found(1 if name == "a.pts" else 2))
+        assert [path.name for path in mine.parent.iterdir()] == [name]
+        assert mine.read_text() == "by hand"
+        mine.unlink()
+    # with more faces than anybody looks for beforehand
+    (tmp_path / "sub/a_face3.pts").write_text("by hand")
+    with pytest.raises(ValueError, match=r"a_face3\.pts is there already"):
+        write(tmp_path, photo, found(3))
+    results = write(tmp_path, photo, found(3), overwrite=True)
+    assert results.was_written(photo)
+    assert len(read_pts(tmp_path / "sub/a_face3.pts")) == 3
+
+
+def test_what_a_killed_run_left_of_a_photo_is_its_own(tmp_path, photo, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "replace", killed)
+        patched.setattr(Path, "unlink", lambda *_, **__: None)  # nobody cleans up
+        write(tmp_path, photo, found(2))
+    assert not (tmp_path / "sub/a.json").exists()
+    assert (tmp_path / "sub/a_face2.pts").exists()
+    assert not Results(tmp_path, made_with="x", overwrite=False).is_done(photo)
+    results = write(tmp_path, photo, found(1))
+    assert results.is_done(photo)
+    names = sorted(path.name for path in (tmp_path / "sub").iterdir())
+    assert names == ["a.json", "a.pts", "a_overlay.png"]
+
+
+def test_what_cannot_be_written_leaves_nothing_in_the_way(tmp_path, photo, monkeypatch):
+    def full(*_):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="no space"):
+        patched.setattr(results_module, "save_image", full)
+        write(tmp_path, photo, found(2))
+    assert list((tmp_path / "sub").iterdir()) == []
+    assert not Results(tmp_path, made_with="x", overwrite=False).is_done(photo)
+
+
+def test_another_photo_of_the_same_size_is_another_photo(tmp_path, photo):
+    results = write(tmp_path, photo, found(1))
+    photo.path.write_bytes(b"54321")
+    with pytest.raises(ValueError, match=r"a\.json was made of another photo"):
+        results.is_done(photo)
+    photo.path.write_bytes(b"12345")
+    assert results.is_done(photo)
+
+
+def test_results_without_a_digest_are_told_by_what_they_have(tmp_path, photo):
+    results = write(tmp_path, photo, found(1))
+    content = json.loads((tmp_path / "sub/a.json").read_text())
+    del content["sha256"]
+    (tmp_path / "sub/a.json").write_text(json.dumps(content))
+    assert results.is_done(photo)
+    photo.path.write_bytes(b"123456")
+    with pytest.raises(ValueError, match=r"a\.json was made of another photo"):
+        results.is_done(photo)
+
+
+@pytest.fixture
+def table(tmp_path, photo):
+    """faces.csv of a run that found a face in one photo."""
+    conclude(write(tmp_path, photo, found(1)), [photo])
+    return tmp_path / "faces.csv"
+
+
+def conclude(results, photos):
+    counts = results.write_table(photos)
+    results.write_summary({"photos_done": len(photos)})
+    return counts
+
+
+def later(table):
+    return Results(table.parent, made_with="x", overwrite=False)
+
+
+def test_a_run_that_finds_nothing_leaves_the_table(table, photo, capsys):
+    text = table.read_text()
+    assert conclude(later(table), []) == []
+    assert table.read_text() == text
+    table.write_text(text.replace("10.0", "11.5"))  # corrected
+    for _ in range(2):
+        assert conclude(later(table), [photo]) == [1]
+        assert conclude(later(table), []) == []
+    assert table.read_text() == text.replace("10.0", "11.5")
+    table.write_text("")  # as if killed at the wrong moment
+    conclude(later(table), [photo])
+    assert table.read_text() == text
+    table.unlink()
+    conclude(later(table), [])
+    assert not table.exists()
+    conclude(later(table), [photo])
+    assert table.read_text() == text
+    assert capsys.readouterr() == ("", "")
+
+
+def test_new_faces_go_to_the_table_and_corrections_are_kept(table, photo, capsys):
+    other = photo._replace(name="b.jpg", result="b")
+    third = photo._replace(name="c.jpg", result="c")
+    conclude(write(table.parent, other, found(1)), [photo, other])
+    assert len(table.read_text().splitlines()) == 3
+    assert capsys.readouterr().err == ""
+    corrected = table.read_text().replace("10.0", "11.5")
+    table.write_text(corrected)
+    conclude(later(table), [photo, other])  # which does not take it for its own
+    conclude(write(table.parent, third, found(1)), [photo, other, third])
+    told = capsys.readouterr().err
+    assert "faces.csv may hold corrections: it is faces.csv.corrected now" in told
+    assert len(table.read_text().splitlines()) == 4
+    kept = table.with_name("faces.csv.corrected")
+    assert kept.read_text() == corrected
+    table.write_text("corrected again")
+    conclude(write(table.parent, third, found(1)), [third])
+    assert kept.read_text() == corrected
+    again = table.with_name("faces.csv.corrected-2")
+    assert again.read_text() == "corrected again"
+    assert len(table.read_text().splitlines()) == 2

@@ -21,7 +21,7 @@ from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data.parts import ROWS, Part, Source, cut_parts, refusals, remove_parts
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.rows import Rows, taken
-from rcsr_jax.data.whole_files import write_whole
+from rcsr_jax.data.whole_files import checksum, write_whole
 from rcsr_jax.geometry import Frame
 
 _FORMAT = 2
@@ -146,9 +146,9 @@ def open_cache(folder: str | Path) -> CropCache:
     folder = Path(folder)
     header = _read_header(folder)
     arrays = {}
-    for name, checksum in header["checksums"].items():
+    for name, known in header["checksums"].items():
         path = folder / name
-        if not path.is_file() or _checksum(path) != checksum:
+        if not path.is_file() or checksum(path) != known:
             raise ValueError(
                 f"{path} is missing or damaged; delete {folder} and prepare it again."
             )
@@ -181,7 +181,7 @@ def check_fits(folder: str | Path, *, model: ModelConfig, data: DataConfig) -> N
 
 def checksums(folder: str | Path) -> dict[str, str]:
     """The checksums of the arrays of a cache, as its header lists them."""
-    return {name: _checksum(Path(folder) / name) for name in _ARRAYS}
+    return {name: checksum(Path(folder) / name) for name in _ARRAYS}
 
 
 def is_cache(folder: str | Path) -> bool:
@@ -305,8 +305,3 @@ def _read_header(folder: Path) -> dict:
         return header
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is no crop cache ({error}).") from error
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

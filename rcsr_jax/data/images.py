@@ -14,19 +14,12 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image
 
-# What counts as an image beside an annotation, in lower case.
+# What counts as an image in a folder, in lower case: what Pillow calls the formats below,
+# but for .pbm and .pfm, which are masks and depths beside photos.
 IMAGE_SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".bmp",
-    ".gif",
-    ".jp2",
-    ".pgm",
-    ".ppm",
-    ".tif",
-    ".tiff",
-    ".webp",
+    *(".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif"),
+    *(".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx"),
+    *(".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 )
 
 # What is read, by Pillow's names. Not all that Pillow knows: EPS is a program, which it

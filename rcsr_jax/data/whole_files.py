@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import csv
+import hashlib
 import io
 import os
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,12 @@ def whole_file(path: Path, *, unfinished: Path | None = None) -> Iterator[Binary
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of what a file holds, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:

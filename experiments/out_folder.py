@@ -1,0 +1,40 @@
+"""The folder that a program writes to: its flag, and what it may not be."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import flags
+
+flags.disclaim_key_flags()  # it belongs to the program that asks for it
+
+
+def define_out(help_text: str = "Folder for the results.") -> Callable[[], Path]:
+    """The flag --out for a folder, which must be given.
+
+    Args:
+        help_text: what the folder is for.
+
+    Returns:
+        what gives the folder, to be called before the work; it raises ValueError as
+        `folder_to_write` does.
+    """
+    holder = flags.DEFINE_string("out", None, help_text, required=True)
+    return lambda: folder_to_write(holder.value)
+
+
+def folder_to_write(name: str) -> Path:
+    """The folder of this name, which need not exist.
+
+    Raises:
+        ValueError: it is a file or lies below one, which would show only once all the work
+            is done.
+    """
+    folder = Path(name)
+    for path in (folder, *folder.parents):
+        if path.is_dir():
+            break
+        if os.path.lexists(path):
+            what = "a file" if path.exists() else "a link to nothing"
+            raise ValueError(f"{path} is {what}; name a folder.")
+    return folder
