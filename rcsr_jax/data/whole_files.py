@@ -32,10 +32,10 @@ def whole_file(path: Path, *, unfinished: Path | None = None) -> Iterator[Binary
         raise
 
 
-def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+def csv_text(rows: Iterable[Iterable[Any]], *, line_end: str = "\r\n") -> str:
     """Rows as the text of a CSV file."""
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text, lineterminator=line_end).writerows(rows)
     return text.getvalue()
 
 
