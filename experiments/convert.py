@@ -7,15 +7,14 @@ rcsr-convert --data=coco.json --out=folder --copy_images    # .pts beside each p
 Formats go by the suffix: .xml is dlib's, .csv and .json are ours, a folder holds .pts
 files; --format=coco writes COCO keypoints and --format=boxes the boxes alone. COCO is
 told from our JSON when it is read. Image names are kept as they are, relative to the
-file: put the new one beside the old one. Entries that cannot be used are named and left
-out, and the exit code is then 1.
+file: put the new one beside the old one. Entries that cannot be used, or that the format
+cannot hold, are named and left out, and the exit code is then 1.
 """
 
-import os
 import shutil
 import sys
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 from absl import flags
@@ -24,13 +23,15 @@ from rcsr_jax.data.annotations import (
     FORMATS,
     AnnotatedFace,
     format_of,
+    lack,
+    pts_places,
     read_annotations,
-    read_boxes,
     write_annotations,
     write_boxes,
     write_pts_folder,
 )
-from rcsr_jax.data.entries import image_places
+from rcsr_jax.data.entries import find_image
+from rcsr_jax.data.face_boxes import box_rows
 from rcsr_jax.data.images import image_size
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.geometry import box_of, overlap
@@ -60,89 +61,113 @@ def main(arguments: list[str]) -> None:
     settings.no_arguments(arguments)
     data, out = Path(_DATA.value), Path(_OUT.value)
     kind = _FORMAT.value or format_of(out)
-    there = any(out.rglob("*.pts")) if kind == "pts" else out.exists()
-    if there and not _OVERWRITE.value:
-        raise ValueError(f"{out} is there already; --overwrite replaces it.")
+    # other .pts files would make one data set with those that are written
+    _check_new(out.rglob("*.pts") if kind == "pts" else [out])
     if _COPY.value and kind != "pts":
         raise ValueError("--copy_images goes with a folder of .pts files.")
     if not data.exists():
         raise ValueError(f"{data}: no such file or folder.")
-    read = list(read_annotations(data))
+    read = read_annotations(data)
     if _BOXES.value:
-        read = _with_boxes(read, read_boxes(_BOXES.value))
-    faces = [face for face in read if not face.problem]
+        read = _with_boxes(data, read, listed=Path(_BOXES.value))
+    problems = [lack(face, kind=kind) for face in read]
+    pairs = list(zip(read, problems, strict=True))
+    faces = [face for face, problem in pairs if not problem]
+    refused = [Refusal(face.image, problem) for face, problem in pairs if problem]
     if not faces:
-        problems = f" ({read[0].image}: {read[0].problem})" if read else ""
-        raise ValueError(f"{data}: no face in it that can be used{problems}.")
-    out.parent.mkdir(parents=True, exist_ok=True)
+        told = f" ({refused[0].name}: {refused[0].reason})" if refused else ""
+        raise ValueError(f"{data}: no face in it that can be written{told}.")
     if kind == "pts":
         _write_pts(data, out, faces)
     else:
+        out.parent.mkdir(parents=True, exist_ok=True)
         sizes = _sizes(data, faces) if kind == "coco" else {}
         write_annotations(out, faces, kind=kind, sizes=sizes)
     images = {face.image for face in faces}
     print(f"wrote {len(faces)} faces of {len(images)} images to {out}")
-    if refused := [Refusal(face.image, face.problem) for face in read if face.problem]:
+    if refused:
         outputs.tell_refused(refused)
         raise ValueError(f"{len(refused)} of {len(read)} entries were left out.")
 
 
+def _check_new(files: Iterable[Path]) -> None:
+    """Refuses to replace a file that nobody asked to replace."""
+    if _OVERWRITE.value:
+        return
+    for file in files:
+        if file.exists():
+            raise ValueError(f"{file} is there already; --overwrite replaces it.")
+
+
 def _with_boxes(
-    faces: Sequence[AnnotatedFace], boxes: dict[str, np.ndarray]
-) -> list[AnnotatedFace]:
+    data: Path, faces: Sequence[AnnotatedFace], *, listed: Path
+) -> tuple[AnnotatedFace, ...]:
     """The faces with the box of their image that overlaps their landmarks most.
 
     A face that no box meets has a problem instead.
     """
-    table = {PurePosixPath(image).as_posix(): rows for image, rows in boxes.items()}
-    found = []
-    for face in faces:
+    rows_of = box_rows(listed, root=_folder_of(data))
+
+    def with_box(face: AnnotatedFace) -> AnnotatedFace:
         if face.problem:
-            found.append(face)
-            continue
-        rows = table.get(PurePosixPath(face.image).as_posix(), np.zeros((0, 4)))
+            return face
+        try:
+            rows = rows_of(find_image(data, face.image) or face.image, face.image)
+        except ValueError as error:
+            return AnnotatedFace(face.image, problem=str(error))
         shared = np.zeros(len(rows))
         if face.points is not None and not np.isnan(face.points).all():
             shared = overlap(rows, box_of(face.points))
         if shared.any():
-            found.append(face._replace(box=rows[shared.argmax()]))
-        else:
-            problem = f"no box in {_BOXES.value} meets its landmarks"
-            found.append(face._replace(problem=problem))
-    return found
+            return face._replace(box=rows[shared.argmax()])
+        problem = f"no box in {listed} meets its landmarks"
+        return AnnotatedFace(face.image, problem=problem)
+
+    return tuple(map(with_box, faces))
 
 
 def _write_pts(data: Path, out: Path, faces: Sequence[AnnotatedFace]) -> None:
-    written = write_pts_folder(out, faces)
-    boxed = {name: face.box for name, face in written if face.box is not None}
+    """Writes the folder; all that could keep it from that is found out before."""
+    places = pts_places(out, faces)
+    boxed = {name: face.box for name, face in places.values() if face.box is not None}
+    copies = _copies(data, out, list(places.values())) if _COPY.value else {}
+    boxes = out / "boxes.csv"
+    _check_new([*(out / name for name in places), *([boxes] if boxed else []), *copies])
+    out.mkdir(parents=True, exist_ok=True)
     if boxed:
-        write_boxes(out / "boxes.csv", boxed)
-        print(f"their boxes: {out / 'boxes.csv'}", file=sys.stderr)
-    if _COPY.value:
-        for name, face in written:
-            source = _find_image(data, face.image)
-            if source is None:
-                raise ValueError(f"{data}: {face.image}: no such image beside it.")
-            if source.resolve() != (out / name).resolve():
-                shutil.copyfile(source, out / name)
+        write_boxes(boxes, boxed)
+        print(f"their boxes: {boxes}", file=sys.stderr)
+    write_pts_folder(out, faces)
+    for copy, source in copies.items():
+        shutil.copyfile(source, copy)
+
+
+def _copies(
+    data: Path, out: Path, written: Sequence[tuple[str, AnnotatedFace]]
+) -> dict[Path, Path]:
+    """Where each face's image goes and where it is; without those that are there."""
+    copies = {}
+    for name, face in written:
+        found = find_image(data, face.image)
+        if found is None:
+            raise ValueError(f"{data}: {face.image}: no such image beside it.")
+        source = _folder_of(data) / found
+        if source.resolve() != (out / name).resolve():
+            copies[out / name] = source
+    return copies
 
 
 def _sizes(data: Path, faces: Sequence[AnnotatedFace]) -> dict[str, tuple[int, int]]:
     """Width and height of the images that are there."""
     sizes = {}
     for image in {face.image for face in faces}:
-        if path := _find_image(data, image):
-            sizes[image] = image_size(path)
+        if found := find_image(data, image):
+            sizes[image] = image_size(_folder_of(data) / found)
     return sizes
 
 
-def _find_image(data: Path, image: str) -> Path | None:
-    if data.is_dir():
-        places = [data / image]
-    else:
-        places = [data.parent / place for place in image_places(data, image)]
-    # not Path.is_file, which raises for names that no file can have
-    return next((place for place in places if os.path.isfile(place)), None)  # noqa: PTH113
+def _folder_of(data: Path) -> Path:
+    return data if data.is_dir() else data.parent
 
 
 def run() -> None:

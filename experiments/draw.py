@@ -3,6 +3,8 @@
 rcsr-draw --num_faces=100 --out=DIR
 """
 
+from pathlib import Path
+
 import numpy as np
 from absl import flags
 

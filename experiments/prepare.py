@@ -14,6 +14,7 @@ that out and changes nothing.
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from absl import flags

@@ -2,11 +2,19 @@
 
 import numpy as np
 import pytest
-from photo_folders import MARKUP, add_face, names_of, small_300_w
+from photo_folders import (
+    MARKUP,
+    POINTS,
+    add_face,
+    add_image,
+    names_of,
+    small_300_w,
+)
 
-from rcsr_jax.data.annotations import write_boxes
+from rcsr_jax.data.annotations import write_boxes, write_landmarks_json
 from rcsr_jax.data.face_boxes import detector_like_box
 from rcsr_jax.data.faces import read_faces
+from rcsr_jax.data.refusals import Refusal
 
 
 @pytest.fixture
@@ -37,6 +45,29 @@ def test_boxes_that_are_named_from_a_folder_within_the_data(folder):
     write_boxes(path, {"./testset/image_0001.png": np.array([8, 7, 31, 26.5])})
     found = read_faces(folder, markup=MARKUP, split="lfpw", boxes=path)
     assert names_of(found) == ["lfpw/testset/image_0001.png"]
+
+
+def test_boxes_may_be_named_as_the_annotation_names_its_images(tmp_path):
+    """Which leaves out the folder img beside it."""
+    add_image(tmp_path / "img" / "a.png")
+    add_image(tmp_path / "img" / "b.png")
+    points = dict.fromkeys(("a.png", "b.png"), POINTS)
+    write_landmarks_json(tmp_path / "landmarks.json", points)
+    path = tmp_path / "boxes.csv"
+    box = np.array([8, 7, 31, 26.5], np.float32)
+    write_boxes(path, {"a.png": box})
+    found = read_faces(tmp_path, markup=MARKUP, boxes=path)
+    assert names_of(found) == ["img/a.png"]
+    np.testing.assert_array_equal(found.faces[0].box, box)
+    reason = f"no row in {path}; looked for img/b.png and b.png"
+    assert found.refused == (Refusal("img/b.png", reason),)
+
+
+def test_what_is_looked_for_is_told_once(folder):
+    path = folder / "boxes.csv"
+    write_boxes(path, {"other.png": np.array([8, 7, 31, 26.5])})
+    with pytest.raises(ValueError, match=r"looked for lfpw/testset/image_0001\.png;"):
+        read_faces(folder, markup=MARKUP, split="lfpw", boxes=path)
 
 
 def test_of_several_boxes_the_one_on_the_landmarks_is_taken(tmp_path):

@@ -1,6 +1,7 @@
 """Formats of other programs, and every format to every other: values, origins, errors."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -291,8 +292,6 @@ def test_faces_that_a_format_cannot_hold_are_refused(tmp_path, generator):
         kind = "coco" if name == "f.coco" else None
         with pytest.raises(ValueError, match=r"12 in .*5 in sub"):
             annotations.write_annotations(tmp_path / name, faces[:2], kind=kind)
-    with pytest.raises(ValueError, match="dlib needs a box or landmarks"):
-        annotations.write_annotations(tmp_path / "f.xml", [AnnotatedFace("a.png")])
     with pytest.raises(ValueError, match=r"a\.png: too dark"):
         broken = [AnnotatedFace("a.png", problem="too dark")]
         annotations.write_annotations(tmp_path / "f.json", broken)
@@ -300,3 +299,65 @@ def test_faces_that_a_format_cannot_hold_are_refused(tmp_path, generator):
         annotations.write_annotations(tmp_path / "f.txt", faces)
     with pytest.raises(ValueError, match="got 'yaml'"):
         annotations.write_annotations(tmp_path / "f.json", faces, kind="yaml")
+
+
+@pytest.mark.parametrize(
+    ("kind", "lacking", "message"),
+    [
+        ("pts", {"points": None}, "it has no landmarks"),
+        ("boxes", {"box": None}, "it has no box"),
+        ("csv", {"points": None, "box": None}, "csv needs a box or landmarks"),
+        ("json", {"points": None, "box": None}, "json needs a box or landmarks"),
+        ("coco", {"points": None, "box": None}, "coco needs a box or landmarks"),
+        ("dlib", {"points": None, "box": None}, "dlib needs a box or landmarks"),
+        (
+            "dlib",
+            {"points": np.full((12, 2), NAN), "box": None},
+            "dlib needs a box or landmarks",
+        ),
+    ],
+)
+def test_a_face_without_what_a_format_holds_is_refused(
+    tmp_path, generator, kind, lacking, message
+):
+    faces = some_faces(generator)
+    assert not any(annotations.lack(face, kind=kind) for face in faces)
+    faces[1] = faces[1]._replace(**lacking)
+    assert annotations.lack(faces[1], kind=kind).startswith(message)
+    with pytest.raises(ValueError, match=rf"out: sub/b é\.jpg: {message}"):
+        annotations.write_annotations(tmp_path / "out", faces, kind=kind)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["csv", "boxes", "json", "coco", "dlib"])
+def test_a_refusal_leaves_the_file_that_was_there(tmp_path, generator, kind):
+    path = tmp_path / "faces"
+    path.write_text("old")
+    faces = some_faces(generator)
+    faces[2] = faces[2]._replace(image="a\nb.png")
+    with pytest.raises(ValueError, match="rename it"):
+        annotations.write_annotations(path, faces, kind=kind)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", ["csv", "boxes", "json", "coco", "dlib"])
+def test_files_are_written_whole_or_not_at_all(tmp_path, generator, kind, monkeypatch):
+    path = tmp_path / "faces"
+    path.write_text("old")
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        annotations.write_annotations(path, some_faces(generator), kind=kind)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_of_pts_is_checked_before_any_is_written(tmp_path, generator):
+    faces = some_faces(generator)
+    for change in ({"image": "../x.png"}, {"points": np.full((12, 2), np.inf)}):
+        wrong = [*faces, faces[0]._replace(**change)]
+        with pytest.raises(ValueError):
+            annotations.write_annotations(tmp_path, wrong, kind="pts")
+        assert not list(tmp_path.iterdir())

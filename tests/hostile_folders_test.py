@@ -357,10 +357,11 @@ def test_faces_that_no_box_meets_are_left_out(tmp_path):
     options = ["--data=a.json", "--boxes=b.csv"]
     done = program("convert", *options, "--out=c.json", cwd=tmp_path)
     assert done.returncode == 1
-    for name in "acd":
+    for name in "ac":
         assert (
             f"left out {name}.png: no box in b.csv meets its landmarks" in done.stderr
         )
+    assert "left out d.png: no row in b.csv; looked for d.png\n" in done.stderr
     assert "3 of 4 entries were left out" in done.stderr
     (kept,) = read_annotations(tmp_path / "c.json")
     assert kept.image == "b.png" and kept.box.tolist() == [0, 0, 9, 9]

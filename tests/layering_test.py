@@ -52,6 +52,7 @@ ROOMS = [
     "data.whole_files",
     "data.images",
     "data.annotations.records",
+    "data.annotations.holding",
     "data.annotations.pts",
     "data.annotations.tables",
     "data.annotations.json_files",

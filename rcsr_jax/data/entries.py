@@ -62,7 +62,21 @@ def list_entries(data: Path) -> tuple[list[Entry], list[Refusal]]:
     return good, broken
 
 
-def image_places(table: Path, image: str) -> list[str]:
+def find_image(data: Path, image: str) -> str | None:
+    """Where an image of an annotation lies, relative to the data folder; None: nowhere.
+
+    Args:
+        data: the file of annotations, whose folder that is, or a folder of `.pts` files.
+        image: as the annotation calls it.
+    """
+    folder, places = data.parent, _image_places(data, image)
+    if data.is_dir():
+        folder, places = data, [image]
+    # not Path.is_file, which raises for names that no file can have
+    return next((p for p in places if os.path.isfile(folder / p)), None)  # noqa: PTH113
+
+
+def _image_places(table: Path, image: str) -> list[str]:
     """Where an image of an annotation file may lie, relative to the file's folder."""
     folders = [".", "img", "images"]
     if table.suffix.lower() == ".csv":
@@ -82,11 +96,10 @@ def _with_images(
     for face in faces:
         key = face.image
         number[key] += 1
-        names = image_places(table, key)
+        names = _image_places(table, key)
         inside = not PurePosixPath(key).is_absolute() and ".." not in key.split("/")
-        # not Path.is_file, which raises for names that no file can have
-        present = [n for n in names if inside and os.path.isfile(table.parent / n)]  # noqa: PTH113
-        image = (present or names)[0]
+        present = find_image(table, key) if inside else None
+        image = present or names[0]
         name = f"{image}#{number[key]}" if total[key] > 1 else image
         if face.problem:
             refused.append(Refusal(name, face.problem))

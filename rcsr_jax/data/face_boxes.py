@@ -13,6 +13,8 @@ from rcsr_jax.data.held_out import stable_hash
 from rcsr_jax.geometry import box_of, meets_image, overlap
 
 FindBox = Callable[[Entry, np.ndarray], np.ndarray]  # entry, tight box -> box
+# path of an image relative to the data folder, its name in the annotation -> boxes
+FindRows = Callable[[str, str], np.ndarray]
 
 # Of a face detector's boxes around `TYPICAL_BOX`: standard deviation of the centre's
 # offset and of the size, in box widths and heights.
@@ -55,7 +57,31 @@ def listed_box(path: Path, *, root: Path) -> FindBox:
     """Finds the box of a face in a CSV.
 
     Args:
-        path: of the CSV; images are called by their path relative to `root` or to it.
+        path: of the CSV; images are called as `box_rows` looks them up.
+        root: the data folder.
+
+    Raises:
+        ValueError: it cannot be read; and, by what is returned, it lists no box of an
+            image.
+    """
+    rows_of = box_rows(path, root=root)
+
+    def find(entry: Entry, tight: np.ndarray) -> np.ndarray:
+        rows = rows_of(entry.image, entry.face.image)
+        return max(rows, key=lambda box: overlap(box, tight))
+
+    return find
+
+
+def box_rows(path: Path, *, root: Path) -> FindRows:
+    """Finds all boxes that a CSV lists of an image.
+
+    An image may be called by its path relative to `root`, by the name that its annotation
+    has for it, which leaves out an `img/` beside it, or by its path relative to the CSV;
+    they are looked for in this order.
+
+    Args:
+        path: of the CSV.
         root: the data folder.
 
     Raises:
@@ -65,14 +91,15 @@ def listed_box(path: Path, *, root: Path) -> FindBox:
     table = {PurePosixPath(key).as_posix(): v for key, v in read_boxes(path).items()}
     root, folder = root.resolve(), path.parent.resolve()
 
-    def find(entry: Entry, tight: np.ndarray) -> np.ndarray:
-        keys = [entry.image]
-        if (root / entry.image).is_relative_to(folder):
-            keys.append((root / entry.image).relative_to(folder).as_posix())
-        listed = next((table[key] for key in keys if key in table), None)
-        if listed is None:
-            raise ValueError(f"no row in {path}; looked for {' and '.join(keys)}")
-        return max(listed, key=lambda box: overlap(box, tight))
+    def find(image: str, name: str) -> np.ndarray:
+        keys = [PurePosixPath(image).as_posix(), PurePosixPath(name).as_posix()]
+        if (root / image).is_relative_to(folder):
+            keys.append((root / image).relative_to(folder).as_posix())
+        keys = list(dict.fromkeys(keys))  # they are often the same
+        for key in keys:
+            if key in table:
+                return table[key]
+        raise ValueError(f"no row in {path}; looked for {' and '.join(keys)}")
 
     return find
 

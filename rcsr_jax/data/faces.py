@@ -70,10 +70,10 @@ def read_faces(
             within `data`; "test", what lies in one called testset, test or ibug; or
             folders relative to `data`, such as "lfpw/testset", with commas.
         boxes: CSV of face boxes; an image is looked up by its path relative to `data`,
-            then by that relative to the CSV. Of several boxes of an image the one that
-            overlaps the landmarks most is the face's. None takes the boxes of `data`
-            where it has any, and else draws a detector-like box for a face, which
-            depends on `seed` and its name alone.
+            then by the name that `data` has for it, then by its path relative to the CSV.
+            Of several boxes of an image the one that overlaps the landmarks most is the
+            face's. None takes the boxes of `data` where it has any, and else draws a
+            detector-like box for a face, which depends on `seed` and its name alone.
         seed: of the drawn boxes, 0 or more.
         strict: raise an error where a face would be left out.
 

@@ -39,10 +39,10 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+def csv_text(rows: Iterable[Iterable[Any]], *, line_end: str = "\r\n") -> str:
     """Rows as the text of a CSV file."""
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text, lineterminator=line_end).writerows(rows)
     return text.getvalue()
 
 

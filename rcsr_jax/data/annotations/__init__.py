@@ -11,12 +11,14 @@ from rcsr_jax.data.annotations.formats import (
     read_annotations,
     write_annotations,
 )
+from rcsr_jax.data.annotations.holding import lack
 from rcsr_jax.data.annotations.json_files import (
     read_landmarks_json,
     write_json,
     write_landmarks_json,
 )
 from rcsr_jax.data.annotations.pts import (
+    pts_places,
     read_pts,
     read_pts_folder,
     write_pts,
@@ -36,8 +38,10 @@ __all__ = [
     "FORMATS",
     "AnnotatedFace",
     "format_of",
+    "lack",
     "point_columns",
     "point_fields",
+    "pts_places",
     "read_annotations",
     "read_boxes",
     "read_csv",

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rcsr_jax.data.annotations.holding import check_held
 from rcsr_jax.data.annotations.records import (
     AnnotatedFace,
     by_image,
@@ -23,6 +24,7 @@ from rcsr_jax.data.annotations.records import (
     to_numbers,
 )
 from rcsr_jax.data.names import shown
+from rcsr_jax.data.whole_files import write_whole
 
 _EDGE = 0.5  # px, from the edge of a pixel to its centre
 # Beyond it, whole numbers can be made that one look-up after the other collides with.
@@ -90,14 +92,15 @@ def write_coco(
     """Writes faces as COCO keypoints JSON, points and boxes to a millionth of a pixel.
 
     Args:
-        path: the file to write; its folder exists.
+        path: the file to write, whole or not at all; its folder exists.
         faces: with the same number of landmarks, those that have any. One that has no
             box gets no `bbox`.
         sizes: image -> width and height, of those that are known.
 
     Raises:
-        ValueError: the numbers of landmarks differ.
+        ValueError: the numbers of landmarks differ, or a face has neither points nor box.
     """
+    check_held(faces, kind="coco", where=path)
     num_points = num_points_of(faces, where=path)
     names = [checked_name(image, where=path) for image in by_image(faces)]
     ids = {image: number for number, image in enumerate(names, start=1)}
@@ -118,7 +121,7 @@ def write_coco(
         "skeleton": [],
     }
     content = {"images": images, "annotations": annotations, "categories": [category]}
-    Path(path).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    write_whole(Path(path), json.dumps(content, ensure_ascii=False))
 
 
 def _field(entry: Any, name: str) -> Any:

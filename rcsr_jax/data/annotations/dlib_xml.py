@@ -8,6 +8,7 @@ import defusedxml
 import defusedxml.ElementTree
 import numpy as np
 
+from rcsr_jax.data.annotations.holding import check_held
 from rcsr_jax.data.annotations.records import (
     AnnotatedFace,
     by_image,
@@ -18,6 +19,7 @@ from rcsr_jax.data.annotations.records import (
     to_number,
 )
 from rcsr_jax.data.names import shown
+from rcsr_jax.data.whole_files import whole_file
 from rcsr_jax.geometry import box_of
 
 _MOST_DIGITS = 18  # of the number of a landmark
@@ -57,15 +59,17 @@ def write_dlib_xml(path: str | Path, faces: Sequence[AnnotatedFace]) -> None:
     """Writes faces as a data set that dlib reads, in whole pixels: it reads no others.
 
     Args:
-        path: the file to write; its folder exists. Image names are relative to it.
+        path: the file to write, whole or not at all; its folder exists. Image names are
+            relative to it.
         faces: with the same number of landmarks, those that have any. A landmark that is
             not annotated is left out. As dlib needs a box, a face without one gets the
             tight box of its landmarks.
 
     Raises:
-        ValueError: the numbers of landmarks differ, a face has neither points nor box, or
-            the name of an image could not be read again.
+        ValueError: the numbers of landmarks differ, a face has neither landmarks nor box,
+            or the name of an image could not be read again.
     """
+    check_held(faces, kind="dlib", where=path)
     num_points = num_points_of(faces, where=path)
     digits = max(len(str(num_points - 1)), 2)  # dlib sorts names by the alphabet
     root = ElementTree.Element("dataset")
@@ -78,7 +82,10 @@ def write_dlib_xml(path: str | Path, faces: Sequence[AnnotatedFace]) -> None:
         for face in group:
             _add_box(element, face, digits=digits, where=f"{path}: {image}")
     ElementTree.indent(root)
-    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    with whole_file(Path(path)) as file:
+        ElementTree.ElementTree(root).write(
+            file, encoding="utf-8", xml_declaration=True
+        )
 
 
 def _root(path: str | Path) -> ElementTree.Element:
@@ -144,11 +151,7 @@ def _add_box(
     if face.points is not None:
         points = checked_points(face.points, where=where)
     known = np.isfinite(points).all(-1)
-    corners = face.box
-    if corners is None:
-        if not known.any():
-            raise ValueError(f"{where}: dlib needs a box or landmarks for each face.")
-        corners = box_of(points)
+    corners = box_of(points) if face.box is None else face.box
     left, top, right, bottom = (round(float(corner)) for corner in corners)
     box = ElementTree.SubElement(
         image,

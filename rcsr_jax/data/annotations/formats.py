@@ -7,9 +7,10 @@ import numpy as np
 
 from rcsr_jax.data.annotations.coco import faces_of_coco, is_coco, write_coco
 from rcsr_jax.data.annotations.dlib_xml import read_dlib_xml, write_dlib_xml
+from rcsr_jax.data.annotations.holding import check_held
 from rcsr_jax.data.annotations.json_files import faces_of, load_json, write_json
 from rcsr_jax.data.annotations.pts import read_pts_folder, write_pts_folder
-from rcsr_jax.data.annotations.records import AnnotatedFace
+from rcsr_jax.data.annotations.records import AnnotatedFace, by_image
 from rcsr_jax.data.annotations.tables import read_csv, write_boxes, write_csv
 from rcsr_jax.data.names import name_problem, shown
 
@@ -83,27 +84,24 @@ def write_annotations(
 
     Args:
         path: the file to write, or the folder for `.pts` files.
-        faces: none of them with a problem.
+        faces: none that the format cannot hold; `lack` tells.
         kind: one of `FORMATS`; by default that of the suffix. "pts" keeps no boxes and
             "boxes" nothing else.
         sizes: image -> width and height, for COCO.
 
     Raises:
-        ValueError: the format is unknown or cannot hold these faces.
+        ValueError: the format is unknown or cannot hold these faces; what was there is
+            left as it was.
     """
     kind = format_of(path) if kind is None else kind
     if kind not in FORMATS:
         raise ValueError(f"there are the formats {', '.join(FORMATS)}; got {kind!r}.")
-    if broken := [face for face in faces if face.problem]:
-        raise ValueError(f"{path}: {broken[0].image}: {broken[0].problem}.")
     if kind == "pts":
         write_pts_folder(path, faces)
     elif kind == "boxes":
-        boxes: dict[str, list[np.ndarray]] = {}
-        for face in faces:
-            if face.box is not None:
-                boxes.setdefault(face.image, []).append(face.box)
-        write_boxes(path, {image: np.array(rows) for image, rows in boxes.items()})
+        check_held(faces, kind=kind, where=path)
+        groups = by_image(faces).items()
+        write_boxes(path, {image: np.array([f.box for f in g]) for image, g in groups})
     elif kind == "coco":
         write_coco(path, faces, sizes=sizes)
     else:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rcsr_jax.data.annotations.holding import check_held
 from rcsr_jax.data.annotations.records import (
     AnnotatedFace,
     annotated,
@@ -18,6 +19,7 @@ from rcsr_jax.data.annotations.records import (
     read_text,
 )
 from rcsr_jax.data.names import shown
+from rcsr_jax.data.whole_files import write_whole
 
 
 def load_json(path: str | Path) -> dict[str, Any]:
@@ -102,12 +104,14 @@ def write_json(path: str | Path, faces: Sequence[AnnotatedFace]) -> None:
     """Writes faces as image -> face or faces, as `faces_of` reads them.
 
     Args:
-        path: the file to write; its folder exists.
+        path: the file to write, whole or not at all; its folder exists.
         faces: points and boxes are kept to a millionth of a pixel.
 
     Raises:
-        ValueError: a name or points could not be read again.
+        ValueError: a name or points could not be read again, or a face has neither points
+            nor box.
     """
+    check_held(faces, kind="json", where=path)
     content: dict[str, Any] = {}
     for image, group in by_image(faces).items():
         entries = [_entry(face, where=path) for face in group]
@@ -119,7 +123,7 @@ def write_json(path: str | Path, faces: Sequence[AnnotatedFace]) -> None:
             if len(group) > 1
             else entries[0]
         )
-    Path(path).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    write_whole(Path(path), json.dumps(content, ensure_ascii=False))
 
 
 def _entry(face: AnnotatedFace, *, where: str | Path) -> dict[str, Any]:

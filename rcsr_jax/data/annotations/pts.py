@@ -7,8 +7,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from rcsr_jax.data.annotations.holding import check_held
 from rcsr_jax.data.annotations.records import (
     AnnotatedFace,
+    annotated,
     by_image,
     checked_name,
     checked_points,
@@ -111,6 +113,40 @@ def read_pts_folder(root: str | Path) -> tuple[AnnotatedFace, ...]:
     return (*faces, *closed)
 
 
+def pts_places(
+    root: str | Path, faces: Sequence[AnnotatedFace]
+) -> dict[str, tuple[str, AnnotatedFace]]:
+    """What `write_pts_folder` would write; nothing is written.
+
+    Args:
+        root: the folder, for messages.
+        faces: as there.
+
+    Returns:
+        path of each `.pts` relative to the folder -> the name of the image that belongs
+        beside it, such as NAME_2.jpg, and the face.
+
+    Raises:
+        ValueError: as there.
+    """
+    check_held(faces, kind="pts", where=root)
+    places: dict[str, tuple[str, AnnotatedFace]] = {}
+    for image, group in by_image(faces).items():
+        path = PurePosixPath(checked_name(image, where=root))
+        if not path.name or path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{root}: {image} does not lie in this folder.")
+        for number, (face, _) in enumerate(annotated(group, where=root), start=1):
+            stem = path.stem if number == 1 else f"{path.stem}_{number}"
+            name = path.with_name(stem + SUFFIX).as_posix()
+            if name in places:
+                raise ValueError(
+                    f"{root}: {name} would belong to {places[name][1].image} and to "
+                    f"{image}."
+                )
+            places[name] = path.with_name(stem + path.suffix).as_posix(), face
+    return places
+
+
 def write_pts_folder(
     root: str | Path, faces: Sequence[AnnotatedFace]
 ) -> tuple[tuple[str, AnnotatedFace], ...]:
@@ -120,35 +156,24 @@ def write_pts_folder(
 
     Args:
         root: the folder; made where there is none.
-        faces: those without points are passed over.
+        faces: all with points.
 
     Returns:
-        For each face that was written the name of the image that belongs beside it, such
-        as NAME_2.jpg, and the face.
+        For each face the name of the image that belongs beside it, such as NAME_2.jpg,
+        and the face.
 
     Raises:
-        ValueError: two images would share a `.pts`, or an image lies outside the folder.
+        ValueError: a face has no points or wrong ones, two images would share a `.pts`,
+            or an image lies outside the folder; then nothing is written.
     """
+    places = pts_places(root, faces)
     Path(root).mkdir(parents=True, exist_ok=True)
-    written: dict[str, tuple[str, AnnotatedFace]] = {}
-    for image, group in by_image(faces).items():
-        path = PurePosixPath(checked_name(image, where=root))
-        if not path.name or path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"{root}: {image} does not lie in this folder.")
-        for number, face in enumerate(group, start=1):
-            if face.points is None:
-                continue
-            stem = path.stem if number == 1 else f"{path.stem}_{number}"
-            name = path.with_name(stem + SUFFIX).as_posix()
-            if name in written:
-                raise ValueError(
-                    f"{root}: {name} would belong to {written[name][1].image} and to "
-                    f"{image}."
-                )
-            (Path(root) / path).parent.mkdir(parents=True, exist_ok=True)
-            write_pts(Path(root) / name, face.points)
-            written[name] = path.with_name(stem + path.suffix).as_posix(), face
-    return tuple(written.values())
+    placed = annotated((face for _, face in places.values()), where=root)
+    for name, (_, points) in zip(places, placed, strict=True):
+        path = Path(root) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_pts(path, points)
+    return tuple(places.values())
 
 
 def _read_face(root: Path, image: str, pts: Path) -> AnnotatedFace:

@@ -4,11 +4,12 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from rcsr_jax.data.annotations.holding import check_held
 from rcsr_jax.data.annotations.records import (
     AnnotatedFace,
     checked_name,
@@ -20,6 +21,7 @@ from rcsr_jax.data.annotations.records import (
     to_box,
 )
 from rcsr_jax.data.names import shown
+from rcsr_jax.data.whole_files import csv_text, write_whole
 
 _BOX_COLUMNS = ("image", "x0", "y0", "x1", "y1")
 # Of a table of landmarks, beside x_0, y_0, x_1, y_1 and so on.
@@ -66,7 +68,7 @@ def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def write_boxes(path: str | Path, boxes: Mapping[str, np.ndarray]) -> None:
-    """Writes face boxes as the CSV that `read_boxes` reads.
+    """Writes face boxes as the CSV that `read_boxes` reads, whole or not at all.
 
     Args:
         path: the file to write; its folder exists.
@@ -86,12 +88,12 @@ def write_boxes(path: str | Path, boxes: Mapping[str, np.ndarray]) -> None:
             raise ValueError(f"{where}: {error}.") from error
         if len(kept[image]) < len(rounded):
             raise ValueError(f"{where}: it has a box twice.")
-    with Path(path).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_BOX_COLUMNS)
-        for image, rows in kept.items():
-            for box in rows.values():
-                writer.writerow([image, *(f"{corner:.3f}" for corner in box)])
+    rows = [
+        [image, *(f"{corner:.3f}" for corner in box)]
+        for image, boxes_of_it in kept.items()
+        for box in boxes_of_it.values()
+    ]
+    _write_rows(path, [_BOX_COLUMNS, *rows])
 
 
 def read_csv(path: str | Path) -> tuple[AnnotatedFace, ...]:
@@ -124,23 +126,24 @@ def write_csv(path: str | Path, faces: Sequence[AnnotatedFace]) -> None:
     """Writes faces with named columns, as `read_csv` reads them, to a millionth.
 
     Args:
-        path: the file to write; its folder exists.
+        path: the file to write, whole or not at all; its folder exists.
         faces: with the same number of landmarks, those that have any.
 
     Raises:
-        ValueError: the numbers of landmarks differ, or a name could not be read again.
+        ValueError: the numbers of landmarks differ, a face has neither points nor box, or
+            a name could not be read again.
     """
+    check_held(faces, kind="csv", where=path)
     num_points = num_points_of(faces, where=path)
-    with Path(path).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*FACE_COLUMNS, *point_columns(num_points)])
-        for face in faces:
-            box = [""] * 4 if face.box is None else plain(face.box)
-            points = np.full((num_points, 2), np.nan)
-            if face.points is not None:
-                points = checked_points(face.points, where=path)
-            name = _name_of_row(face.image, where=path)
-            writer.writerow([name, *box, *point_fields(points)])
+    rows: list[list[float | str]] = []
+    for face in faces:
+        box = [""] * 4 if face.box is None else plain(face.box)
+        points = np.full((num_points, 2), np.nan)
+        if face.points is not None:
+            points = checked_points(face.points, where=path)
+        name = _name_of_row(face.image, where=path)
+        rows.append([name, *box, *point_fields(points)])
+    _write_rows(path, [[*FACE_COLUMNS, *point_columns(num_points)], *rows])
 
 
 def point_columns(num_points: int) -> list[str]:
@@ -199,6 +202,10 @@ def _in_order(
         pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
         face = face_of(image, pairs=pairs)
         yield face._replace(problem=face.problem and f"line {line}: {face.problem}")
+
+
+def _write_rows(path: str | Path, rows: Iterable[Iterable[float | str]]) -> None:
+    write_whole(Path(path), csv_text(rows, line_end="\n"))
 
 
 def _name_of_row(image: str, *, where: str | Path) -> str:

@@ -1,0 +1,118 @@
+"""rcsr-convert: what it replaces, what it counts and what it leaves out."""
+
+import json
+from pathlib import Path
+
+import commands
+import numpy as np
+from photo_folders import MARKUP, POINTS, add_image, names_of
+
+from rcsr_jax.data.annotations import read_annotations, read_boxes
+from rcsr_jax.data.faces import read_faces
+
+BOX = [8, 7, 31, 26]
+FACE = {"points": POINTS.tolist(), "box": BOX}
+
+
+def write_json(path: Path, content) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def contents(folder: Path) -> dict:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def convert_in_part(*arguments, cwd: Path) -> tuple[str, str]:
+    """What a conversion that leaves something out prints, and its errors."""
+    done = commands.run("rcsr-convert", *arguments, cwd=cwd)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    return done.stdout, done.stderr
+
+
+def test_every_file_of_a_folder_is_replaced_with_overwrite_only(tmp_path):
+    write_json(tmp_path / "in/faces.json", {"a.png": FACE})
+    add_image(tmp_path / "in/a.png")
+    words = ["--data=in/faces.json", "--copy_images", "--out=out"]
+    for name in ("boxes.csv", "a.png"):
+        out = tmp_path / "out"
+        out.mkdir(exist_ok=True)
+        (out / name).write_text("of somebody")
+        told = commands.fail("rcsr-convert", *words, cwd=tmp_path)
+        assert f"out/{name} is there already; --overwrite replaces it" in told
+        assert contents(out) == {name: b"of somebody"}
+        commands.succeed("rcsr-convert", *words, "--overwrite", cwd=tmp_path)
+        assert set(contents(out)) == {"a.png", "a.pts", "boxes.csv"}
+        assert (out / "a.png").read_bytes() == (tmp_path / "in/a.png").read_bytes()
+        assert list(read_boxes(out / "boxes.csv")) == ["a.png"]
+        for path in out.iterdir():
+            path.unlink()
+
+
+def test_a_photo_that_is_missing_is_told_before_anything_is_written(tmp_path):
+    write_json(tmp_path / "faces.json", {"a.png": FACE, "gone.png": FACE})
+    add_image(tmp_path / "a.png")
+    words = ["--data=faces.json", "--copy_images", "--out=out"]
+    told = commands.fail("rcsr-convert", *words, cwd=tmp_path)
+    assert "faces.json: gone.png: no such image beside it" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_faces_that_a_format_does_not_hold_are_named_and_not_counted(tmp_path):
+    faces = {"a.png": FACE, "bare.png": POINTS.tolist(), "boxed.png": {"box": BOX}}
+    write_json(tmp_path / "faces.json", faces)
+    for out, left_out in (
+        ("boxes.csv", "bare.png: it has no box"),
+        ("folder", "boxed.png: it has no landmarks"),
+    ):
+        words = ["--data=faces.json", f"--out={out}"]
+        words += ["--format=boxes"] if out == "boxes.csv" else []
+        told, errors = convert_in_part(*words, cwd=tmp_path)
+        assert told == f"wrote 2 faces of 2 images to {out}\n"
+        assert f"left out {left_out}\n" in errors
+        assert "error: 1 of 3 entries were left out." in errors
+    assert list(read_boxes(tmp_path / "boxes.csv")) == ["a.png", "boxed.png"]
+    written = {path.name for path in (tmp_path / "folder").iterdir()}
+    assert written == {"a.pts", "bare.pts", "boxes.csv"}
+
+    write_json(tmp_path / "bare.json", {"bare.png": POINTS.tolist()})
+    words = ["--data=bare.json", "--out=none.csv", "--format=boxes"]
+    told = commands.fail("rcsr-convert", *words, cwd=tmp_path)
+    assert "bare.json: no face in it that can be written (bare.png: it has no" in told
+    assert not (tmp_path / "none.csv").exists()
+
+
+def test_a_face_of_nothing_does_not_keep_the_others_from_being_written(tmp_path):
+    header = "image,box_x0,box_y0,box_x1,box_y1,x_0,y_0,x_1,y_1"
+    rows = ["empty.png,,,,,,,,", "a.png,0,0,9,9,1,1,5,5"]
+    (tmp_path / "faces.csv").write_text("\n".join([header, *rows]))
+    for out in ("faces.xml", "coco.json"):
+        kind = "dlib" if out == "faces.xml" else "coco"
+        words = ["--data=faces.csv", f"--out={out}", f"--format={kind}"]
+        told, errors = convert_in_part(*words, cwd=tmp_path)
+        assert told == f"wrote 1 faces of 1 images to {out}\n"
+        assert f"left out empty.png: {kind} needs a box or landmarks" in errors
+        assert "error: 1 of 2 entries were left out." in errors
+        (face,) = read_annotations(tmp_path / out)
+        assert face.image == "a.png" and not face.problem
+
+
+def test_boxes_that_are_written_are_found_again(tmp_path):
+    """Photos lie in img/ beside the annotation, which does not say so."""
+    write_json(tmp_path / "faces.json", {"a.png": FACE})
+    add_image(tmp_path / "img/a.png")
+    words = ["--data=faces.json", "--out=boxes.csv", "--format=boxes"]
+    commands.succeed("rcsr-convert", *words, cwd=tmp_path)
+    data = tmp_path / "faces.json"
+    found = read_faces(data, markup=MARKUP, boxes=tmp_path / "boxes.csv")
+    assert names_of(found) == ["img/a.png"]
+    np.testing.assert_array_equal(found.faces[0].box, BOX)
+
+    # and as the data folder and the table's own folder have it
+    for number, table in enumerate(("data.csv", "img/own.csv")):
+        name = "img/a.png" if table == "data.csv" else "a.png"
+        (tmp_path / table).write_text(f"image,x0,y0,x1,y1\n{name},9,8,31,27\n")
+        words = ["--data=faces.json", f"--boxes={table}", f"--out={number}.json"]
+        commands.succeed("rcsr-convert", *words, cwd=tmp_path)
+        (face,) = read_annotations(tmp_path / f"{number}.json")
+        assert face.box.tolist() == [9, 8, 31, 27]
