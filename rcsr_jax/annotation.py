@@ -19,6 +19,7 @@ from rcsr_jax.metrics import interocular_distance
 
 _TRIMMED = 0.1  # share of the faces that is left out at either end
 _LEAST_FACES = 20  # fewer tell nothing of all
+_FURTHEST = 1.0  # what lies beyond is no annotation, but a model that has not learned
 _DIGITS = 4
 
 
@@ -37,13 +38,14 @@ def measure_shift(
         markup: names the eye corners.
 
     Returns:
-        (right, down), in eye distances.
+        (right, down), in eye distances, from -1 to 1.
     """
     points, truth = np.asarray(points, np.float64), np.asarray(truth, np.float64)
+    points = np.where(np.isfinite(points).all(-1, keepdims=True), points, np.nan)
     apart = truth - points
     distance = np.asarray(interocular_distance(points, markup=markup), np.float64)
-    counts = np.isfinite(apart).all(-1).sum(-1)
-    usable = (counts > 0) & np.isfinite(distance) & (distance > 0)
+    known = np.isfinite(apart).any((1, 2))
+    usable = known & np.isfinite(distance) & (distance > 0)
     if usable.sum() < _LEAST_FACES:
         return 0.0, 0.0
     of_faces = np.sort(np.nanmean(apart[usable], 1) / distance[usable, None], axis=0)
@@ -53,7 +55,8 @@ def measure_shift(
     near = np.clip(of_faces, of_faces[cut], of_faces[-1 - cut])
     doubt = near.std(0, ddof=1) / ((1 - 2 * _TRIMMED) * np.sqrt(len(of_faces)))
     share = np.maximum(1 - np.square(doubt) / np.maximum(np.square(middle), 1e-30), 0)
-    right, down = (share * middle).round(_DIGITS) + 0.0  # no -0
+    shift = np.clip(share * middle, -_FURTHEST, _FURTHEST)
+    right, down = shift.round(_DIGITS) + 0.0  # no -0
     return float(right), float(down)
 
 

@@ -67,6 +67,15 @@ def test_chance_is_no_shift(generator):
     assert measure_shift(nothing, nothing, markup=FACE_68) == (0.0, 0.0)
 
 
+def test_a_model_that_has_not_learned_has_a_shift_that_settings_take(generator):
+    points, truth = faces(generator, shift=(7.0, -3.0))
+    points[:100, 20:] = np.inf
+    points[:100, :5] = -np.inf
+    found = measure_shift(points, truth, markup=FACE_68)
+    assert found == (1.0, -1.0)
+    assert ModelConfig(annotation_shift=found).annotation_shift == found
+
+
 def test_a_shape_is_moved_by_its_eye_distances():
     points = np.stack([frontal_landmarks() * 10, frontal_landmarks() * 30])
     moved = as_annotated(points, shift=SHIFT, markup=FACE_68)
