@@ -36,8 +36,6 @@ from rcsr_jax.refine import Estimate, increment_size, settle, unroll
 
 Params = dict[str, Any]
 
-_FLAT = 1e-11  # variance of what stays flat, and is only rounding; white is 1
-
 
 def init_params(key: Array, *, config: ModelConfig, mean_shape: ArrayLike) -> Params:
     """Fresh parameters.
@@ -89,7 +87,7 @@ def first_estimate(mean_shape: Array, *, batch: int, config: ModelConfig) -> Est
 
 
 def normalise(crops: Array) -> Array:
-    """Crops of zero mean and unit deviation each, whatever their range.
+    """Crops of zero mean and unit deviation each; flat where they vary by 0.001 or less.
 
     Args:
         crops: uint8 or float [batch, height, width] or [batch, height, width, 1].
@@ -99,11 +97,10 @@ def normalise(crops: Array) -> Array:
     """
     crops = jnp.asarray(crops, jnp.float32)
     crops = crops.reshape(*crops.shape[:3], 1)
-    largest = lax.stop_gradient(jnp.abs(crops).max((1, 2, 3), keepdims=True))
-    crops = crops / jnp.where(largest > 0, largest, 1)
     centred = crops - crops.mean((1, 2, 3), keepdims=True)
+    # a flat crop stays zero
     variance = jnp.square(centred).mean((1, 2, 3), keepdims=True)
-    return centred * lax.rsqrt(variance + _FLAT)
+    return centred * lax.rsqrt(variance + 1e-6)
 
 
 def make_scene(params: Params, crops: Array, *, config: ModelConfig) -> Scene:
@@ -163,9 +160,9 @@ def predict(
 
     Args:
         params: from `init_params` or a checkpoint (`predictor.params`).
-        crops: uint8 or float [batch, crop_size, crop_size], grey, of any range: each
-            crop is normalised. One crop without the batch axis, or a channel axis of one
-            behind, is taken as well.
+        crops: uint8 or float [batch, crop_size, crop_size], grey, with a white of 1, 255
+            or more: each crop is normalised. One crop without the batch axis, or a channel
+            axis of one behind, is taken as well.
         config: the settings the parameters were made with.
         num_steps: how many; by default as many as in training.
         flatten: write the loop out, see `refine.unroll`; by default on a CPU.
