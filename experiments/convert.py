@@ -13,7 +13,7 @@ cannot hold, are named and left out, and the exit code is then 1.
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.geometry import box_of, overlap
 
 from . import outputs, settings
+from .out_folder import check_new
 
 _DATA = flags.DEFINE_string(
     "data", None, "File to read, or folder of .pts files.", required=True
@@ -62,7 +63,8 @@ def main(arguments: list[str]) -> None:
     data, out = Path(_DATA.value), Path(_OUT.value)
     kind = _FORMAT.value or format_of(out)
     # other .pts files would make one data set with those that are written
-    _check_new(out.rglob("*.pts") if kind == "pts" else [out])
+    there = out.rglob("*.pts") if kind == "pts" else [out]
+    check_new(there, overwrite=_OVERWRITE.value)
     if _COPY.value and kind != "pts":
         raise ValueError("--copy_images goes with a folder of .pts files.")
     if not data.exists():
@@ -88,15 +90,6 @@ def main(arguments: list[str]) -> None:
     if refused:
         outputs.tell_refused(refused)
         raise ValueError(f"{len(refused)} of {len(read)} entries were left out.")
-
-
-def _check_new(files: Iterable[Path]) -> None:
-    """Refuses to replace a file that nobody asked to replace."""
-    if _OVERWRITE.value:
-        return
-    for file in files:
-        if file.exists():
-            raise ValueError(f"{file} is there already; --overwrite replaces it.")
 
 
 def _with_boxes(
@@ -132,7 +125,8 @@ def _write_pts(data: Path, out: Path, faces: Sequence[AnnotatedFace]) -> None:
     boxed = {name: face.box for name, face in places.values() if face.box is not None}
     copies = _copies(data, out, list(places.values())) if _COPY.value else {}
     boxes = out / "boxes.csv"
-    _check_new([*(out / name for name in places), *([boxes] if boxed else []), *copies])
+    files = [*(out / name for name in places), *([boxes] if boxed else []), *copies]
+    check_new(files, overwrite=_OVERWRITE.value)
     out.mkdir(parents=True, exist_ok=True)
     if boxed:
         write_boxes(boxes, boxed)

@@ -3,8 +3,6 @@
 rcsr-draw --num_faces=100 --out=DIR
 """
 
-from pathlib import Path
-
 import numpy as np
 from absl import flags
 
@@ -14,7 +12,7 @@ from rcsr_jax.data.face_boxes import detector_like_box
 from rcsr_jax.data.images import save_image
 
 from . import settings
-from .out_folder import define_out
+from .out_folder import check_new, define_out
 
 _OUT = define_out("Folder for the faces.")
 _NUM_FACES = flags.DEFINE_integer("num_faces", 16, "How many.", lower_bound=1)
@@ -29,8 +27,8 @@ def main(arguments: list[str]) -> None:
     out = _OUT()
     out.mkdir(parents=True, exist_ok=True)
     names = [f"face_{index:04d}" for index in range(_NUM_FACES.value)]
-    if not _OVERWRITE.value:
-        _check_free(out, names)
+    files = [out / f"{name}{end}" for name in names for end in (".png", ".pts")]
+    check_new([out / "boxes.csv", *files], overwrite=_OVERWRITE.value)
     boxes = {}
     for index, name in enumerate(names):
         face = draw_face(_SEED.value, index, size=_SIZE.value)
@@ -40,20 +38,6 @@ def main(arguments: list[str]) -> None:
         boxes[f"{name}.png"] = detector_like_box(face.box, generator=generator)[None]
     write_boxes(out / "boxes.csv", boxes)
     print(f"wrote {len(boxes)} faces with their .pts and boxes.csv to {out}")
-
-
-def _check_free(out: Path, names: list[str]) -> None:
-    """Checks that nothing would be replaced."""
-    files = [
-        "boxes.csv",
-        *(f"{name}{end}" for name in names for end in (".png", ".pts")),
-    ]
-    taken = [name for name in files if (out / name).exists()]
-    if taken:
-        raise ValueError(
-            f"{out / taken[0]} is there already; choose a new folder, or replace it with "
-            "--overwrite."
-        )
 
 
 def run() -> None:

@@ -1,7 +1,7 @@
-"""The folder that a program writes to: its flag, and what it may not be."""
+"""The folder that a program writes to: its flag, what it may not be and what stays."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from absl import flags
@@ -38,3 +38,20 @@ def folder_to_write(name: str) -> Path:
             what = "a file" if path.exists() else "a link to nothing"
             raise ValueError(f"{path} is {what}; name a folder.")
     return folder
+
+
+def check_new(files: Iterable[Path], *, overwrite: bool) -> None:
+    """Refuses to replace a file that nobody asked to replace.
+
+    Args:
+        files: that are to be written.
+        overwrite: they may be replaced.
+
+    Raises:
+        ValueError: naming the first file that is there.
+    """
+    if overwrite:
+        return
+    for file in files:
+        if file.exists():
+            raise ValueError(f"{file} is there already; --overwrite replaces it.")

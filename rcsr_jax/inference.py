@@ -1,6 +1,7 @@
 """A photo and boxes in, landmarks out."""
 
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,9 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from numpy.typing import ArrayLike
 
 from rcsr_jax.checkpoint import load_params
@@ -278,10 +277,10 @@ class Predictor:
         found = finish_pieces(pieces, num_faces=len(frames.scale))
         return self._in_photo(found, frames, first=self._first_shape)
 
-    @property
-    def _first_shape(self) -> Array:
+    @functools.cached_property
+    def _first_shape(self) -> np.ndarray:
         """The mean shape, moved like every shape behind it."""
-        return annotated(jnp.asarray(self.params["mean_shape"]), config=self.config)
+        return np.asarray(annotated(self.params["mean_shape"], config=self.config))
 
     def _in_photo(self, found: Prediction, frames: Frame, *, first: ArrayLike) -> Faces:
         """A prediction that began with these points, in pixels of the photos."""

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rcsr_jax.annotation import measure_shift
+from rcsr_jax.config.fields import check_at_least
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.refusals import Refusal
@@ -56,8 +57,7 @@ class Teaching:
                 raise ValueError(
                     f"{name} must be from 0 to 1; got {getattr(self, name)}."
                 )
-        if not self.most_apart >= 0:
-            raise ValueError(f"most_apart must be at least 0; got {self.most_apart}.")
+        check_at_least(self, 0, "most_apart")
 
 
 class Taught(NamedTuple):

@@ -93,10 +93,9 @@ def open_or_build(
     """
     folder = Path(folder)
     made_from = fingerprint(sources, model=model, data=data)
-    if is_cache(folder):
+    if _made_from(folder) == made_from:
         try:
-            if _read_header(folder)["made_from"] == made_from:
-                return open_cache(folder)
+            return open_cache(folder)
         except ValueError:
             pass  # a damaged cache is made anew, like a stale one
     return _build(
@@ -118,13 +117,9 @@ def is_other_cache(
     data: DataConfig,
 ) -> bool:
     """Whether a folder holds a cache, and not that of these sources and settings."""
-    if not is_cache(folder):
-        return False
-    try:
-        made_from = _read_header(Path(folder))["made_from"]
-    except ValueError:  # it is damaged: nothing is lost with it
-        return False
-    return bool(made_from != fingerprint(sources, model=model, data=data))
+    made_from = _made_from(Path(folder))
+    ours = fingerprint(sources, model=model, data=data)
+    return made_from is not None and made_from != ours
 
 
 def fingerprint(
@@ -231,12 +226,21 @@ def _build(
 
 def _is_finished(building: Path, made_from: str) -> bool:
     """Whether a run was killed just before the cache came to its place."""
+    if _made_from(building) != made_from:
+        return False
     try:
-        finished = _read_header(building)["made_from"] == made_from
         open_cache(building)
     except ValueError:
         return False
-    return finished
+    return True
+
+
+def _made_from(folder: Path) -> str | None:
+    """What the cache in a folder was made from; None: there is none, or it is damaged."""
+    try:
+        return str(_read_header(folder)["made_from"])
+    except ValueError:
+        return None
 
 
 def _collect(
