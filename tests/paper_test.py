@@ -251,7 +251,10 @@ def test_the_page_holds_what_there_is_in_the_paper_s_order(place, shown, compare
     assert text.index("## Table 4") < text.index("## Fig. 4") < text.index("## Fig. 10")
     names = page.make(place / "out" / "fig8", place / "page" / "one.md")
     assert names == ["fig8"]
-    assert "Not there: table1, " in (place / "page" / "one.md").read_text()
+    assert (
+        "Without results in this folder: table1, "
+        in (place / "page" / "one.md").read_text()
+    )
     page.make(place / "out" / "fig8", place / "public" / "all.md", public=True)
     assert "](all/fig8.png)" in (place / "public" / "all.md").read_text()
     assert (place / "public/all/fig8.png").is_file()
@@ -313,12 +316,19 @@ def test_a_part_of_300_w_is_used_and_what_lacks_is_told(place, tmp_path):
     ]
     assert results.set_table(rows).splitlines() == [
         "| Method (68 points) | common, 2 of 554: inter-ocular | common, 2 of 554: "
-        "inter-pupil | full, 0 of 689: inter-ocular | full, 0 of 689: inter-pupil | full: "
-        "published |",
-        "| --- | --- | --- | --- | --- | --- |",
-        "| ours | 5.00 | — | — | — | — |",
-        "| theirs | — | — | — | — | 7.68 |",
+        "inter-pupil | full: published |",
+        "| --- | --- | --- | --- |",
+        "| ours | 5.00 | — | — |",
+        "| theirs | — | — | 7.68 |",
     ]
+    few = {"num_faces": 2, "nme_interocular": 5.0}
+    more = {"num_faces": 3, "nme_interocular": 6.0}
+
+    def header(sets):
+        return results.set_table([{"method": "ours", "sets": sets}]).splitlines()[0]
+
+    assert "full" not in header({"common": few, "full": few})  # the same faces
+    assert "full, 3 of 689: inter-ocular" in header({"common": few, "full": more})
 
 
 def test_the_paper_budget_is_the_published_model():

@@ -16,11 +16,13 @@ from .. import settings
 from .results import ORDER
 
 _INTRODUCTION = """\
-Each was made by a program of `experiments/paper`, with the budget and by the command that
-stand below it; a budget is what training may cost. Errors are per cent of the distance
-named. Published numbers are the paper's. "RCSR (ours)" is the paper's network at the size
-and length that the budget allows, not one of the shipped models: those are in the README.
-Where faces of 300-W were not there it says so.
+Each table or figure was made by a program of its own, by the command that stands below
+it. Its budget is what training may cost: `small` fits two cores and a quarter of an hour,
+so "RCSR (ours)" is the paper's network at that size and length, **not** one of the shipped
+models; those have a page of their own, "Accuracy and speed". Errors are per cent of the
+distance named. Published numbers are the paper's. Where faces of 300-W were not there it
+says so: a set without faces has published errors alone, and the full set has ours where
+it holds more than the common one.
 """
 
 
@@ -61,7 +63,7 @@ def make(folder: Path, out: Path, *, public: bool = False) -> list[str]:
             page = page.replace("](", f"]({where}/")
         pages.append(page)
     absent = [name for name in ORDER if name not in found]
-    told = f"Not there: {', '.join(absent)}.\n" if absent else ""
+    told = f"Without results in this folder: {', '.join(absent)}.\n" if absent else ""
     text = "\n".join(
         ["# Tables and figures of the paper\n", _INTRODUCTION, told, *pages]
     )

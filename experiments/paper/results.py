@@ -18,6 +18,9 @@ _NORMALISERS = {"nme_interocular": "inter-ocular", "nme_interpupil": "inter-pupi
 def set_table(rows: Sequence[Mapping[str, Any]], *, num_points: int = 68) -> str:
     """The layout of Tables 1 and 4: per cent by test set, both normalisers, published.
 
+    A set of which there are no faces, and the full one where there are those of the common
+    one alone, have no errors of ours.
+
     Args:
         rows: of `study.score`, and of published methods with `published` alone.
         num_points: landmarks that count; published errors are of all 68.
@@ -29,20 +32,26 @@ def set_table(rows: Sequence[Mapping[str, Any]], *, num_points: int = 68) -> str
     }
     told = {name for row in rows for name in row.get("published", {})}
     told = told if num_points == 68 else set()
-    sets = [name for name in (*TEST_SETS, DRAWN) if name in found or name in told]
+    sets = [name for name in (*TEST_SETS, DRAWN) if found.get(name) or name in told]
+    # no column of ours for a set without faces, nor twice for the same ones
+    ours = {name for name in sets if found.get(name)}
+    if found.get("full") == found.get("common"):
+        ours.discard("full")
     header = [f"Method ({num_points} points)"]
     for name in sets:
         title = name
-        if name in TEST_SETS and found.get(name, 0) != size_of(name):
-            title = f"{name}, {found.get(name, 0)} of {size_of(name)}"
-        header += [f"{title}: {unit}" for unit in _NORMALISERS.values()]
+        if name in TEST_SETS and found.get(name) != size_of(name):
+            title = f"{name}, {found.get(name)} of {size_of(name)}"
+        if name in ours:
+            header += [f"{title}: {unit}" for unit in _NORMALISERS.values()]
         header += [f"{name}: published"] if name in told else []
     lines = []
     for row in rows:
         line = [row["method"]]
         for name in sets:
             errors = _of_points(row.get("sets", {}).get(name, {}), num_points)
-            line += [errors.get(unit) for unit in _NORMALISERS]
+            if name in ours:
+                line += [errors.get(unit) for unit in _NORMALISERS]
             if name in told:
                 line.append(row.get("published", {}).get(name))
         lines.append(line)
