@@ -49,6 +49,7 @@ ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "8 steps": {"num_steps": 8},
     },
     "settings": {
+        CURRENT: {},
         "patch of 17 pixels": {"patch_size": 17},
         "patch of 33 pixels": {"patch_size": 33},
         "2 channels of the pyramid": {"context_channels": 2},
