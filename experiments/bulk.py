@@ -23,7 +23,8 @@ from pathlib import Path
 import jax
 from absl import flags
 
-from rcsr_jax.bulk import SUFFIX, Counts, alone_in, what_is_done
+from rcsr_jax.bulk import SUFFIX, Counts, what_is_done
+from rcsr_jax.data.locks import alone_in
 from rcsr_jax.data.shards import Shard, find_shards, folder_of_shards
 from rcsr_jax.inference import load_predictor
 

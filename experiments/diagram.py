@@ -10,6 +10,7 @@ from absl import flags
 
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.data.face_shapes import frontal_landmarks
+from rcsr_jax.data.whole_files import write_whole
 from rcsr_jax.markup import FACE_68
 from rcsr_jax.report.numbering import landmark_diagram
 
@@ -33,9 +34,7 @@ def main(arguments: list[str]) -> None:
     else:
         params, config = load_params(_CHECKPOINT.value)
         points, markup = params["mean_shape"], config.model.markup
-    Path(_OUT.value).write_text(
-        landmark_diagram(points, markup=markup), encoding="utf-8"
-    )
+    write_whole(Path(_OUT.value), landmark_diagram(points, markup=markup))
     print(f"wrote {_OUT.value}")
 
 

@@ -4,7 +4,6 @@ rcsr-evaluate --checkpoint=DIR --data=300W --split=lfpw/testset --boxes=BOXES.cs
 rcsr-evaluate --data=MINE --split=all --boxes=BOXES.csv --out=DIR      # shipped weights
 """
 
-import csv
 import shlex
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import to_dict
 from rcsr_jax.curves import save_ced, save_convergence
 from rcsr_jax.data.sources import read_sources
+from rcsr_jax.data.whole_files import csv_text, write_whole
 from rcsr_jax.evaluation import Evaluation, evaluate, metrics_of
 from rcsr_jax.inference import Predictor
 from rcsr_jax.metrics import interocular_errors
@@ -123,10 +123,7 @@ def _rows(found: Evaluation, errors: np.ndarray) -> list[dict[str, Any]]:
 
 def _write_errors(path: Path, found: Evaluation, errors: np.ndarray) -> None:
     rows = _rows(found, errors)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_whole(path, csv_text([list(rows[0]), *(row.values() for row in rows)]))
 
 
 def _table(metrics: dict[str, Any]) -> str:

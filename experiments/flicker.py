@@ -21,6 +21,7 @@ from rcsr_jax.data.clips import Clip, draw_clip, pan_photo
 from rcsr_jax.data.faces import read_faces
 from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.images import load_image
+from rcsr_jax.data.whole_files import write_whole
 from rcsr_jax.flicker import Method, frame_by_frame, measure, tracked
 from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.smoothing import OneEuro
@@ -75,7 +76,7 @@ def main(arguments: list[str]) -> None:
     }
     outputs.write_json(out / "flicker.json", report)
     table = _table(results)
-    (out / "flicker.md").write_text(table + "\n", encoding="utf-8")
+    write_whole(out / "flicker.md", table + "\n")
     print(table)
 
 

@@ -6,8 +6,6 @@ place: a shard that is worked on twice, because a worker was killed or two took 
 the same one file. What it was made from stands in its footer.
 """
 
-import contextlib
-import fcntl
 import functools
 import os
 import uuid
@@ -195,31 +193,6 @@ def what_is_done(
             "such files, or choose another --out."
         )
     return counts if (stamp, made) == (shard.stamp, made_with) else None
-
-
-@contextlib.contextmanager
-def alone_in(out: Path) -> Iterator[None]:
-    """Holds a folder of results: each run begins by removing what is unfinished there.
-
-    Args:
-        out: the folder. On a file system that knows no locks nobody is kept out.
-
-    Raises:
-        ValueError: another run holds it.
-    """
-    folder = os.open(out, os.O_RDONLY)  # locks go with the process, however it ends
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                f"another run is at work in {out}: wait for it, or choose another folder."
-            ) from error
-        except OSError:
-            pass  # this file system knows no locks
-        yield
-    finally:
-        os.close(folder)
 
 
 def remove_unfinished(out: Path) -> None:

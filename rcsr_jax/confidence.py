@@ -8,6 +8,7 @@ as a whole is measured first (`annotation.py`): that is no doubt.
 """
 
 import dataclasses
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -22,6 +23,8 @@ from rcsr_jax.ellipses import measure_ratios
 from rcsr_jax.markup import Markup
 from rcsr_jax.metrics import DEFAULT_LIMIT, interocular_distance
 
+# settings of a model that `measure_model` finds
+MEASURED = ("annotation_shift", "error_scale", "error_spread", "error_ratios")
 _LEAST_SPREAD = 0.05
 
 
@@ -44,11 +47,10 @@ def measure_model(
         markup: what the landmarks mean.
 
     Returns:
-        `annotation_shift`, `error_scale`, `error_spread` and `error_ratios` of
-        `ModelConfig`.
+        those of `MEASURED`, as `ModelConfig` takes them.
 
     Raises:
-        ValueError: no face has both eye corners annotated.
+        ValueError: no face has both eye corners annotated and an answer that is finite.
     """
     points, truth = np.asarray(points), np.asarray(truth)
     distance = np.asarray(interocular_distance(truth, markup=markup), np.float64)
@@ -57,16 +59,11 @@ def measure_model(
     points = np.asarray(as_annotated(points, shift=shift, markup=markup))
     errors = np.linalg.norm(np.subtract(points, truth), axis=-1)
     scale, spread = calibrate_errors(
-        np.asarray(expected) / seen[:, None],
+        np.asarray(expected) / np.where(seen > 0, seen, np.nan)[:, None],
         errors / np.where(distance > 0, distance, np.nan)[:, None],
     )
     ratios = measure_ratios(points, truth, expected, markup=markup)
-    return {
-        "annotation_shift": shift,
-        "error_scale": scale,
-        "error_spread": spread,
-        "error_ratios": ratios,
-    }
+    return dict(zip(MEASURED, (shift, scale, spread, ratios), strict=True))
 
 
 def calibrate_errors(expected: ArrayLike, errors: ArrayLike) -> tuple[float, float]:
@@ -74,23 +71,24 @@ def calibrate_errors(expected: ArrayLike, errors: ArrayLike) -> tuple[float, flo
 
     Args:
         expected: float [faces, num_points], as the network expects them, eye distances.
-        errors: float [faces, num_points], the true ones, NaN where not annotated.
+        errors: float [faces, num_points], the true ones, NaN where not annotated. A
+            landmark with either that is not finite takes no part.
 
     Returns:
         The factor for the expected errors; and the standard deviation of the logarithm of
         a face's mean error over the mean error expected.
 
     Raises:
-        ValueError: there is no annotated landmark.
+        ValueError: no landmark takes part.
     """
-    errors = np.asarray(errors, np.float64)
-    known = np.isfinite(errors)
+    errors, expected = np.asarray(errors, np.float64), np.asarray(expected, np.float64)
+    known = np.isfinite(errors) & np.isfinite(expected)
     if not known.any():
         raise ValueError(
-            "no face has an annotated landmark and both eye corners: there is nothing to "
-            "calibrate on."
+            "no face has an annotated landmark, both eye corners and an answer that is "
+            "finite: there is nothing to calibrate on."
         )
-    expected = np.where(known, np.asarray(expected, np.float64), np.nan)
+    errors, expected = (np.where(known, each, np.nan) for each in (errors, expected))
     scale = float(np.nanmean(errors) / np.nanmean(expected))
     faces = known.any(-1)
     ratios = np.nanmean(errors[faces], -1) / (scale * np.nanmean(expected[faces], -1))
@@ -110,4 +108,4 @@ def score_of(expected: ArrayLike, *, spread: float) -> Array:
     """
     # of a lognormal distribution whose mean is the expected error
     middle = jnp.log(jnp.maximum(jnp.asarray(expected), 1e-9)) - spread**2 / 2
-    return ndtr((np.log(DEFAULT_LIMIT) - middle) / spread)
+    return ndtr((math.log(DEFAULT_LIMIT) - middle) / spread)

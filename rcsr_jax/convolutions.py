@@ -78,9 +78,11 @@ def _bordered(images: Array, border: int) -> Array:
     return jnp.pad(images, ((0, 0), (border, border), (border, border), (0, 0)))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _from_one_channel(stride: int, images: Array, kernel: Array) -> Array:
+def _one_channel(stride: int, images: Array, kernel: Array) -> Array:
     return reference(images, kernel, stride=stride)
+
+
+_from_one_channel = jax.custom_vjp(_one_channel, nondiff_argnums=(0,))
 
 
 def _from_one_channel_backward(stride, residuals, cotangent):
@@ -133,9 +135,11 @@ def _one_channel_gradients(stride, images, kernel, cotangent):
     return image_change, kernel_change.reshape(kernel.shape)
 
 
-@jax.custom_vjp
-def _to_few_channels(images: Array, kernel: Array) -> Array:
+def _few_channels(images: Array, kernel: Array) -> Array:
     return lax.platform_dependent(images, kernel, cpu=_fold, default=reference)
+
+
+_to_few_channels = jax.custom_vjp(_few_channels)
 
 
 def _to_few_channels_backward(residuals, cotangent):
@@ -201,14 +205,16 @@ def _reference_gradients(stride, images, kernel, cotangent):
     return jax.vjp(form, images, kernel)[1](cotangent)
 
 
+# the forward rules compute by plain functions: the second derivative of a rule that calls
+# itself loses an axis inside a scan
 _from_one_channel.defvjp(
     lambda stride, images, kernel: (
-        _from_one_channel(stride, images, kernel),
+        _one_channel(stride, images, kernel),
         (images, kernel),
     ),
     _from_one_channel_backward,
 )
 _to_few_channels.defvjp(
-    lambda images, kernel: (_to_few_channels(images, kernel), (images, kernel)),
+    lambda images, kernel: (_few_channels(images, kernel), (images, kernel)),
     _to_few_channels_backward,
 )

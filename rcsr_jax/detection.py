@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from rcsr_jax.boxes import DLIB_BOXES, BoxMap
-from rcsr_jax.data.cutting import check_image
+from rcsr_jax.data.images import check_image
 
 # Below the threshold a face is doubtful. One is still taken where a photo has no other:
 # that finds half of the faces that were missed, and adds nothing to photos with faces.

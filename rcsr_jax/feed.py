@@ -46,8 +46,8 @@ def is_streamed(
         return choice == "always"
     here = [d for d in devices if d.process_index == jax.process_index()]
     # the devices of a CPU have one memory
-    sharing = len(devices) / (len(here) if here[0].platform == "cpu" else 1)
-    fits = num_bytes(faces) / sharing <= _LARGEST_SHARE * memory_of(here[0])
+    num_memories = len(devices) / (len(here) if here[0].platform == "cpu" else 1)
+    fits = num_bytes(faces) / num_memories <= _LARGEST_SHARE * memory_of(here[0])
     return hosts.any_of(not fits)[0]
 
 

@@ -59,7 +59,7 @@ def overlap(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
     """Intersection over union of boxes, pair by pair; 0 where they do not meet.
 
     Args:
-        boxes: float [..., 4], (x0, y0, x1, y1), of some extent.
+        boxes: float [..., 4], (x0, y0, x1, y1); one without extent meets none.
         others: the same.
 
     Returns:
@@ -69,7 +69,8 @@ def overlap(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
     low = np.maximum(first[..., :2], second[..., :2])
     shared = (np.minimum(first[..., 2:], second[..., 2:]) - low).clip(min=0).prod(-1)
     areas = [(box[..., 2:] - box[..., :2]).prod(-1) for box in (first, second)]
-    return shared / (areas[0] + areas[1] - shared)
+    union = areas[0] + areas[1] - shared
+    return np.where(shared > 0, shared / np.where(shared > 0, union, 1.0), 0.0)
 
 
 def frame_of_box(box: ArrayLike, *, frame_scale: float, size: int) -> Frame:

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import ModelConfig
-from rcsr_jax.data.cutting import check_image, cut_crop
+from rcsr_jax.data.cutting import cut_crop
+from rcsr_jax.data.images import check_image
 from rcsr_jax.data.names import shown
 from rcsr_jax.ellipses import error_ellipses
 from rcsr_jax.geometry import Frame, frame_of_box, join_frames, meets_image, to_photo
@@ -182,9 +183,12 @@ class Predictor:
 
         Returns:
             The predictor itself: `load_predictor("run").compile((1, 8))`.
+
+        Raises:
+            ValueError: these are no numbers of faces.
         """
         size = self.config.crop_size
-        for count in batches:
+        for count in check_batches(batches):
             blank = np.zeros((count, size, size), np.uint8)
             jax.block_until_ready(self._start(blank, num_steps))
         return self
@@ -344,6 +348,18 @@ def load_predictor(
     """
     params, config = load_params(model_source(checkpoint, preset=preset))
     return Predictor(params, config.model)
+
+
+def check_batches(batches: Sequence[int]) -> Sequence[int]:
+    """Numbers of faces, checked.
+
+    Raises:
+        ValueError: they are no whole numbers from 1 on.
+    """
+    numbers = np.asarray(batches)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or not (numbers > 0).all():
+        raise ValueError(f"batches must be like (1, 8); got {batches!r}.")
+    return batches
 
 
 def check_boxes(boxes: np.ndarray, shape: tuple[int, ...]) -> None:

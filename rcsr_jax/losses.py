@@ -1,5 +1,7 @@
 """The progressive loss of eq. 8: every step counts, the later ones more."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -162,6 +164,6 @@ def _error(squared: Array, kind: str) -> Array:
         return distance
     if kind == "wing":
         near = WING_WIDTH * jnp.log1p(distance / WING_CURVATURE)
-        edge = WING_WIDTH * np.log1p(WING_WIDTH / WING_CURVATURE) - WING_WIDTH
+        edge = WING_WIDTH * math.log1p(WING_WIDTH / WING_CURVATURE) - WING_WIDTH
         return jnp.where(distance < WING_WIDTH, near, distance + edge)
     raise ValueError(f"loss must be l2, l1 or wing; got {kind!r}.")

@@ -9,6 +9,8 @@ The functions of arrays take any leading shape and work under `jax.jit`; those o
 errors of many faces are NumPy in float64.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -195,10 +197,9 @@ def auc(errors: ArrayLike, *, limit: float = DEFAULT_LIMIT) -> float:
         0 to 1, more is better.
 
     Raises:
-        ValueError: `limit` is not positive, or as for `ced`.
+        ValueError: `limit` is not positive and finite, or as for `ced`.
     """
-    if not limit > 0:
-        raise ValueError(f"limit must be positive; got {limit}.")
+    _check_limit(limit)
     num_intervals = 2 * max(1, round(limit / (2 * _STEP)))
     curve = ced(errors, thresholds=np.linspace(0, limit, num_intervals + 1))
     weighted = curve[0] + 4 * curve[1::2].sum() + 2 * curve[2:-1:2].sum() + curve[-1]
@@ -216,9 +217,15 @@ def failure_rate(errors: ArrayLike, *, limit: float = DEFAULT_LIMIT) -> float:
         0 to 1, less is better.
 
     Raises:
-        ValueError: as for `ced`.
+        ValueError: as for `auc`.
     """
+    _check_limit(limit)
     return float(1 - ced(errors, thresholds=[limit])[0])
+
+
+def _check_limit(limit: float) -> None:
+    if not 0 < limit < math.inf:
+        raise ValueError(f"limit must be positive and finite; got {limit}.")
 
 
 def _masked(truth: Array) -> jax.Array:

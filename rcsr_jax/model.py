@@ -59,7 +59,7 @@ def init_params(key: Array, *, config: ModelConfig, mean_shape: ArrayLike) -> Pa
 @functools.partial(jax.jit, static_argnames="config")
 def _fresh_network(key: Array, *, config: ModelConfig) -> Any:
     # one program: Flax alone compiles every operation of a forward pass by itself
-    crops = jnp.zeros((1, config.crop_size, config.crop_size, 1))
+    crops = jnp.zeros((1, config.crop_size, config.crop_size, 1), jnp.float32)
     start = first_estimate(jnp.zeros((config.num_points, 2)), batch=1, config=config)
     return RCSR(config).init(key, crops, start)["params"]
 
@@ -234,6 +234,9 @@ def predict_adaptive(
             points in pixels of these crops and the memory behind them. By default the
             mean shape and an empty memory. What is known of a face is not known of its
             mirror image, so there is no mean with it then.
+
+    Raises:
+        ValueError: as there, or `start` is not one of this model and these crops.
     """
     _check_arguments(crops, config)
     if crops.ndim == 2:
@@ -252,6 +255,7 @@ def predict_adaptive(
         return mean_with_mirror(both, config=config)
     step, first = make_step(params, crops, config=config)
     if start is not None:
+        _check_start(start, first)
         seen = as_seen(
             start.points, shift=config.annotation_shift, markup=config.markup
         )
@@ -339,6 +343,19 @@ def _check_arguments(crops: Array, config: ModelConfig) -> None:
         )
     if not hasattr(crops, "ndim"):
         raise ValueError(f"crops must be one array; got {type(crops).__name__}.")
+
+
+def _check_start(start: Estimate, first: Estimate) -> None:
+    if not isinstance(start, Estimate):
+        raise ValueError(
+            f"start must be an Estimate of points and memory; got {type(start).__name__}."
+        )
+    for name, given, wanted in zip(Estimate._fields, start, first, strict=True):
+        if jnp.shape(given) != wanted.shape:
+            raise ValueError(
+                f"the {name} of start must be {wanted.shape} for these crops and this "
+                f"model; got {jnp.shape(given)}."
+            )
 
 
 def _check_crops(crops: Array, config: ModelConfig) -> None:

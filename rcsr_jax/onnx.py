@@ -77,19 +77,23 @@ def write_onnx(
     path.parent.mkdir(parents=True, exist_ok=True)
     # a file that is cut short must not pass for the model
     unfinished = path.with_name(f".{path.name}")
-    # the converter's own code adds arrays of different ranks
-    with portable_forms(), jax.numpy_rank_promotion("allow"):
-        to_onnx(
-            find,
-            [crops],
-            model_name="rcsr_jax",
-            input_names=["crops"],
-            output_names=["points"],
-            return_mode="file",
-            output_path=unfinished,
-            export_mode="web",  # one file, whatever its size
-        )
-    unfinished.replace(path)
+    try:
+        # the converter's own code adds arrays of different ranks
+        with portable_forms(), jax.numpy_rank_promotion("allow"):
+            to_onnx(
+                find,
+                [crops],
+                model_name="rcsr_jax",
+                input_names=["crops"],
+                output_names=["points"],
+                return_mode="file",
+                output_path=unfinished,
+                export_mode="web",  # one file, whatever its size
+            )
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
     write_description(
         beside,
         file=path,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from rcsr_jax.data.images import check_image
 from rcsr_jax.markup import Markup
 
 PREDICTION = (86, 180, 233)
@@ -251,10 +252,5 @@ def _to_rgb(image: np.ndarray) -> Image.Image:
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
-    grey_or_rgb = image.ndim == 2 or (image.ndim == 3 and image.shape[-1] == 3)
-    if image.dtype != np.uint8 or not grey_or_rgb or not image.size:
-        raise ValueError(
-            "an image must be uint8 [height, width], [height, width, 1] or "
-            f"[height, width, 3]; got {image.dtype} {image.shape}."
-        )
+    check_image(image)
     return Image.fromarray(image).convert("RGB")

@@ -6,6 +6,7 @@ products, `rows @ grey @ columns`, and its gradient two more.
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -25,7 +26,8 @@ def crop_faces(
 
     Args:
         photo: uint8 or float [height, width] or [height, width, 3], of any range.
-        boxes: float [faces, 4], (x0, y0, x1, y1) in pixels.
+        boxes: float [faces, 4], (x0, y0, x1, y1) in pixels; one without extent gives a
+            crop of no use, as under jit nothing is known of it.
         frame_scale: side of the crop frame in box sides, `config.frame_scale`.
         size: pixels along a side of a crop, `config.crop_size`.
 
@@ -34,17 +36,21 @@ def crop_faces(
         `geometry.to_photo` takes the landmarks back with.
 
     Raises:
-        ValueError: the photo or the boxes are of another shape, or `size` is below 1.
+        ValueError: the photo or the boxes are of another shape, or `size` or
+            `frame_scale` is not positive.
     """
     photo, boxes = jnp.asarray(photo, jnp.float32), jnp.asarray(boxes, jnp.float32)
-    if photo.ndim not in (2, 3) or (photo.ndim == 3 and photo.shape[-1] != 3):
+    planar = photo.ndim == 2 or (photo.ndim == 3 and photo.shape[-1] == 3)
+    if not planar or not photo.size:
         raise ValueError(
             f"a photo is [height, width] or [height, width, 3]; got {photo.shape}."
         )
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes must be [faces, 4]; got {boxes.shape}.")
-    if size < 1:
-        raise ValueError(f"size must be at least 1; got {size}.")
+    if not isinstance(size, int | np.integer) or size < 1:
+        raise ValueError(f"size must be a whole number from 1 on; got {size!r}.")
+    if not frame_scale > 0:
+        raise ValueError(f"frame_scale must be positive; got {frame_scale}.")
     height, width = photo.shape[:2]
     grey = photo if photo.ndim == 2 else photo @ jnp.asarray(LUMA, jnp.float32)
     frames = frame_of_box(boxes, frame_scale=frame_scale, size=size)

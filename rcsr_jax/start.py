@@ -3,6 +3,7 @@
 import jax
 
 from rcsr_jax import checkpoint
+from rcsr_jax.confidence import MEASURED
 from rcsr_jax.config import RunConfig, differences
 from rcsr_jax.model import Params
 
@@ -13,10 +14,7 @@ _FREE = {
     "max_steps",
     "tolerance",
     "increment_norm",
-    "error_scale",
-    "error_spread",
-    "error_ratios",
-    "annotation_shift",
+    *MEASURED,
     "detector_boxes",
     "compute_dtype",
     "sampling",

@@ -51,7 +51,7 @@ def calibrate_tolerance(
         norm: of an increment, see `refine.increment_size`.
 
     Raises:
-        ValueError: no face has its eye corners annotated.
+        ValueError: no face has its eye corners annotated and shapes that are finite.
     """
     before = np.concatenate([np.asarray(start)[None], np.asarray(trajectory)[:-1]])
     increments = np.stack(
@@ -63,7 +63,10 @@ def calibrate_tolerance(
     errors = interocular_errors(trajectory, truth, markup=markup)
     known = np.isfinite(errors).all(0)
     if not known.any():
-        raise ValueError("no face has both eye corners annotated: nothing to measure.")
+        raise ValueError(
+            "no face has both eye corners annotated and shapes that are finite: there is "
+            "nothing to measure."
+        )
     faces = np.arange(int(known.sum()))
     means = np.array(
         [

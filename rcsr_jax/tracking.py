@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import expit
 
 from rcsr_jax import tracks as rows
 from rcsr_jax.config import ModelConfig
@@ -274,5 +275,5 @@ def plausibility(faces: Faces, *, config: ModelConfig) -> np.ndarray:
         float32 [faces], 0 to 1; a half at one step more than in training.
     """
     extra = faces.num_steps - config.num_steps - 1
-    sure = 1 / (1 + np.exp(extra.astype(np.float32)))
+    sure = expit(-extra.astype(np.float32))
     return np.where(np.isfinite(faces.points).all((1, 2)), sure, 0).astype(np.float32)

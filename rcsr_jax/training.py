@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from rcsr_jax import checkpoint, hosts, resumption, sharing, updates
+from rcsr_jax.confidence import MEASURED
 from rcsr_jax.config import RunConfig, replace_fields
+from rcsr_jax.data.locks import alone_in
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.feed import feed
 from rcsr_jax.model import init_params
@@ -30,14 +32,6 @@ from rcsr_jax.validation import Judge, mean_in_crops, measured_tolerance
 
 _SYNC_EVERY = 10  # updates between two looks at the device: it runs ahead meanwhile
 _MOST_SKIPPED = 20  # updates in a row whose gradient is not finite
-# of the parameters
-_MEASURED = (
-    "annotation_shift",
-    "tolerance",
-    "error_scale",
-    "error_spread",
-    "error_ratios",
-)
 
 
 class TrainingError(ValueError):
@@ -73,7 +67,8 @@ def train(
         A `TrainResult`; the parameters are in the work folder.
 
     Raises:
-        ValueError: bad data, a work folder of another run, or a loss that is no number.
+        ValueError: bad data, a work folder of another run or one where a run is at work,
+            or a loss that is no number.
     """
     if not isinstance(config, RunConfig):
         raise ValueError(f"config must be a RunConfig; got {type(config).__name__}.")
@@ -82,6 +77,24 @@ def train(
     if workdir.exists() and not workdir.is_dir():
         raise ValueError(f"workdir={workdir} is a file; name a folder.")
     workdir.mkdir(parents=True, exist_ok=True)
+    with alone_in(workdir) if jax.process_index() == 0 else nullcontext():
+        return _train(
+            config,
+            workdir,
+            deadline=deadline,
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
+
+
+def _train(
+    config: RunConfig,
+    workdir: Path,
+    *,
+    deadline: float,
+    on_progress: Callable[[Progress], None],
+    should_stop: Callable[[], bool],
+) -> TrainResult:
     devices = jax.devices()
     # what can be refused is, before any face is cut
     sharing.places_of(config, devices=devices)
@@ -200,7 +213,7 @@ def _judged(
 ) -> tuple[float, dict[str, Any]]:
     """The validation error, percent, and the settings that are measured of a model."""
     points, measured = judge.measure(state.average)
-    if config.train.calibrate:
+    if measured and config.train.calibrate:
         measured["tolerance"] = measured_tolerance(state, faces, config=config)
     return judge.error(points), measured
 
@@ -214,7 +227,8 @@ def _restore(
     )
     if found is None:
         return state, {}, problems
-    measured = {name: getattr(found.config.model, name) for name in _MEASURED}
+    names = ("tolerance", *MEASURED)
+    measured = {name: getattr(found.config.model, name) for name in names}
     state = updates.TrainState(average=found.params, **found.training)
     return state, measured, problems
 

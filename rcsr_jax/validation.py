@@ -3,6 +3,7 @@
 Validation looks at cached crops through straight views, as prediction would see them.
 """
 
+import math
 from typing import Any
 
 import jax
@@ -72,9 +73,12 @@ class Judge:
 
         Returns:
             Landmarks after the trained number of steps, float [faces, num_points, 2], crop
-            px, as people would annotate them; and the settings of `measure_model`.
+            px, as people would annotate them; and the settings of `measure_model`, none
+            where a face diverged.
         """
         found, markup = self.predict(params), self._model.markup
+        if not math.isfinite(self.error(found.points)):
+            return np.asarray(found.points), {}
         measured = measure_model(
             found.points, self.points, found.expected_error, markup=markup
         )

@@ -252,17 +252,6 @@ def test_a_shard_that_ends_every_worker_is_given_up(
     assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".parquet"]
 
 
-def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
-    with (
-        bulk.alone_in(tmp_path),
-        pytest.raises(ValueError, match="another run is at work in"),
-        bulk.alone_in(tmp_path),
-    ):
-        pass
-    with bulk.alone_in(tmp_path):  # it goes with the run, however that ends
-        pass
-
-
 def test_several_workers_without_ray_say_what_to_install(monkeypatch):
     monkeypatch.setattr(workers.importlib.util, "find_spec", lambda name: None)
     with (

@@ -13,6 +13,7 @@ from rcsr_jax import checkpoint, resumption
 from rcsr_jax.config import RunConfig, preset, replace_fields
 from rcsr_jax.inference import load_predictor
 from rcsr_jax.markup import Markup
+from rcsr_jax.model import params_like
 
 OWN = Markup(
     name="mine",
@@ -34,6 +35,20 @@ def workdir(tmp_path_factory):
 def export(folder, config: RunConfig = RUN, params=PARAMS):
     checkpoint.export_params(folder, params=params, config=config)
     return folder
+
+
+@pytest.mark.parametrize("name", ["fast", "paper", "demo"])
+def test_parameters_are_float32_whatever_numbers_jax_prefers(name):
+    with jax.enable_x64(True):
+        leaves = jax.tree.leaves(params_like(preset(name).model))
+    assert {leaf.dtype for leaf in leaves} == {np.dtype("float32")}
+
+
+def test_a_checkpoint_is_read_where_jax_prefers_float64(tmp_path):
+    with jax.enable_x64(True):
+        params, config = checkpoint.load_params(export(tmp_path / "model"))
+        assert_same(jax.device_get(params), PARAMS)
+    assert config == RUN
 
 
 def test_an_export_comes_back_to_the_bit(tmp_path):

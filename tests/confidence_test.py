@@ -29,10 +29,14 @@ def test_what_is_not_annotated_does_not_count():
     scale, spread = calibrate_errors(expected, errors)
     assert scale == 2
     assert spread == 0.05  # no face scatters, but nobody is that sure
-    with pytest.raises(
-        ValueError, match="no face has an annotated landmark and both eye"
-    ):
+    with pytest.raises(ValueError, match="no face has an annotated landmark, both eye"):
         calibrate_errors(expected, np.full((3, 2), np.nan))
+
+
+def test_a_landmark_that_diverged_does_not_count():
+    expected = np.array([[0.1, 0.3, 0.2], [0.2, 0.9, np.inf]])
+    errors = np.array([[0.2, 0.6, np.inf], [0.4, 1.8, 0.1]])
+    assert calibrate_errors(expected, errors) == (2, 0.05)
 
 
 def test_a_model_is_measured_in_whatever_unit_its_faces_come(generator):

@@ -135,6 +135,27 @@ def test_the_gradient_on_a_cpu_is_without_convolutions(name):
     assert count(reference) >= 2
 
 
+def test_second_derivatives_pass_a_loop(case):
+    # a loop over steps, with the images of each from the one before
+    images, kernel = case
+    side = kernel.shape[2] * images.shape[1] * images.shape[2]
+
+    def energy(way, scale):
+        def body(images, _):
+            out = jnp.sin(way(scale * images, kernel)).mean()
+            return images + out, out
+
+        start = jnp.asarray(images) / np.sqrt(side)
+        return jax.lax.scan(body, start, length=3)[1].sum()
+
+    second = [
+        float(jax.jit(jax.grad(jax.grad(functools.partial(energy, way))))(0.7))
+        for way in (convolve, reference)
+    ]
+    assert second[0] == pytest.approx(second[1], rel=1e-3)
+    assert abs(second[1]) > 1e-3
+
+
 def test_vmap_over_kernels_gives_each(generator):
     for shape in [(3, 3, 1, 6), (3, 3, 6, 1)]:
         images = np.float32(generator.normal(size=(2, 5, 5, shape[2])))

@@ -146,6 +146,12 @@ def test_shapes_that_do_not_fit_are_refused():
         geometry.frame_of_box(np.zeros((2, 3)), frame_scale=1.5, size=96)
 
 
+def test_a_box_without_extent_meets_none():
+    point, box = [3.0, 3.0, 3.0, 3.0], [0.0, 0.0, 5.0, 5.0]
+    found = geometry.overlap([point, point], [point, box])
+    np.testing.assert_array_equal(found, [0, 0])
+
+
 def test_overlap_of_boxes_by_hand():
     boxes = np.array([[0, 0, 4, 2], [0, 0, 4, 2], [0, 0, 4, 2], [1, 1, 3, 3]])
     others = np.array([[2, 1, 6, 3], [0, 0, 4, 2], [5, 0, 6, 2], [0, 0, 4, 4]])

@@ -205,7 +205,7 @@ def test_the_limit_holds_where_warnings_are_errors(tmp_path, monkeypatch):
     ],
 )
 def test_only_8_bit_pictures_are_saved(tmp_path, image):
-    with pytest.raises(ValueError, match=r"out\.png: an image is uint8"):
+    with pytest.raises(ValueError, match=r"out\.png: an image must be uint8"):
         save_image(tmp_path / "out.png", image)
 
 

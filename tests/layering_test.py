@@ -61,6 +61,7 @@ ROOMS = [
     "data.annotations.formats",
     "data.annotations",  # its names
     "data.refusals",
+    "data.locks",
     "data.entries",
     "data.held_out",
     "data.face_boxes",

@@ -182,7 +182,8 @@ def test_errors_that_make_no_curve_are_refused(errors, message):
             summary(errors)
 
 
-@pytest.mark.parametrize("limit", [0, -1, np.nan])
-def test_a_limit_must_be_positive(limit):
-    with pytest.raises(ValueError, match="positive"):
-        metrics.auc([0.1], limit=limit)
+@pytest.mark.parametrize("limit", [0, -1, np.nan, np.inf])
+@pytest.mark.parametrize("measure", [metrics.auc, metrics.failure_rate])
+def test_a_limit_must_be_positive_and_finite(measure, limit):
+    with pytest.raises(ValueError, match="positive and finite"):
+        measure([0.1], limit=limit)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -162,6 +163,23 @@ def test_prediction_goes_on_from_an_answer(params, crops):
     one = jax.tree.map(lambda leaf: leaf[1], start)
     alone = predict_adaptive(params, crops[1], config=CONFIG, start=one)
     np.testing.assert_allclose(alone.hidden, rest.hidden[1], atol=1e-5)
+
+
+def test_a_start_of_another_model_is_told(params, crops):
+    found = predict(params, crops, config=CONFIG)
+    start = Estimate(found.points, found.hidden)
+    wrong = {
+        "the points of start must be (3, 5, 2)": start._replace(
+            points=start.points[:2]
+        ),
+        "the hidden of start must be (3, 4, 4, 5)": start._replace(
+            hidden=start.hidden[..., :2]
+        ),
+        "start must be an Estimate of points and memory; got tuple": tuple(start),
+    }
+    for message, given in wrong.items():
+        with pytest.raises(ValueError, match=re.escape(message)):
+            predict_adaptive(params, crops, config=CONFIG, start=given)
 
 
 def test_predict_is_the_loop_over_make_step(params, crops):

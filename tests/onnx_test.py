@@ -1,5 +1,6 @@
 import dataclasses
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -45,6 +46,18 @@ def test_a_missing_converter_is_named_with_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "jax2onnx", None)
     with pytest.raises(ImportError, match=r"rcsr-jax\[onnx\].*--no-deps jax2onnx"):
         write_onnx(tmp_path / "m.onnx", params=tiny.make_params(), config=tiny.CONFIG)
+
+
+def test_a_converter_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*_, output_path, **__):
+        output_path.write_bytes(b"half a model")
+        raise RuntimeError("no such operation")
+
+    converter = types.SimpleNamespace(to_onnx=fail)
+    monkeypatch.setitem(sys.modules, "jax2onnx", converter)
+    with pytest.raises(RuntimeError, match="no such operation"):
+        write_onnx(tmp_path / "m.onnx", params=tiny.make_params(), config=tiny.CONFIG)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bad_name_and_number_are_refused(tmp_path):

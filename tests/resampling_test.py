@@ -94,5 +94,10 @@ def test_other_shapes_are_refused(photo):
         crop(photo[..., None], BOXES)
     with pytest.raises(ValueError, match=r"boxes must be \[faces, 4\]; got \(4,\)"):
         crop(photo, BOXES[0])
-    with pytest.raises(ValueError, match="size must be at least 1; got 0"):
-        crop_faces(photo, BOXES, frame_scale=1.5, size=0)
+    with pytest.raises(ValueError, match=r"\[height, width, 3\]; got \(0, 5\)"):
+        crop(np.zeros((0, 5), np.float32), BOXES)
+    for size in (0, 4.0):
+        with pytest.raises(ValueError, match=f"a whole number from 1 on; got {size}"):
+            crop_faces(photo, BOXES, frame_scale=1.5, size=size)
+    with pytest.raises(ValueError, match="frame_scale must be positive; got -1"):
+        crop_faces(photo, BOXES, frame_scale=-1, size=32)

@@ -215,12 +215,12 @@ def test_a_still_picture_keeps_its_landmarks():
 
 def test_plausibility_is_a_half_at_one_step_more_than_in_training():
     training = tiny.CONFIG.num_steps
-    steps = np.array([training, training + 1, training + 9], np.int32)
-    points = np.zeros((4, 68, 2), np.float32)
-    points[3] = np.nan
+    steps = np.array([training, training + 1, training + 9, 1000], np.int32)
+    points = np.zeros((5, 68, 2), np.float32)
+    points[4] = np.nan
     faces = Faces(points, np.append(steps, 1), *[None] * 6)
     scores = plausibility(faces, config=tiny.CONFIG)
-    expected = [1 / (1 + np.exp(-1)), 0.5, 1 / (1 + np.exp(8)), 0]
+    expected = [1 / (1 + np.exp(-1)), 0.5, 1 / (1 + np.exp(8)), 0, 0]
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
 
 

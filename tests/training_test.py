@@ -7,17 +7,16 @@ import threading
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 import tiny
 
 import rcsr_jax
-from rcsr_jax import checkpoint, resumption, sharing, training, updates
+from rcsr_jax import checkpoint, sharing, updates
 from rcsr_jax.config import RunConfig, preset, replace_fields
 from rcsr_jax.feed import feed
 from rcsr_jax.model import predict
 from rcsr_jax.optimiser import make_optimiser
-from rcsr_jax.training import TrainingError, train
+from rcsr_jax.training import train
 
 TINY = {**tiny.RUN, "num_updates": 6, "eval_every": 3}
 
@@ -111,54 +110,6 @@ def test_a_finished_run_is_left_as_it_is(straight):
 def test_another_config_is_refused_by_name(straight):
     with pytest.raises(ValueError, match=r"batch_size \(8, now 4\)"):
         train(tiny_run(batch_size=4), workdir=straight)
-
-
-def poison(patch, *steps):
-    """Has the examples of some steps give gradients that are no numbers."""
-    real = updates.examples
-
-    def poisoned(step, *arguments, **options):
-        crops, points = real(step, *arguments, **options)
-        bad = jnp.isin(step, jnp.array(steps))
-        return jnp.where(bad, jnp.nan, crops), points
-
-    patch.setattr(updates, "examples", poisoned)
-
-
-def test_an_update_without_a_finite_gradient_changes_nothing(tmp_path):
-    seen = []
-    with pytest.MonkeyPatch.context() as patch:
-        poison(patch, 0, 2, 4)
-        run = tiny_run(eval_every=1)
-        result = train(run, workdir=tmp_path, on_progress=seen.append)
-    assert result.finished and result.skipped == 3
-    assert [told.skipped for told in seen if told.checkpoint] == [1, 1, 2, 2, 3, 3]
-    # 5 and 6 are what is kept, and the best; of both the raw parameters
-    kept = {
-        step: jax.tree.leaves(stored_raw(tmp_path, step=step)["params"])
-        for step in (5, 6)
-    }
-    for left, right in zip(kept[5], kept[6], strict=True):
-        assert np.isfinite(left).all() and np.isfinite(right).all()
-    changed = [np.abs(b - a).max() for a, b in zip(kept[5], kept[6], strict=True)]
-    assert max(changed) > 0
-
-
-def test_a_run_of_bad_gradients_stops_with_what_was_good(tmp_path, monkeypatch):
-    poison(monkeypatch, 2, 3, 4, 5)
-    monkeypatch.setattr(training, "_MOST_SKIPPED", 2)
-    monkeypatch.setattr(training, "_SYNC_EVERY", 1)
-    with pytest.raises(TrainingError, match="last 2 updates are .* in checkpoint 4"):
-        train(tiny_run(eval_every=2), workdir=tmp_path)
-    before, after = (stored_raw(tmp_path, step=step)["params"] for step in (2, 4))
-    assert_same(after, before)
-
-
-def stored_raw(workdir, *, step):
-    """What training goes on from."""
-    wanted = ocp.args.Composite(training=ocp.args.StandardRestore())
-    with resumption.open_manager(workdir) as manager:
-        return manager.restore(step, args=wanted)["training"]
 
 
 def at_update(number):

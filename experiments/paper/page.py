@@ -12,6 +12,8 @@ from pathlib import Path
 from absl import flags
 from PIL import Image
 
+from rcsr_jax.data.whole_files import write_whole
+
 from .. import settings
 from .results import ORDER
 
@@ -67,7 +69,7 @@ def make(folder: Path, out: Path, *, public: bool = False) -> list[str]:
     text = "\n".join(
         ["# Tables and figures of the paper\n", _INTRODUCTION, told, *pages]
     )
-    out.write_text(text, encoding="utf-8")
+    write_whole(out, text)
     return names
 
 

@@ -29,6 +29,7 @@ from rcsr_jax.data.splits import (
     names_of_test_sets,
     size_of,
 )
+from rcsr_jax.data.whole_files import write_whole
 from rcsr_jax.inference import Predictor
 from rcsr_jax.markup import FACE_68
 from rcsr_jax.progress import Progress
@@ -248,7 +249,7 @@ def finish(
     }
     outputs.write_json(study.out / "results.json", told)
     page = results.page(told, tables)
-    (study.out / f"{name}.md").write_text(page, encoding="utf-8")
+    write_whole(study.out / f"{name}.md", page)
     print(page)
 
 

@@ -4,6 +4,7 @@ A face is cut from its cached crop by one similarity map, so turning, resizing, 
 and mirroring cost a single interpolation. Written for one face; `vmap` adds the batch.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -63,7 +64,7 @@ def random_view(key: Array, *, config: AugmentConfig, frame_scale: float) -> Vie
         angle=jnp.deg2rad(config.rotation) * amount[0],
         scale=jnp.exp(spread * config.box_scale * amount[1]),
         shift=spread * config.box_shift / frame_scale * amount[2:4],
-        stretch=config.stretch / np.sqrt(2) * amount[4:],
+        stretch=config.stretch / math.sqrt(2) * amount[4:],
     )
 
 

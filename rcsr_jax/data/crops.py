@@ -18,8 +18,9 @@ import numpy as np
 
 from rcsr_jax import config as configs
 from rcsr_jax.config import DataConfig, ModelConfig
+from rcsr_jax.data.locks import alone_in
 from rcsr_jax.data.parts import ROWS, Part, Source, cut_parts, refusals, remove_parts
-from rcsr_jax.data.refusals import Refusal
+from rcsr_jax.data.refusals import Refusal, none_usable
 from rcsr_jax.data.rows import Rows, taken
 from rcsr_jax.data.whole_files import checksum, write_whole
 from rcsr_jax.geometry import Frame
@@ -89,7 +90,8 @@ def open_or_build(
         on_progress: called with (faces done, faces).
 
     Raises:
-        ValueError: no face can be used, or one cannot and `data.strict` holds.
+        ValueError: no face can be used, one cannot and `data.strict` holds, or another
+            run is at work on this cache.
     """
     folder = Path(folder)
     made_from = fingerprint(sources, model=model, data=data)
@@ -205,22 +207,24 @@ def _build(
 ) -> CropCache:
     settings = _settings(model, data)
     building = folder.with_name(folder.name + ".building")
-    if not _is_finished(building, made_from):
-        parts = cut_parts(
-            building,
-            sources,
-            made_from=made_from,
-            size=settings["size"],
-            frame_scale=settings["frame_scale"],
-            jobs=jobs,
-            strict=data.strict,
-            on_progress=on_progress,
-        )
-        with closing(parts):
-            _collect(building, sources, list(parts), settings, made_from)
-    remove_parts(building)
-    shutil.rmtree(folder, ignore_errors=True)
-    building.rename(folder)
+    building.mkdir(parents=True, exist_ok=True)
+    with alone_in(building):
+        if not _is_finished(building, made_from):
+            parts = cut_parts(
+                building,
+                sources,
+                made_from=made_from,
+                size=settings["size"],
+                frame_scale=settings["frame_scale"],
+                jobs=jobs,
+                strict=data.strict,
+                on_progress=on_progress,
+            )
+            with closing(parts):
+                _collect(building, sources, list(parts), settings, made_from)
+        remove_parts(building)
+        shutil.rmtree(folder, ignore_errors=True)
+        building.rename(folder)
     return open_cache(folder)
 
 
@@ -261,8 +265,7 @@ def _collect(
         for refusal in refusals(part, [sources[n] for n in piece])
     ]
     if not kept.any():
-        reasons = "; ".join(f"{name}: {why}" for name, why in refused[:3])
-        raise ValueError(f"none of {len(sources)} faces can be used: {reasons}")
+        raise none_usable(refused, purpose="used")
     _save_rows(building / "crops.npy", building / ROWS, kept)
     for name in ("points", "frames"):
         arrays = [getattr(part, name) for part in parts if part.kept.any()]

@@ -9,25 +9,12 @@ import math
 import numpy as np
 from PIL import Image
 
+from rcsr_jax.data.images import check_image
 from rcsr_jax.geometry import Frame
 
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue
 _LARGEST_SCALE = 1e9  # photo pixels per crop pixel; Pillow counts them in 32 bits
 _LARGEST_SHORT_SUM = 257  # bytes whose sum always fits into 16 bits
-
-
-def check_image(image: np.ndarray) -> None:
-    """Checks that an array is a picture.
-
-    Raises:
-        ValueError: it is not uint8 [height, width] or [height, width, 3], or is empty.
-    """
-    planar = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
-    if image.dtype != np.uint8 or not planar or not image.size:
-        raise ValueError(
-            f"an image must be uint8 [height, width] or [height, width, 3]; got "
-            f"{image.dtype} {image.shape}."
-        )
 
 
 def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:

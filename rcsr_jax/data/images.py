@@ -102,6 +102,20 @@ def image_size(path: str | Path) -> tuple[int, int]:
         return (height, width) if turned else (width, height)
 
 
+def check_image(image: np.ndarray) -> None:
+    """Checks that an array is a picture.
+
+    Raises:
+        ValueError: it is not uint8 [height, width] or [height, width, 3], or is empty.
+    """
+    planar = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    if image.dtype != np.uint8 or not planar or not image.size:
+        raise ValueError(
+            f"an image must be uint8 [height, width] or [height, width, 3]; got "
+            f"{image.dtype} {image.shape}."
+        )
+
+
 def save_image(path: str | Path, image: np.ndarray) -> None:
     """Writes a picture in the format that the suffix names.
 
@@ -113,12 +127,10 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
         ValueError: the array is no 8-bit picture, or the file cannot be written.
     """
     image = np.asarray(image)
-    colour = image.ndim == 3 and image.shape[2] == 3
-    if image.dtype != np.uint8 or not (image.ndim == 2 or colour) or not image.size:
-        raise ValueError(
-            f"{path}: an image is uint8 [height, width] or [height, width, 3]; got "
-            f"{image.dtype} {list(image.shape)}."
-        )
+    try:
+        check_image(image)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     try:
         Image.fromarray(image).save(path)
     except (OSError, ValueError) as error:

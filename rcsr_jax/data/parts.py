@@ -75,7 +75,8 @@ def cut_parts(
     """The parts in order, each cut now unless it lies in the folder already.
 
     Args:
-        folder: of an unfinished cache; what was made from something else is removed.
+        folder: of an unfinished cache, which exists; what was made from something else
+            is removed.
         sources: the faces.
         made_from: a digest of all that the parts depend on.
         size: side of a crop in pixels.
@@ -143,8 +144,8 @@ def _open_plan(folder: Path, num_faces: int, *, made_from: str, size: int) -> No
             return
     except (OSError, ValueError):
         pass
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    for path in folder.iterdir():  # the folder itself is held by this run
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     np.lib.format.open_memmap(
         folder / ROWS, mode="w+", dtype=np.uint8, shape=(num_faces, size, size)
     ).flush()

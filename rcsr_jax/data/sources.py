@@ -20,7 +20,7 @@ from rcsr_jax.data.face_boxes import detector_like_box
 from rcsr_jax.data.faces import Face, read_faces
 from rcsr_jax.data.held_out import hold_out, split_by_photos
 from rcsr_jax.data.images import load_image
-from rcsr_jax.data.refusals import Refusal
+from rcsr_jax.data.refusals import Refusal, none_usable
 from rcsr_jax.data.rows import joined
 from rcsr_jax.geometry import Frame
 from rcsr_jax.markup import FACE_68
@@ -144,8 +144,7 @@ def use_each(
             refused.append(Refusal(source.name, str(error)))
         on_progress(done, len(sources))
     if not used:
-        reasons = "; ".join(f"{name}: {why}" for name, why in refused[:3])
-        raise ValueError(f"none of {len(sources)} faces can be {purpose}: {reasons}")
+        raise none_usable(refused, purpose=purpose)
     return used, tuple(refused)
 
 

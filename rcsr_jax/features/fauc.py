@@ -1,6 +1,7 @@
 """The facial action unit net (FAUC) of Fig. 9 without its dense layer."""
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jax import Array
 
 from rcsr_jax.convolutions import convolve
@@ -32,7 +33,9 @@ class FAUC(nn.Module):
         features = patches
         for number, filters in enumerate(self.filters, start=1):
             shape = (KERNEL, KERNEL, features.shape[-1], filters)
-            kernel = self.param(f"w{number}", nn.initializers.he_uniform(), shape)
+            kernel = self.param(
+                f"w{number}", nn.initializers.he_uniform(), shape, jnp.float32
+            )
             features = nn.relu(convolve(features, kernel, border=KERNEL // 2))
             last = number == len(self.filters)
             features = quadrant_pool(features) if last else max_pool(features)

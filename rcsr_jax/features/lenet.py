@@ -1,6 +1,7 @@
 """LeNet without its dense layers, as in Fig. 9: patches to feature maps."""
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jax import Array
 
 from rcsr_jax.convolutions import convolve
@@ -30,8 +31,12 @@ class LeNet(nn.Module):
         features = patches
         for number, filters in enumerate(self.filters, start=1):
             shape = (KERNEL, KERNEL, features.shape[-1], filters)
-            kernel = self.param(f"w{number}", nn.initializers.he_uniform(), shape)
-            bias = self.param(f"b{number}", nn.initializers.zeros, (filters,))
+            kernel = self.param(
+                f"w{number}", nn.initializers.he_uniform(), shape, jnp.float32
+            )
+            bias = self.param(
+                f"b{number}", nn.initializers.zeros, (filters,), jnp.float32
+            )
             features = convolve(features, kernel) + bias.reshape(1, 1, 1, -1)
             features = max_pool(features)
         return features

@@ -83,8 +83,8 @@ class _Conv(nn.Module):
     @nn.compact
     def __call__(self, features: Array) -> Array:
         shape = (self.size, self.size, features.shape[-1], self.filters)
-        kernel = self.param("kernel", self.kernel_init, shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.filters,))
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.filters,), jnp.float32)
         made = convolve(features, kernel, stride=self.stride, border=self.size // 2)
         return made + bias.reshape(1, 1, 1, -1)
 

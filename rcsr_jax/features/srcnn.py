@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from rcsr_jax.convolutions import convolve
@@ -45,8 +46,12 @@ class SRCNN(nn.Module):
         for number, (size, filters) in enumerate(layers, start=1):
             shape = (size, size, features.shape[-1], filters)
             # uniform: compiling truncated normal draws takes seconds for every shape
-            kernel = self.param(f"w{number}", nn.initializers.he_uniform(), shape)
-            bias = self.param(f"b{number}", nn.initializers.zeros, (filters,))
+            kernel = self.param(
+                f"w{number}", nn.initializers.he_uniform(), shape, jnp.float32
+            )
+            bias = self.param(
+                f"b{number}", nn.initializers.zeros, (filters,), jnp.float32
+            )
             stride = self.stride if number == 1 else 1
             features = convolve(features, kernel, stride=stride)
             features = features + bias.reshape(1, 1, 1, -1)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from rcsr_jax.data.cutting import check_image
+from rcsr_jax.data.images import check_image
 from rcsr_jax.geometry import to_photo
 from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.markup import Markup

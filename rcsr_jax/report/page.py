@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rcsr_jax import metrics
+from rcsr_jax.data.whole_files import write_whole
 from rcsr_jax.markup import Markup
 from rcsr_jax.report import diagrams, heat, outlines, tables
 from rcsr_jax.report.figures import photo_uri
@@ -131,7 +132,7 @@ def write_report(path: str | Path, data: ReportData) -> None:
             }
         ),
     )
-    Path(path).write_text(page, encoding="utf-8")
+    write_whole(Path(path), page)
 
 
 def _page(name: str) -> str:
