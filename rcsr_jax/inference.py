@@ -21,7 +21,7 @@ from rcsr_jax.ellipses import error_ellipses
 from rcsr_jax.geometry import Frame, frame_of_box, join_frames, meets_image, to_photo
 from rcsr_jax.model import Params, Prediction
 from rcsr_jax.pieces import finish_pieces, largest_piece, platform_of, start_pieces
-from rcsr_jax.prediction import annotated
+from rcsr_jax.prediction import annotated, by_field
 from rcsr_jax.refine import Estimate
 from rcsr_jax.stream import answers
 from rcsr_jax.weights import model_source
@@ -319,15 +319,9 @@ def _split(faces: Faces, counts: Sequence[int]) -> Iterator[Faces]:
     first = 0
     for count in counts:
         here = slice(first, first + count)
-        yield Faces(
-            points=faces.points[here],
-            num_steps=faces.num_steps[here],
-            settled=faces.settled[here],
-            trajectory=faces.trajectory[:, here],
-            spread=faces.spread[here],
-            expected_error=faces.expected_error[here],
-            ellipses=faces.ellipses[here],
-            score=faces.score[here],
+        yield by_field(
+            lambda values, axis, here=here: values[(slice(None),) * axis + (here,)],
+            faces,
         )
         first += count
 

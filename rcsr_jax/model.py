@@ -156,7 +156,9 @@ def predict(
     num_steps: int | None = None,
     flatten: bool | None = None,
 ) -> Prediction:
-    """Landmarks after a fixed number of steps; works under jit, vmap and reverse-mode grad.
+    """Landmarks after a fixed number of steps; under jit, vmap and reverse-mode grad alike.
+
+    Second derivatives are had by two reverse modes, `jax.grad(jax.grad(f))`.
 
     Args:
         params: from `init_params` or a checkpoint (`predictor.params`).

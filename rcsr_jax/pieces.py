@@ -4,13 +4,13 @@ A program is compiled for one batch size, so faces go in pieces of a few sizes.
 """
 
 import functools
-from typing import Any
 
 import jax
 import numpy as np
 
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.model import Params, Prediction, predict, predict_adaptive
+from rcsr_jax.prediction import by_field
 from rcsr_jax.refine import Estimate
 
 _CPU_SIZES = (8, 4, 2, 1)  # a batch beyond 8 faces outgrows the cache
@@ -83,27 +83,17 @@ def finish_pieces(pieces: list[Prediction], *, num_faces: int) -> Prediction:
     Returns:
         NumPy arrays.
     """
-    found = jax.device_get(pieces)
-    return Prediction(
-        points=_joined([piece.points for piece in found])[:num_faces],
-        num_steps=_joined([piece.num_steps for piece in found])[:num_faces],
-        settled=_joined([piece.settled for piece in found])[:num_faces],
-        trajectory=_joined([piece.trajectory for piece in found], axis=1)[
-            :, :num_faces
-        ],
-        expected_error=_joined([piece.expected_error for piece in found])[:num_faces],
-        score=_joined([piece.score for piece in found])[:num_faces],
-        hidden=_joined([piece.hidden for piece in found])[:num_faces],
-    )
+
+    def join(*parts: np.ndarray, axis: int) -> np.ndarray:
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
+        return whole[:num_faces] if axis == 0 else whole[:, :num_faces]
+
+    return by_field(join, *jax.device_get(pieces))
 
 
 def _piece(rows: np.ndarray, *, first: int, size: int) -> np.ndarray:
     # filled up with copies of its faces: blank ones might take more steps
     return np.resize(rows[first : first + size], (size, *rows.shape[1:]))
-
-
-def _joined(parts: list[np.ndarray], *, axis: int = 0) -> Any:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
 
 
 def platform_of(params: Params) -> str:

@@ -1,15 +1,18 @@
 """What is found in a batch of crops, and the mean with what their mirror images give."""
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from rcsr_jax.annotation import as_annotated
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.geometry import mirror_points
+
+Answer = TypeVar("Answer", bound=Any)
 
 _MOST_STEPS = 1000
 
@@ -39,10 +42,24 @@ class Prediction(NamedTuple):
     hidden: Array
 
 
+def by_field(function: Callable[..., Any], *found: Answer) -> Answer:
+    """What a function makes of each field of answers.
+
+    Args:
+        function: called with a field of each of them, and `axis`, that of its faces.
+        *found: answers of one kind, a `Prediction` or `inference.Faces`.
+    """
+    kind = type(found[0])
+    fields = zip(kind._fields, *found, strict=True)
+    # the steps of a trajectory come before its faces
+    return kind(*(function(*each, axis=int(n == "trajectory")) for n, *each in fields))
+
+
 def first_face(batched: Prediction) -> Prediction:
     """The answer for one crop, without the batch axis."""
-    alone = {name: leaf[0] for name, leaf in batched._asdict().items()}
-    return Prediction(**alone | {"trajectory": batched.trajectory[:, 0]})
+    return by_field(
+        lambda leaf, axis: lax.index_in_dim(leaf, 0, axis, keepdims=False), batched
+    )
 
 
 def check_num_steps(num_steps: int) -> None:
@@ -61,8 +78,7 @@ def check_num_steps(num_steps: int) -> None:
 
 def of_no_face(found: Prediction) -> Prediction:
     """The answer for no crop, cut from that for some."""
-    none = {name: leaf[:0] for name, leaf in found._asdict().items()}
-    return Prediction(**none | {"trajectory": found.trajectory[:, :0]})
+    return by_field(lambda leaf, axis: lax.slice_in_dim(leaf, 0, 0, axis=axis), found)
 
 
 def without_mirror(config: ModelConfig) -> ModelConfig:

@@ -31,7 +31,8 @@ from rcsr_jax.model import (
     predict,
     predict_adaptive,
 )
-from rcsr_jax.refine import Estimate
+from rcsr_jax.portable import portable_forms
+from rcsr_jax.refine import Estimate, unroll
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +192,22 @@ def test_predict_is_the_loop_over_make_step(params, crops):
     for shapes in found.trajectory:
         estimate = step(estimate)
         np.testing.assert_allclose(shapes, estimate.points, atol=1e-3)
+
+
+def test_second_derivatives_are_those_of_plain_convolutions(params, crops):
+    # finite differences know nothing of them: samples between pixels have kinks
+    photo = jnp.float32(crops[:1])
+
+    def found(amount):
+        lit = photo + amount * jnp.flip(photo, axis=1)
+        step, start = make_step(params, lit, config=CONFIG)
+        return unroll(step, start, num_steps=2, flatten=False)[-1].sum()
+
+    ours = float(jax.jit(jax.grad(jax.grad(found)))(0.3))
+    with portable_forms():
+        plain = float(jax.jit(jax.grad(jax.grad(found)))(0.3))
+    assert ours == pytest.approx(plain, rel=1e-3)
+    assert abs(plain) > 1
 
 
 def test_crops_of_every_form_give_the_same(params, crops):
