@@ -42,6 +42,7 @@ ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "gradient through positions": {"position_gradient": True},
         "squared error": {"loss": "l2"},
         "wing loss": {"loss": "wing"},
+        "errors across outlines count twice": {"across_weight": 2.0},
         "steps weighted more steeply": {"step_weights": "log_range"},
         "16 channels of memory": {"hidden_size": 16},
         "rotation of 30 degrees": {"rotation": 30.0},
@@ -53,8 +54,14 @@ ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "patch of 17 pixels": {"patch_size": 17},
         "patch of 33 pixels": {"patch_size": 33},
         "2 channels of the pyramid": {"context_channels": 2},
-        "pyramid of half the width": {"context_widths": (8, 16, 32, 48)},
-        "pyramid of twice the width": {"context_widths": (32, 64, 128, 192)},
+        "pyramid of 8 to 48 channels": {
+            "context_widths": (8, 16, 32, 48),
+            "context_blocks": (0, 1, 1),
+        },
+        "pyramid of 32 to 192 channels": {
+            "context_widths": (32, 64, 128, 192),
+            "context_blocks": (0, 1, 1),
+        },
         "no box noise": {"box_shift": 0.0, "box_scale": 0.0},
         "twice the box noise": {"box_shift": 0.07, "box_scale": 0.12},
         "no change of light": {

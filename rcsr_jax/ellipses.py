@@ -6,11 +6,10 @@ faces and stored with the model; the outline's direction comes from the shape it
 Everything is NumPy.
 """
 
-import functools
-
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rcsr_jax.directions import outline_directions
 from rcsr_jax.markup import Markup
 
 _PRIOR = 10  # faces that pull a ratio towards 1: a few held-out faces say little
@@ -35,17 +34,17 @@ def measure_ratios(
     """
     points, expected = np.asarray(points, np.float64), np.asarray(expected, np.float64)
     missed = (np.asarray(truth, np.float64) - points) / expected[..., None]
-    along = _directions(points, markup)
+    along = outline_directions(points, markup=markup)
     across = np.stack([-along[..., 1], along[..., 0]], -1)
     sizes = np.abs([(missed * along).sum(-1), (missed * across).sum(-1)])
+    sizes = np.where(along.any(-1), sizes, np.nan)
     sums = np.nansum(sizes, axis=1)  # [along and across, num_points]
     sums += sums[:, list(markup.mirror)]
     counts = np.isfinite(sizes[0]).sum(0)
     counts = counts + counts[list(markup.mirror)]
     prior = _PRIOR * sums.mean(0) / np.maximum(counts, 1)
     ratios = (sums[0] + prior) / np.maximum(sums[1] + prior, 1e-12)
-    on_outline = np.not_equal(*_neighbours(markup)) & (counts > 0)
-    rounded = np.where(on_outline, ratios, 1.0).round(_DIGITS)
+    rounded = np.where(counts > 0, ratios, 1.0).round(_DIGITS)
     return tuple(np.maximum(rounded, 10.0**-_DIGITS).tolist())
 
 
@@ -74,7 +73,7 @@ def error_ellipses(
     points, expected = np.asarray(points, np.float64), np.asarray(expected, np.float64)
     ratio = np.array(ratios) if ratios else np.ones(markup.num_points)
     across = expected * np.sqrt(2 / (1 + ratio**2))
-    along = _directions(points, markup)
+    along = outline_directions(points, markup=markup)
     turn = np.sign(along[..., 0]) + (along[..., 0] == 0)  # a line has no front
     angle = np.degrees(np.arctan2(turn * along[..., 1], turn * along[..., 0]))
     return np.stack([ratio * across, across, angle], -1).astype(np.float32)
@@ -103,26 +102,3 @@ def share_inside(
     inside = np.hypot(along, across) <= times  # a diverged point is outside
     known = np.isfinite(truth).all(-1)
     return float(inside[known].mean()) if known.any() else float("nan")
-
-
-def _directions(points: np.ndarray, markup: Markup) -> np.ndarray:
-    """Unit vectors along the outlines, [..., num_points, 2]; (1, 0) where there is none."""
-    before, behind = _neighbours(markup)
-    step = points[..., behind, :] - points[..., before, :]
-    length = np.linalg.norm(step, axis=-1, keepdims=True)
-    known = np.isfinite(length) & (length > 0)
-    return np.where(known, step / np.where(known, length, 1.0), [1.0, 0.0])
-
-
-@functools.lru_cache
-def _neighbours(markup: Markup) -> tuple[np.ndarray, np.ndarray]:
-    """The landmarks before and behind each on its outline, its own where there is none."""
-    before, behind = np.arange(markup.num_points), np.arange(markup.num_points)
-    for outline in reversed(markup.outlines):  # one of several outlines is of the first
-        line = np.array(outline)
-        closed = len(line) > 1 and line[0] == line[-1]
-        core = line[:-1] if closed else line
-        first, last = (core[-1], core[0]) if closed else (core[0], core[-1])
-        before[core] = [first, *core[:-1]]
-        behind[core] = [*core[1:], last]
-    return before, behind

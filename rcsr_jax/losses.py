@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from rcsr_jax.directions import outline_directions
 from rcsr_jax.markup import Markup
 from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.patches import own_patches
@@ -51,6 +52,7 @@ def progressive_loss(
     mean_eye_distance: Array,
     kind: str = "l2",
     scheme: str = "progressive",
+    across_weight: float = 1.0,
 ) -> Array:
     """The loss of each face: weighted over the steps, mean over annotated landmarks.
 
@@ -62,6 +64,9 @@ def progressive_loss(
             annotated, and half of it the least one, so that profiles do not dominate.
         kind: "l2" squared error as in eq. 8, "l1" distance, or "wing".
         scheme: weights of the steps, see `step_weights`.
+        across_weight: how many times as much the part of an error across the outline of
+            its landmark counts as that along it, where on the line it sits being what
+            people disagree on; the mean square of both weights is one.
 
     Returns:
         float [batch]; 0 for a face without annotated landmarks.
@@ -74,7 +79,14 @@ def progressive_loss(
             "the shape after each step must be [num_steps, batch, num_points, 2], the "
             f"truth [batch, num_points, 2]; got {trajectory.shape} and {truth.shape}."
         )
-    squared, annotated = _squared_errors(trajectory, truth, markup, mean_eye_distance)
+    offsets, annotated = _offsets(trajectory, truth, markup, mean_eye_distance)
+    squared = jnp.square(offsets).sum(-1)
+    if across_weight != 1:
+        along = outline_directions(truth, markup=markup)[None]
+        across = jnp.stack([-along[..., 1], along[..., 0]], -1)
+        parts = [jnp.square((offsets * way).sum(-1)) for way in (along, across)]
+        weighted = (parts[0] + across_weight**2 * parts[1]) / (1 + across_weight**2)
+        squared = jnp.where((along != 0).any(-1), 2 * weighted, squared)
     errors = _error(squared, kind) * annotated[None]
     by_step = (
         errors.sum(-1) / jnp.maximum(annotated.sum(-1), 1)[None]
@@ -82,13 +94,13 @@ def progressive_loss(
     return jnp.asarray(step_weights(len(trajectory), scheme=scheme)) @ by_step
 
 
-def _squared_errors(
+def _offsets(
     trajectory: Array, truth: Array, markup: Markup, mean_eye_distance: Array
 ) -> tuple[Array, Array]:
-    """Squared distances in units of the eye distance, and which landmarks are annotated.
+    """Errors in units of the eye distance, and which landmarks are annotated.
 
     Returns:
-        float [num_steps, batch, num_points], 0 where not annotated; bool [batch,
+        float [num_steps, batch, num_points, 2], 0 where not annotated; bool [batch,
         num_points].
     """
     annotated = jnp.isfinite(truth).all(-1)
@@ -97,7 +109,7 @@ def _squared_errors(
     unit = jnp.maximum(unit, mean_eye_distance / 2)
     # masked before the norm: its gradient at NaN would be NaN even behind a mask
     offsets = jnp.where(annotated[None, ..., None], trajectory - truth[None], 0.0)
-    return jnp.square(offsets / unit[None, :, None, None]).sum(-1), annotated
+    return offsets / unit[None, :, None, None], annotated
 
 
 def doubt_loss(
@@ -121,10 +133,11 @@ def doubt_loss(
     Returns:
         float [batch], mean over steps and annotated landmarks.
     """
-    squared, annotated = _squared_errors(
+    offsets, annotated = _offsets(
         lax.stop_gradient(trajectory), truth, markup, mean_eye_distance
     )
-    fit = (log_doubts + jnp.sqrt(squared) * jnp.exp(-log_doubts)) * annotated[None]
+    errors = jnp.sqrt(jnp.square(offsets).sum(-1))
+    fit = (log_doubts + errors * jnp.exp(-log_doubts)) * annotated[None]
     return fit.sum(-1).mean(0) / jnp.maximum(annotated.sum(-1), 1)
 
 

@@ -101,6 +101,7 @@ def batch_loss(
         mean_eye_distance=distance,
         kind=train.loss,
         scheme=train.step_weights,
+        across_weight=train.across_weight,
     ).mean()
     doubts = jax.vmap(lambda memory: log_doubts(params, memory, config=model))(hidden)
     misfit = doubt_loss(

@@ -23,6 +23,7 @@ ROOMS = [
     "config.conversion",
     "config.presets",
     "config",  # its names
+    "directions",
     "ellipses",
     "metrics",
     "annotation",

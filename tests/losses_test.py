@@ -1,5 +1,6 @@
 """The progressive loss against equation 8 in NumPy float64."""
 
+import dataclasses
 import functools
 
 import jax
@@ -23,7 +24,9 @@ SCHEMES = ["progressive", "log_range"]
 FOUR = Markup(name="four", mirror=(1, 0, 2, 3), eye_corners=(0, 1), eyes=((0,), (1,)))
 FACE = np.array([[0, 0], [10, 0], [5, 5], [5, 10]], np.float32)
 
-_loss = jax.jit(progressive_loss, static_argnames=("markup", "kind", "scheme"))
+_loss = jax.jit(
+    progressive_loss, static_argnames=("markup", "kind", "scheme", "across_weight")
+)
 loss_of = functools.partial(_loss, markup=FOUR, mean_eye_distance=10.0)
 
 
@@ -185,6 +188,66 @@ def test_size_and_place_of_a_face_do_not_matter(generator):
     trajectory, truth = random_faces(generator)
     big = loss_of(3 * trajectory + 7, 3 * truth + 7, mean_eye_distance=30.0)
     np.testing.assert_allclose(big, loss_of(trajectory, truth), rtol=1e-4)
+
+
+def test_errors_across_an_outline_count_more_by_hand():
+    # eyes 0 and 1, then a line of three points that runs to the right
+    lined = dataclasses.replace(
+        FOUR, name="lined", mirror=(1, 0, 4, 3, 2), outlines=((2, 3, 4),)
+    )
+    face = np.float32([[0, 0], [10, 0], [3, 6], [5, 6], [7, 6]])
+
+    def loss(place, step, *, weight, truth=face):
+        shape = np.nan_to_num(truth)
+        shape[place] += step
+        return float(
+            loss_of(
+                jnp.asarray(shape)[None, None],
+                jnp.asarray(truth)[None],
+                markup=lined,
+                across_weight=weight,
+            )[0]
+        )
+
+    plain = 0.3**2 / 5
+    assert loss(3, [3, 0], weight=1.0) == pytest.approx(plain, rel=1e-5)
+    # three times as much across: 9 and 1 of shares that add up to two
+    assert loss(3, [3, 0], weight=3.0) == pytest.approx(plain * 0.2, rel=1e-5)
+    assert loss(3, [0, 3], weight=3.0) == pytest.approx(plain * 1.8, rel=1e-5)
+    assert loss(3, [3, 3], weight=3.0) == pytest.approx(plain * 2, rel=1e-5)
+    # an eye corner lies on no line, and without its neighbour there is no direction
+    assert loss(1, [0, 3], weight=3.0) == pytest.approx(plain, rel=1e-5)
+    alone = face.copy()
+    alone[4] = NAN
+    assert loss(3, [0, 3], weight=3.0, truth=alone) == pytest.approx(0.3**2 / 4)
+
+
+def test_the_weight_across_turns_with_the_face(generator):
+    lined = dataclasses.replace(FOUR, name="lined", outlines=((0, 2, 3),))
+    trajectory, truth = random_faces(generator)
+    cos, sin = np.cos(0.7), np.sin(0.7)
+    turn = np.float32([[cos, -sin], [sin, cos]])
+    options = {"markup": lined, "kind": "l1", "across_weight": 2.0}
+    found = loss_of(trajectory, truth, **options)
+    np.testing.assert_allclose(
+        loss_of(trajectory @ turn.T, truth @ turn.T, **options), found, rtol=1e-4
+    )
+    assert np.isfinite(found).all()
+    assert not np.allclose(found, loss_of(trajectory, truth, kind="l1"), rtol=0.01)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradient_of_weighted_errors_is_finite(generator, kind):
+    lined = dataclasses.replace(FOUR, name="lined", outlines=((0, 2, 3),))
+    trajectory, truth = random_faces(generator)
+    trajectory = trajectory.at[:, 0].set(truth[0][None])
+    gradient = jax.grad(
+        lambda shapes: loss_of(
+            shapes, truth, kind=kind, markup=lined, across_weight=2.0
+        ).sum()
+    )(trajectory)
+    assert np.isfinite(gradient).all()
+    np.testing.assert_array_equal(np.asarray(gradient)[:, 0], 0)
 
 
 def test_shapes_that_do_not_fit_are_refused():

@@ -121,6 +121,11 @@ class TrainConfig:
         "Error of a landmark: squared (the paper), distance, or wing.",
         choices=("l2", "l1", "wing"),
     )
+    across_weight: float = setting(
+        1.0,
+        "How many times as much the part of an error across the outline of its landmark "
+        "counts as that along it; 1: alike, as in the paper.",
+    )
     heatmap_weight: float = setting(
         0.0,
         "Weight of a loss that has the first channel of the context pyramid mark each "
@@ -154,11 +159,13 @@ class TrainConfig:
         check_at_least(self, 0, "warmup_updates", "clip_norm", "max_seconds", "seed")
         check_at_least(self, 0, "heatmap_weight", "weight_decay")
         check_at_most(self, 2**32 - 1, "seed")  # JAX's keys drop what is above
-        if not self.learning_rate > 0 or not 0 <= self.ema_decay < 1:
+        if not min(self.learning_rate, self.across_weight) > 0:
             raise ValueError(
-                "learning_rate must be positive and ema_decay in [0, 1); got "
-                f"{self.learning_rate} and {self.ema_decay}."
+                "learning_rate and across_weight must be positive; got "
+                f"{self.learning_rate} and {self.across_weight}."
             )
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must be in [0, 1); got {self.ema_decay}.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
