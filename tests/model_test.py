@@ -201,7 +201,7 @@ def test_second_derivatives_are_those_of_plain_convolutions(params, crops):
     def found(amount):
         lit = photo + amount * jnp.flip(photo, axis=1)
         step, start = make_step(params, lit, config=CONFIG)
-        return unroll(step, start, num_steps=2, flatten=False)[-1].sum()
+        return unroll(step, start, num_steps=1, flatten=False)[-1].sum()
 
     ours = float(jax.jit(jax.grad(jax.grad(found)))(0.3))
     with portable_forms():
