@@ -235,7 +235,7 @@ def test_the_messages_of_the_troubleshooting_page_are_real():
 
 def test_every_page_has_its_place_in_the_site():
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    named = set(re.findall(r"^  - .+: (\w+\.md)$", text, re.MULTILINE))
+    named = set(re.findall(r"^ +- .+: (\w+\.md)$", text, re.MULTILINE))
     assert named == set(PAGES)
 
 
