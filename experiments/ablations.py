@@ -2,6 +2,8 @@
 
 python -m rcsr_jax.experiments.ablations --preset=fast --data=300W --boxes=BOXES.csv
     --num_updates=500 --seeds=0,1 --out=DIR
+python -m rcsr_jax.experiments.ablations ... --rows=settings  # sizes, variation, rates
+python -m rcsr_jax.experiments.ablations ... --rows=crop    # of photos, which are cut anew
 python -m rcsr_jax.experiments.ablations ... --rows=faces   # error by the number of faces
 python -m rcsr_jax.experiments.ablations ... --rows=steps   # by the steps of training
 
