@@ -7,9 +7,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
-from rcsr_jax.curves import COLOURS
+from rcsr_jax.curves import COLOURS, plain_ticks
 
 _STYLES = {"planes": "-", "patches": "--"}
 
@@ -68,9 +68,7 @@ def save_chart(
     batches = sorted({row["batch"] for row in mine})
     axes.set_xticks(batches, [str(batch) for batch in batches])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_locator(NullLocator())
+    plain_ticks(axes.yaxis, subs=(1, 1.5, 2, 3, 4, 5, 6, 8))
     axes.set(
         xlabel="faces per call",
         ylabel="milliseconds per face",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
@@ -145,9 +146,7 @@ def save_learning(
             (axes.xaxis, (1, 2, 5)),
             (axes.yaxis, (1, 1.5, 2, 3, 4, 5, 6, 8)),
         ):
-            axis.set_major_locator(LogLocator(subs=subs))
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_locator(NullLocator())
+            plain_ticks(axis, subs=subs)
         _tidy(axes)
     both[0].set_ylabel(label)
     _legend_below(figure, both[0], columns=2)
@@ -234,6 +233,18 @@ def save_sweeps(
         grid.flat[0].set_ylim(0, min(1.05 * known.max(), _HIGHEST * known.min()) or 1)
     grid.flat[0].legend(frameon=False)
     figure.savefig(path)
+
+
+def plain_ticks(axis: Axis, *, subs: Sequence[float]) -> None:
+    """Labels a logarithmic axis with plain numbers.
+
+    Args:
+        axis: of a chart.
+        subs: multiples of each power of ten that get a label.
+    """
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def _axes() -> tuple[Figure, Axes]:

@@ -30,6 +30,20 @@ def outline_directions(points: Array | np.ndarray, *, markup: Markup) -> Any:
     )
 
 
+def along_and_across(
+    vectors: Array | np.ndarray, directions: Array | np.ndarray
+) -> tuple[Any, Any]:
+    """The parts of vectors along unit vectors, and a quarter turn from x to y from them.
+
+    Args:
+        vectors: float [..., 2], (x, y).
+        directions: float [..., 2], of length one; (0, 0) gives two zeros.
+    """
+    along = (vectors * directions).sum(-1)
+    across = vectors[..., 1] * directions[..., 0] - vectors[..., 0] * directions[..., 1]
+    return along, across
+
+
 @functools.lru_cache
 def _neighbours(markup: Markup) -> tuple[np.ndarray, np.ndarray]:
     """The landmarks before and behind each on its outline, its own where there is none."""

@@ -9,7 +9,7 @@ Everything is NumPy.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rcsr_jax.directions import outline_directions
+from rcsr_jax.directions import along_and_across, outline_directions
 from rcsr_jax.markup import Markup
 
 _PRIOR = 10  # faces that pull a ratio towards 1: a few held-out faces say little
@@ -34,10 +34,9 @@ def measure_ratios(
     """
     points, expected = np.asarray(points, np.float64), np.asarray(expected, np.float64)
     missed = (np.asarray(truth, np.float64) - points) / expected[..., None]
-    along = outline_directions(points, markup=markup)
-    across = np.stack([-along[..., 1], along[..., 0]], -1)
-    sizes = np.abs([(missed * along).sum(-1), (missed * across).sum(-1)])
-    sizes = np.where(along.any(-1), sizes, np.nan)
+    directions = outline_directions(points, markup=markup)
+    sizes = np.abs(along_and_across(missed, directions))
+    sizes = np.where(directions.any(-1), sizes, np.nan)
     sums = np.nansum(sizes, axis=1)  # [along and across, num_points]
     sums += sums[:, list(markup.mirror)]
     counts = np.isfinite(sizes[0]).sum(0)
@@ -96,9 +95,9 @@ def share_inside(
     truth = np.asarray(truth, np.float64)
     missed = truth - np.asarray(points, np.float64)
     longer, shorter, angle = np.moveaxis(np.asarray(ellipses, np.float64), -1, 0)
-    cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-    along = (missed[..., 0] * cosine + missed[..., 1] * sine) / longer
-    across = (missed[..., 1] * cosine - missed[..., 0] * sine) / shorter
-    inside = np.hypot(along, across) <= times  # a diverged point is outside
+    axes = np.stack([np.cos(np.radians(angle)), np.sin(np.radians(angle))], -1)
+    along, across = along_and_across(missed, axes)
+    # a diverged point is outside
+    inside = np.hypot(along / longer, across / shorter) <= times
     known = np.isfinite(truth).all(-1)
     return float(inside[known].mean()) if known.any() else float("nan")

@@ -188,7 +188,7 @@ class Predictor:
             ValueError: these are no numbers of faces.
         """
         size = self.config.crop_size
-        for count in check_batches(batches):
+        for count in _checked_batches(batches):
             blank = np.zeros((count, size, size), np.uint8)
             jax.block_until_ready(self._start(blank, num_steps))
         return self
@@ -344,7 +344,7 @@ def load_predictor(
     return Predictor(params, config.model)
 
 
-def check_batches(batches: Sequence[int]) -> Sequence[int]:
+def _checked_batches(batches: Sequence[int]) -> Sequence[int]:
     """Numbers of faces, checked.
 
     Raises:

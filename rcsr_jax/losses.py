@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from rcsr_jax.directions import outline_directions
+from rcsr_jax.directions import along_and_across, outline_directions
 from rcsr_jax.markup import Markup
 from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.patches import own_patches
@@ -82,11 +82,10 @@ def progressive_loss(
     offsets, annotated = _offsets(trajectory, truth, markup, mean_eye_distance)
     squared = jnp.square(offsets).sum(-1)
     if across_weight != 1:
-        along = outline_directions(truth, markup=markup)[None]
-        across = jnp.stack([-along[..., 1], along[..., 0]], -1)
-        parts = [jnp.square((offsets * way).sum(-1)) for way in (along, across)]
-        weighted = (parts[0] + across_weight**2 * parts[1]) / (1 + across_weight**2)
-        squared = jnp.where((along != 0).any(-1), 2 * weighted, squared)
+        directions = outline_directions(truth, markup=markup)[None]
+        along, across = map(jnp.square, along_and_across(offsets, directions))
+        weighted = (along + across_weight**2 * across) / (1 + across_weight**2)
+        squared = jnp.where((directions != 0).any(-1), 2 * weighted, squared)
     errors = _error(squared, kind) * annotated[None]
     by_step = (
         errors.sum(-1) / jnp.maximum(annotated.sum(-1), 1)[None]

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from rcsr_jax.config import ModelConfig
+from rcsr_jax.data.whole_files import whole_file
 from rcsr_jax.export import FACES, check_new, write_description
 from rcsr_jax.model import Params, make_step
 from rcsr_jax.portable import portable_forms
@@ -77,23 +78,22 @@ def write_onnx(
     path.parent.mkdir(parents=True, exist_ok=True)
     # a file that is cut short must not pass for the model
     unfinished = path.with_name(f".{path.name}")
-    try:
+    with (
+        whole_file(path, unfinished=unfinished),
+        portable_forms(),
         # the converter's own code adds arrays of different ranks
-        with portable_forms(), jax.numpy_rank_promotion("allow"):
-            to_onnx(
-                find,
-                [crops],
-                model_name="rcsr_jax",
-                input_names=["crops"],
-                output_names=["points"],
-                return_mode="file",
-                output_path=unfinished,
-                export_mode="web",  # one file, whatever its size
-            )
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+        jax.numpy_rank_promotion("allow"),
+    ):
+        to_onnx(
+            find,
+            [crops],
+            model_name="rcsr_jax",
+            input_names=["crops"],
+            output_names=["points"],
+            return_mode="file",
+            output_path=unfinished,
+            export_mode="web",  # one file, whatever its size
+        )
     write_description(
         beside,
         file=path,

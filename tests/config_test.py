@@ -186,9 +186,9 @@ def test_differences_name_what_changed():
             {"seed": 2**32},
             "seed must be at most 4294967295; got 4294967296",
         ),
-        (TrainConfig, {"learning_rate": 0.0}, "across_weight must be positive"),
+        (TrainConfig, {"learning_rate": 0.0}, "learning_rate must be positive"),
         (TrainConfig, {"across_weight": 0.0}, "across_weight must be positive"),
-        (TrainConfig, {"ema_decay": 1.0}, "ema_decay must be in"),
+        (TrainConfig, {"ema_decay": 1.0}, r"ema_decay must be in \[0, 1\)"),
     ],
 )
 def test_impossible_settings_are_refused(kind, fields, message):

@@ -5,17 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
-import tiny
+from tiny import tiny_run
 
 from rcsr_jax import resumption, training, updates
-from rcsr_jax.config import RunConfig, preset, replace_fields
 from rcsr_jax.training import TrainingError, train
-
-TINY = {**tiny.RUN, "num_updates": 6, "eval_every": 3}
-
-
-def tiny_run(**changes) -> RunConfig:
-    return replace_fields(preset("demo"), {**TINY, **changes})
 
 
 def poison(patch, *steps):

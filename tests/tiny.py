@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rcsr_jax.config import ModelConfig
+from rcsr_jax.config import ModelConfig, RunConfig, preset, replace_fields
 from rcsr_jax.markup import FACE_68
 from rcsr_jax.model import Params, init_params
 
@@ -33,6 +33,12 @@ RUN: dict[str, Any] = {
     "validation_faces": 4,
     "batch_size": 8,
 }
+
+
+def tiny_run(**changes: Any) -> RunConfig:
+    """A run of six updates, two of which end with a checkpoint."""
+    few = {"num_updates": 6, "eval_every": 3}
+    return replace_fields(preset("demo"), {**RUN, **few, **changes})
 
 
 def as_flags(settings: Mapping[str, Any]) -> list[str]:

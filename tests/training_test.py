@@ -9,20 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from tiny import tiny_run
 
 import rcsr_jax
 from rcsr_jax import checkpoint, sharing, updates
-from rcsr_jax.config import RunConfig, preset, replace_fields
+from rcsr_jax.config import preset, replace_fields
 from rcsr_jax.feed import feed
 from rcsr_jax.model import predict
 from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.training import train
-
-TINY = {**tiny.RUN, "num_updates": 6, "eval_every": 3}
-
-
-def tiny_run(**changes) -> RunConfig:
-    return replace_fields(preset("demo"), {**TINY, **changes})
 
 
 def stored_params(workdir):

@@ -44,3 +44,15 @@ def check_at_least(config: Any, least: float, *names: str) -> None:
             raise ValueError(
                 f"{name} must be at least {least}; got {getattr(config, name)}."
             )
+
+
+def check_positive(config: Any, *names: str) -> None:
+    """Checks that fields are above zero.
+
+    Raises:
+        ValueError: one is not; the message names it.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if not value > 0:
+            raise ValueError(f"{name} must be positive; got {value}.")

@@ -6,6 +6,7 @@ from rcsr_jax.boxes import DLIB_BOXES, BoxMap
 from rcsr_jax.config.fields import (
     check_at_least,
     check_at_most,
+    check_positive,
     check_values,
     setting,
 )
@@ -163,8 +164,7 @@ class ModelConfig:
                 f"patch_size must fit into the crop of {self.crop_size} pixels; got "
                 f"{self.patch_size}."
             )
-        if not self.frame_scale > 0:
-            raise ValueError(f"frame_scale must be positive; got {self.frame_scale}.")
+        check_positive(self, "frame_scale")
         # a settings file from elsewhere could ask for any memory, and for years
         check_at_most(self, 1000, "num_steps", "max_steps")
         check_at_most(self, 4096, "crop_size", "frame_scale", "hidden_size")

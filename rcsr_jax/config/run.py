@@ -5,6 +5,7 @@ import dataclasses
 from rcsr_jax.config.fields import (
     check_at_least,
     check_at_most,
+    check_positive,
     check_values,
     setting,
 )
@@ -159,11 +160,7 @@ class TrainConfig:
         check_at_least(self, 0, "warmup_updates", "clip_norm", "max_seconds", "seed")
         check_at_least(self, 0, "heatmap_weight", "weight_decay")
         check_at_most(self, 2**32 - 1, "seed")  # JAX's keys drop what is above
-        if not min(self.learning_rate, self.across_weight) > 0:
-            raise ValueError(
-                "learning_rate and across_weight must be positive; got "
-                f"{self.learning_rate} and {self.across_weight}."
-            )
+        check_positive(self, "learning_rate", "across_weight")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay must be in [0, 1); got {self.ema_decay}.")
 
