@@ -3,11 +3,12 @@
 python -m rcsr_jax.experiments.calibrate --checkpoint=run --data=300W --boxes=BOXES.csv
     --out=calibrated.npz
 
-Training does the same at each checkpoint. This is for a model that will see other faces or
-other boxes, and for weights of an earlier version. The network stays what it is: how its
-landmarks are shifted as a whole, to lie where people annotate, is measured on the faces
-given, and their expected errors, ellipses and scores are made true there. Of the
-training folders of a data set those are taken that the model's run held out.
+Training measures the same at each checkpoint, after its fixed number of steps; here it is
+measured of answers that stop by themselves, as photos get them. This is for a model that
+will see other faces or other boxes, and for weights of an earlier version. The network
+stays what it is: how its landmarks are shifted as a whole, to lie where people annotate, is
+measured on the faces given, and their expected errors, ellipses and scores are made true
+there. Of the training folders of a data set those are taken that the model's run held out.
 """
 
 from pathlib import Path
@@ -15,8 +16,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from rcsr_jax import weights
-from rcsr_jax.checkpoint import export_params, load_params
+from rcsr_jax.checkpoint import load_params, write_model
 from rcsr_jax.confidence import measure_model, unmeasured
 from rcsr_jax.config import DataConfig, replace_fields
 from rcsr_jax.data.crops import Source
@@ -61,8 +61,7 @@ def main(arguments: list[str]) -> None:
     measured = measure_model(
         found.points, cut.truth, found.expected_error, markup=config.model.markup
     )
-    write = weights.write_weights if out.suffix == weights.SUFFIX else export_params
-    write(out, params=params, config=replace_fields(config, measured))
+    write_model(out, params=params, config=replace_fields(config, measured))
     for name, value in measured.items():
         before = _shown(getattr(config.model, name))
         print(f"{name}: {_shown(value)} (before: {before})")

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from absl import flags
 
-from rcsr_jax import export, onnx, weights
+from rcsr_jax import export, onnx
 from rcsr_jax.boxes import read_box_map
-from rcsr_jax.checkpoint import export_params, load_params
+from rcsr_jax.checkpoint import load_params, write_model
 from rcsr_jax.config import replace_fields
 
 from . import settings
@@ -67,10 +67,7 @@ def main(arguments: list[str]) -> None:
         raise ValueError(
             f"--num_steps is for .stablehlo and .onnx files; {out} holds parameters."
         )
-    write_params = (
-        weights.write_weights if out.suffix == weights.SUFFIX else export_params
-    )
-    write_params(out, params=params, config=config)
+    write_model(out, params=params, config=config)
     print(f"wrote {out}")
 
 

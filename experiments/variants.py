@@ -70,12 +70,15 @@ ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "noise": 0.0,
         },
         "stretched faces": {"stretch": 0.05},
+        "bent faces": {"bend": 0.015},
         "errors across outlines count twice": {"across_weight": 2.0},
         "no mirror images": {"mirror": 0.0},
         "no averaged parameters": {"ema_decay": 0.0},
         "weight decay of 0.05": {"weight_decay": 0.05},
         "half the learning rate": {"learning_rate": 5e-4},
         "twice the learning rate": {"learning_rate": 2e-3},
+        "Muon": {"optimiser": "muon"},
+        "Muon, twice the learning rate": {"optimiser": "muon", "learning_rate": 2e-3},
     },
     # these cut the photos anew: for data sets of photos, not for crops that are cut
     "crop": {
@@ -174,7 +177,8 @@ def ablate(
 ) -> str:
     """Trains and judges; writes ablations.json and ablations.md after every row.
 
-    Rows that cannot be are refused before the first is trained.
+    Rows that cannot be are refused before the first is trained; one whose changes the run
+    has already is left out, and said to be.
 
     Args:
         config: the run that is changed.
@@ -192,6 +196,9 @@ def ablate(
     found: dict[str, list[dict[str, float]]] = {}
     changed = {name: _changed(config, name, changes) for name, changes in rows.items()}
     for name, row in changed.items():
+        if rows[name] and row == config:
+            print(f"{name}: that is the run as it is; left out", file=sys.stderr)
+            continue
         found[name] = []
         for seed in seeds:
             run = replace_fields(row, {"seed": seed})

@@ -88,4 +88,5 @@ def _moved(
 ) -> Any:
     """How far each shape moves: [..., 1, 2]; eye distances do not change by it."""
     distance = interocular_distance(points, markup=markup)
-    return jnp.stack([distance * part for part in shift], -1)[..., None, :]
+    moved = jnp.stack([distance * part for part in shift], -1)[..., None, :]
+    return points.__array_namespace__().asarray(moved)

@@ -22,7 +22,7 @@ import orbax.checkpoint as ocp
 
 from rcsr_jax.config import RunConfig, from_dict, to_dict
 from rcsr_jax.model import Params, params_like
-from rcsr_jax.weights import SUFFIX, read_weights
+from rcsr_jax.weights import SUFFIX, read_weights, write_weights
 
 CHECKPOINTS = "checkpoints"
 SCORE = "nme_interocular"  # what ranks the checkpoints of a run
@@ -91,6 +91,15 @@ def load_params(checkpoint: str | Path) -> tuple[Params, RunConfig]:
             "again."
         ) from error
     return params, config
+
+
+def write_model(out: Path, *, params: Params, config: RunConfig) -> None:
+    """Writes a model: one file of weights where the name ends in `.npz`, else a folder.
+
+    Args, raises: those of `weights.write_weights` and `export_params`.
+    """
+    write = write_weights if out.suffix == SUFFIX else export_params
+    write(out, params=params, config=config)
 
 
 def export_params(folder: str | Path, *, params: Params, config: RunConfig) -> None:

@@ -56,7 +56,7 @@ def measure_model(
     distance = np.asarray(interocular_distance(truth, markup=markup), np.float64)
     seen = np.asarray(interocular_distance(points, markup=markup), np.float64)
     shift = measure_shift(points, truth, markup=markup)
-    points = np.asarray(as_annotated(points, shift=shift, markup=markup))
+    points = as_annotated(points, shift=shift, markup=markup)
     errors = np.linalg.norm(np.subtract(points, truth), axis=-1)
     scale, spread = calibrate_errors(
         np.asarray(expected) / np.where(seen > 0, seen, np.nan)[:, None],

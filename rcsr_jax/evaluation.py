@@ -11,7 +11,7 @@ from rcsr_jax.data.crops import Source
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import use_each
 from rcsr_jax.ellipses import share_inside
-from rcsr_jax.geometry import Frame, join_frames, to_photo
+from rcsr_jax.geometry import Frame, join_frames
 from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.published import sets_within
 from rcsr_jax.summaries import by_landmark, by_region, summarise_with_subsets
@@ -118,9 +118,7 @@ def evaluate(
     return Evaluation(
         names=cut.names,
         truth=cut.truth,
-        mean_shape=to_photo(
-            np.asarray(predictor.params["mean_shape"]), cut.frames
-        ).astype(np.float32),
+        mean_shape=predictor.first_shapes(cut.frames),
         adaptive=adaptive,
         fixed=fixed.trajectory,
         boxes=cut.boxes,

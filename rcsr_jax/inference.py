@@ -281,9 +281,19 @@ class Predictor:
         found = finish_pieces(pieces, num_faces=len(frames.scale))
         return self._in_photo(found, frames, first=self._first_shape)
 
+    def first_shapes(self, frames: Frame) -> np.ndarray:
+        """The shape that the steps begin with: the mean shape, moved like all behind it.
+
+        Args:
+            frames: where each crop lies in its photo.
+
+        Returns:
+            float32 [faces, num_points, 2], in pixels of the photos.
+        """
+        return to_photo(self._first_shape, frames).astype(np.float32)
+
     @functools.cached_property
     def _first_shape(self) -> np.ndarray:
-        """The mean shape, moved like every shape behind it."""
         return np.asarray(annotated(self.params["mean_shape"], config=self.config))
 
     def _in_photo(self, found: Prediction, frames: Frame, *, first: ArrayLike) -> Faces:

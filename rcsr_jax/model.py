@@ -163,8 +163,8 @@ def predict(
     Args:
         params: from `init_params` or a checkpoint (`predictor.params`).
         crops: uint8 or float [batch, crop_size, crop_size], grey, with a white of 1, 255
-            or more: each crop is normalised. One crop without the batch axis, or a channel
-            axis of one behind, is taken as well.
+            or more: each crop is normalised. One crop without the batch axis is taken as
+            well, and so are crops with a channel axis of one, [batch, size, size, 1].
         config: the settings the parameters were made with.
         num_steps: how many; by default as many as in training.
         flatten: write the loop out, see `refine.unroll`; by default on a CPU.
@@ -257,7 +257,7 @@ def predict_adaptive(
         return mean_with_mirror(both, config=config)
     step, first = make_step(params, crops, config=config)
     if start is not None:
-        _check_start(start, first)
+        start = _checked_start(start, first)
         seen = as_seen(
             start.points, shift=config.annotation_shift, markup=config.markup
         )
@@ -347,7 +347,8 @@ def _check_arguments(crops: Array, config: ModelConfig) -> None:
         raise ValueError(f"crops must be one array; got {type(crops).__name__}.")
 
 
-def _check_start(start: Estimate, first: Estimate) -> None:
+def _checked_start(start: Estimate, first: Estimate) -> Estimate:
+    """A start in the numbers that the steps compute in."""
     if not isinstance(start, Estimate):
         raise ValueError(
             f"start must be an Estimate of points and memory; got {type(start).__name__}."
@@ -358,6 +359,7 @@ def _check_start(start: Estimate, first: Estimate) -> None:
                 f"the {name} of start must be {wanted.shape} for these crops and this "
                 f"model; got {jnp.shape(given)}."
             )
+    return jax.tree.map(lambda given, own: jnp.asarray(given, own.dtype), start, first)
 
 
 def _check_crops(crops: Array, config: ModelConfig) -> None:

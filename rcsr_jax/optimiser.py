@@ -1,4 +1,4 @@
-"""How gradients change parameters: Adam or the paper's SGD, steadied and guarded."""
+"""How gradients change parameters: Muon, Adam or the paper's SGD, steadied and guarded."""
 
 import math
 from typing import Any
@@ -6,12 +6,16 @@ from typing import Any
 import jax
 import numpy as np
 import optax
+import optax.contrib
 from jax import Array
 
 from rcsr_jax.config import TrainConfig
 from rcsr_jax.model import Params
 
 _VIEWS = 6  # of a face in an epoch of the paper: it and its mirror image in three boxes
+_ADAM_RMS = (
+    0.2  # of Adam's changes, in learning rates, where gradients are mostly noise
+)
 _STEADY_INPUTS = 4096  # of a layer of the memory, up to which it takes the whole rate
 
 
@@ -26,30 +30,87 @@ def make_optimiser(
             face is seen six times.
     """
     if config.optimiser == "sgd":
-        epoch = max(_VIEWS * num_faces // config.batch_size, 1)
-        rate = optax.exponential_decay(
-            config.learning_rate,
-            transition_steps=config.halving_epochs * epoch,
-            decay_rate=0.5,
-            staircase=True,
-        )
-        update = optax.sgd(rate, momentum=0.9)
+        update = _sgd(config, num_faces=num_faces)
     else:
-        warmup = min(config.warmup_updates, config.num_updates // 4)
-        rate = optax.warmup_cosine_decay_schedule(
-            config.learning_rate / max(warmup, 1),
-            config.learning_rate,
-            warmup_steps=warmup,
-            decay_steps=config.num_updates,
-        )
-        update = optax.chain(
-            optax.adamw(rate, weight_decay=config.weight_decay, mask=_decayed_leaves),
-            optax.stateless(_steadied),
-        )
+        update = _muon(config) if config.optimiser == "muon" else _adam(config)
     if config.clip_norm > 0:
         update = optax.chain(optax.clip_by_global_norm(config.clip_norm), update)
     # one bad gradient would spoil the parameters and both moments for good
     return optax.apply_if_finite(update, max_consecutive_errors=np.iinfo(np.int32).max)
+
+
+def _sgd(config: TrainConfig, *, num_faces: int) -> optax.GradientTransformation:
+    """Momentum, with the rate of the paper: halved every few epochs.
+
+    From the middle of the run on the network is fine-tuned with new replicates (section
+    4.1): the rate begins anew, or the second half would change nothing.
+    """
+    epoch = max(_VIEWS * num_faces // config.batch_size, 1)
+    rate = optax.exponential_decay(
+        config.learning_rate,
+        transition_steps=config.halving_epochs * epoch,
+        decay_rate=0.5,
+        staircase=True,
+    )
+    rate = optax.join_schedules([rate, rate], [config.num_updates // 2])
+    return optax.sgd(rate, momentum=0.9)
+
+
+def _adam(config: TrainConfig) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
+    adam = optax.adamw(
+        _warm_cosine(config), weight_decay=config.weight_decay, mask=_decayed_leaves
+    )
+    return optax.chain(adam, optax.stateless(_steadied))
+
+
+def _muon(config: TrainConfig) -> optax.GradientTransformation:
+    """Muon for convolutions from channels to channels, Adam for all else.
+
+    A kernel changes along the directions of its momentum, by the same amount along each:
+    the singular values of the change are made equal (Jordan and others, 2024). Its root
+    mean square is that of Adam's, so that both take the same rate (Liu and others, 2025).
+    """
+    axes = optax.contrib.MuonDimensionNumbers((0, 1, 2), 3)
+    orthogonal = optax.contrib.muon(
+        _warm_cosine(config),
+        consistent_rms=_ADAM_RMS,
+        weight_decay=config.weight_decay,
+        muon_weight_dimension_numbers=lambda kernels: jax.tree.map(
+            lambda _: axes, kernels
+        ),
+    )
+    # the Adam that it has for the rest would let biases and the mean shape decay
+    return optax.partition({True: orthogonal, False: _adam(config)}, _hidden_kernels)
+
+
+def _warm_cosine(config: TrainConfig) -> optax.Schedule:
+    """A rate that rises for a while and falls to zero at the end of the run."""
+    warmup = min(config.warmup_updates, config.num_updates // 4)
+    return optax.warmup_cosine_decay_schedule(
+        config.learning_rate / max(warmup, 1),
+        config.learning_rate,
+        warmup_steps=warmup,
+        decay_steps=config.num_updates,
+    )
+
+
+def _hidden_kernels(params: Params) -> Any:
+    """Which parameters are kernels between channels: of the memory and the pyramid.
+
+    Not those that read the picture or give the answer, which are few and whose inputs
+    and outputs are no channels that a network may turn as it likes.
+    """
+
+    def is_hidden(path: Any, leaf: Array) -> bool:
+        names = [entry.key for entry in path]
+        inside = names[0] == "cell" or (
+            names[0] == "context" and names[1] not in ("first", "last")
+        )
+        return inside and leaf.ndim == 4
+
+    network = jax.tree.map_with_path(is_hidden, params["network"])
+    return {"network": network, "mean_shape": False}
 
 
 def _steadied(changes: Params, params: Params | None) -> Params:

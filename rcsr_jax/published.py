@@ -15,7 +15,6 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 _PAPER = "the RCSR paper"  # how the sources of its tables begin
-UNCLEAR = "unclear"  # which distance an error was divided by
 
 
 class PublishedResult(NamedTuple):

@@ -1,11 +1,10 @@
 """The training loop: data, updates, validation, checkpoints; resumes where it stopped."""
 
 import math
-import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,9 +13,11 @@ import orbax.checkpoint as ocp
 from rcsr_jax import checkpoint, hosts, resumption, sharing, updates
 from rcsr_jax.confidence import MEASURED
 from rcsr_jax.config import RunConfig, replace_fields
+from rcsr_jax.data.crops import CropCache
 from rcsr_jax.data.locks import alone_in
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.feed import feed
+from rcsr_jax.lookout import Look, Lookout
 from rcsr_jax.model import init_params
 from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.progress import Pace, Progress, TrainResult
@@ -30,7 +31,6 @@ from rcsr_jax.records import (
 from rcsr_jax.start import given_params
 from rcsr_jax.validation import Judge, mean_in_crops, measured_tolerance
 
-_SYNC_EVERY = 10  # updates between two looks at the device: it runs ahead meanwhile
 _MOST_SKIPPED = 20  # updates in a row whose gradient is not finite
 
 
@@ -72,34 +72,87 @@ def train(
     """
     if not isinstance(config, RunConfig):
         raise ValueError(f"config must be a RunConfig; got {type(config).__name__}.")
-    deadline = time.monotonic() + (config.train.max_seconds or math.inf)
+    lookout = Lookout(config.train, should_stop=should_stop)
     workdir = Path(workdir)
     if workdir.exists() and not workdir.is_dir():
         raise ValueError(f"workdir={workdir} is a file; name a folder.")
     workdir.mkdir(parents=True, exist_ok=True)
     with alone_in(workdir) if jax.process_index() == 0 else nullcontext():
-        return _train(
-            config,
-            workdir,
-            deadline=deadline,
-            on_progress=on_progress,
-            should_stop=should_stop,
-        )
+        return _train(config, workdir, lookout=lookout, on_progress=on_progress)
 
 
 def _train(
     config: RunConfig,
     workdir: Path,
     *,
-    deadline: float,
+    lookout: Lookout,
     on_progress: Callable[[Progress], None],
-    should_stop: Callable[[], bool],
 ) -> TrainResult:
     devices = jax.devices()
     # what can be refused is, before any face is cut
     sharing.places_of(config, devices=devices)
     params = given_params(config)
     check_same_run(workdir, config, resuming=bool(checkpoint.saved_steps(workdir)))
+    training, validation = _open_data(config, workdir, on_progress=on_progress)
+    faces = updates.Faces(training.crops, training.points)
+    shape = mean_in_crops(training, config.model, config.data)
+    optimiser = make_optimiser(config.train, num_faces=len(faces.crops))
+    if params is None:
+        key = jax.random.key(config.train.seed)
+        params = init_params(key, config=config.model, mean_shape=shape)
+    state, measured, problems = _restore(
+        workdir, updates.init_state(params, optimiser=optimiser)
+    )
+    step = int(state.step)
+    table = MetricsTable(workdir, upto=step)
+    if change := environment_change(workdir):
+        problems += (change,)
+    judge = Judge(validation, config)
+    state = sharing.on_every_device(state, devices)
+    report = Progress(
+        "train",
+        step,
+        config.train.num_updates,
+        nme=judge.error(judge.measure(state.average)[0]) if step else math.nan,
+        skipped=int(state.opt_state.total_notfinite),
+        baseline_nme=judge.error(np.broadcast_to(shape, judge.points.shape)),
+        note="; ".join(problems),
+    )
+    on_progress(report)
+    with (
+        resumption.open_manager(workdir) as manager,
+        closing(feed(faces, step, config=config, devices=devices)) as batches,
+    ):
+        run = _Run(
+            config=config,
+            faces=faces,
+            judge=judge,
+            batches=batches,
+            update=updates.parallel_update(
+                config=config, optimiser=optimiser, devices=devices
+            ),
+            manager=manager,
+            table=table,
+            on_progress=on_progress,
+        )
+        report, told = _update_all(state, measured, report, run=run, lookout=lookout)
+        _finish(manager)
+    return TrainResult(
+        step=report.done,
+        finished=report.done == report.total,
+        nme=report.nme,
+        baseline_nme=report.baseline_nme,
+        num_faces=len(training.names),
+        num_refused=len(training.refused),
+        skipped=report.skipped,
+        told=told,
+    )
+
+
+def _open_data(
+    config: RunConfig, workdir: Path, *, on_progress: Callable[[Progress], None]
+) -> tuple[CropCache, CropCache]:
+    """The faces to train on and those held out; the work folder is this run's then."""
     training, validation = hosts.first_before_others(
         lambda: open_faces(
             config.model,
@@ -110,112 +163,85 @@ def _train(
     )
     write_refused(workdir, training.refused)
     write_config(workdir, config)
-    faces = updates.Faces(training.crops, training.points)
-    shape = mean_in_crops(training, config.model, config.data)
-    optimiser = make_optimiser(config.train, num_faces=len(faces.crops))
-    run_update = updates.parallel_update(
-        config=config, optimiser=optimiser, devices=devices
-    )
-    if params is None:
-        key = jax.random.key(config.train.seed)
-        params = init_params(key, config=config.model, mean_shape=shape)
-    state, measured, problems = _restore(
-        workdir, updates.init_state(params, optimiser=optimiser)
-    )
-    with resumption.open_manager(workdir) as manager, ExitStack() as at_end:
-        state = sharing.on_every_device(state, devices)
-        judge = Judge(validation, config)
-        step, total = int(state.step), config.train.num_updates
-        table = MetricsTable(workdir, upto=step)
-        if change := environment_change(workdir):
-            problems += (change,)
-        batches = feed(faces, step, config=config, devices=devices)
-        at_end.enter_context(closing(batches))
-        report = Progress(
-            "train",
-            step,
-            total,
-            nme=judge.error(judge.measure(state.average)[0]) if step else math.nan,
-            skipped=int(state.opt_state.total_notfinite),
-            baseline_nme=judge.error(np.broadcast_to(shape, judge.points.shape)),
-            note="; ".join(problems),
-        )
-        on_progress(report)
-        pace = Pace(step)
-        losses: list[jax.Array] = []
-        in_time, told, in_a_row = True, False, 0
-        while step < total and in_time and not told and in_a_row < _MOST_SKIPPED:
-            state, logged = run_update(state, next(batches))
-            losses.append(logged["loss"])
-            step += 1
-            if first := pace.is_first(step):
-                jax.block_until_ready(state.step)
-                pace.count_from(step)
-            due = step % config.train.eval_every == 0 or step == total
-            look = due or first or step % _SYNC_EVERY == 0
-            if not look and jax.process_count() > 1:
-                continue  # they do not stop to agree on more than they must
-            told, late = hosts.any_of(should_stop(), time.monotonic() >= deadline)
-            in_time = not late
-            if not (look or late or told):
-                continue
-            in_a_row = int(logged["skipped_in_a_row"])
-            # the last look decides for good: no later start would make up for it
-            evaluate = step == total or ((due or late) and not told)
-            report = report._replace(
-                done=step,
-                loss=_mean_loss(losses),
-                faces_per_second=pace.updates_per_second(step)
-                * config.train.batch_size,
-                skipped=int(logged["skipped"]),
-                checkpoint=evaluate or told or in_a_row >= _MOST_SKIPPED,
-                note="",
-            )
-            if evaluate:
-                error, measured = _judged(state, judge, faces, config=config)
-                report = report._replace(nme=error)
-                table.add(report)
-            if report.checkpoint:
-                _save(manager, state, replace_fields(config, measured), report)
-            report = report._replace(
-                seconds_left=pace.seconds_left(step, total=total),
-                compile_seconds=pace.compile_seconds,
-            )
-            on_progress(report)
-            pace.mark(step)
-            losses.clear()
-        resumption.finish_saving(manager)
-        hosts.wait_for_all()  # none leaves before all is on the disk
-    if in_a_row >= _MOST_SKIPPED:
-        raise TrainingError(
-            f"the gradients of the last {in_a_row} updates are not finite; the "
-            f"parameters before them are kept in checkpoint {step}. Lower the learning "
-            "rate or clip the gradient."
-        )
-    return TrainResult(
-        step=step,
-        finished=step == total,
-        nme=report.nme,
-        baseline_nme=report.baseline_nme,
-        num_faces=len(training.names),
-        num_refused=len(training.refused),
-        skipped=report.skipped,
-        told=told and step < total,
-    )
+    return training, validation
 
 
-def _judged(
+class _Run(NamedTuple):
+    """What a run has at hand from one update to the next."""
+
+    config: RunConfig
+    faces: updates.Faces
+    judge: Judge
+    batches: Iterator[Any]
+    update: Callable[..., tuple[updates.TrainState, dict[str, jax.Array]]]
+    manager: ocp.CheckpointManager
+    table: MetricsTable
+    on_progress: Callable[[Progress], None]
+
+
+def _update_all(
     state: updates.TrainState,
-    judge: Judge,
-    faces: updates.Faces,
+    measured: dict[str, Any],
+    report: Progress,
     *,
-    config: RunConfig,
-) -> tuple[float, dict[str, Any]]:
+    run: _Run,
+    lookout: Lookout,
+) -> tuple[Progress, bool]:
+    """The last report, and whether the run was told to end before its last update."""
+    train_config = run.config.train
+    step, total = report.done, report.total
+    pace, look = Pace(step), Look()
+    losses: list[jax.Array] = []
+    while step < total and not look.told and not look.late:
+        state, logged = run.update(state, next(run.batches))
+        losses.append(logged["loss"])
+        step += 1
+        if first := pace.is_first(step):
+            jax.block_until_ready(state.step)
+            pace.count_from(step)
+        look = lookout.after(step, first=first)
+        if not look.report:
+            continue
+        in_a_row = int(logged["skipped_in_a_row"])
+        diverged = in_a_row >= _MOST_SKIPPED
+        report = report._replace(
+            done=step,
+            loss=_mean_loss(losses),
+            faces_per_second=pace.updates_per_second(step) * train_config.batch_size,
+            skipped=int(logged["skipped"]),
+            checkpoint=look.evaluate or look.told or diverged,
+            note="",
+        )
+        if look.evaluate:
+            error, measured = _judged(state, run)
+            report = report._replace(nme=error)
+            run.table.add(report)
+        if report.checkpoint:
+            config = replace_fields(run.config, measured)
+            _save(run.manager, state, config, report)
+        report = report._replace(
+            seconds_left=pace.seconds_left(step, total=total),
+            compile_seconds=pace.compile_seconds,
+        )
+        run.on_progress(report)
+        pace.mark(step)
+        losses.clear()
+        if diverged:
+            _finish(run.manager)
+            raise TrainingError(
+                f"the gradients of the last {in_a_row} updates are not finite; the "
+                f"parameters before them are kept in checkpoint {step}. Lower the "
+                "learning rate or clip the gradient."
+            )
+    return report, look.told and step < total
+
+
+def _judged(state: updates.TrainState, run: _Run) -> tuple[float, dict[str, Any]]:
     """The validation error, percent, and the settings that are measured of a model."""
-    points, measured = judge.measure(state.average)
-    if measured and config.train.calibrate:
-        measured["tolerance"] = measured_tolerance(state, faces, config=config)
-    return judge.error(points), measured
+    points, measured = run.judge.measure(state.average)
+    if measured and run.config.train.calibrate:
+        measured["tolerance"] = measured_tolerance(state, run.faces, config=run.config)
+    return run.judge.error(points), measured
 
 
 def _restore(
@@ -259,6 +285,12 @@ def _save(
         config=config,
         nme=error,
     )
+
+
+def _finish(manager: ocp.CheckpointManager) -> None:
+    """None of the processes leaves before all is on the disk."""
+    resumption.finish_saving(manager)
+    hosts.wait_for_all()
 
 
 def _mean_loss(losses: list[jax.Array]) -> float:

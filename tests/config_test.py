@@ -170,7 +170,7 @@ def test_differences_name_what_changed():
         (
             TrainConfig,
             {"optimiser": "lbfgs"},
-            "optimiser must be one of adam, sgd",
+            "optimiser must be one of adam, muon, sgd",
         ),
         (TrainConfig, {"loss": "l3"}, "loss must be one of l2, l1, wing"),
         (TrainConfig, {"step_weights": "flat"}, "step_weights must be one of"),

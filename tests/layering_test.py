@@ -101,6 +101,7 @@ ROOMS = [
     "validation",
     "feed",
     "start",
+    "lookout",
     "training",
     "stream",
     "inference",

@@ -5,7 +5,6 @@ import shutil
 import threading
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
@@ -13,7 +12,7 @@ from tiny import tiny_run
 
 import rcsr_jax
 from rcsr_jax import checkpoint, sharing, updates
-from rcsr_jax.config import preset, replace_fields
+from rcsr_jax.config import replace_fields
 from rcsr_jax.feed import feed
 from rcsr_jax.model import predict
 from rcsr_jax.optimiser import make_optimiser
@@ -307,29 +306,6 @@ def test_the_average_follows_the_parameters(faces):
         jax.device_get(state.params),
         jax.device_get(state.average),
     )
-
-
-def test_the_rate_of_the_paper_is_halved_every_ten_epochs():
-    config = preset("paper").train
-    optimiser = make_optimiser(config, num_faces=3148)
-    params = {"network": {"w": jnp.ones((1, 1))}, "mean_shape": jnp.ones((1, 2))}
-    gradients = jax.tree.map(jnp.ones_like, params)
-
-    def update(carry, _):
-        state, momentum = carry
-        changes, state = optimiser.update(gradients, state, params)
-        momentum = 0.9 * momentum + 1
-        return (state, momentum), -changes["network"]["w"][0, 0] / momentum
-
-    _, rates = jax.lax.scan(update, (optimiser.init(params), 0.0), length=1900)
-    # 3,148 faces, mirrored and in three boxes each: 92 updates of 204
-    falls = 1 + np.flatnonzero(np.diff(rates) < -1e-5)
-    np.testing.assert_allclose(falls, [920, 1840], atol=1)  # compiled, 920 / 920 < 1
-    expected = [0.01, 0.01, 0.005, 0.005, 0.0025]
-    some = np.asarray(rates)[[0, 919, 921, 1839, 1841]]
-    np.testing.assert_allclose(some, expected, rtol=1e-4)
-    # forty times within the run, twice 200 epochs
-    assert config.num_updates // 920 == 40
 
 
 @pytest.mark.slow

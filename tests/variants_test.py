@@ -39,9 +39,26 @@ def test_a_table_has_means_and_ranges_over_seeds():
 
 @pytest.mark.parametrize("rows", sorted(variants.ROWS))
 @pytest.mark.parametrize("name", ["base", "fast", "large"])
-def test_every_row_is_a_run_of_the_presets_with_context(name, rows):
-    for changes in variants.ROWS[rows].values():
-        replace_fields(preset(name), changes)
+def test_every_row_is_another_run_of_the_presets_with_context(name, rows):
+    config = preset(name)
+    runs = [replace_fields(config, row) for row in variants.ROWS[rows].values()]
+    assert len(set(runs)) == len(runs)
+    if name == "fast":  # whose tables are told
+        same = [
+            row
+            for row, run in zip(variants.ROWS[rows], runs, strict=True)
+            if run == config
+        ]
+        assert same == [row for row, made in variants.ROWS[rows].items() if not made]
+
+
+def test_a_row_that_changes_nothing_is_left_out(tmp_path, capsys):
+    config = replace_fields(preset("demo"), tiny.RUN)
+    steps = config.model.num_steps
+    rows = {"as many steps": {"num_steps": steps}}
+    text = variants.ablate(config, rows=rows, seeds=[0], out=tmp_path)
+    assert "as many steps" not in text
+    assert "as many steps: that is the run as it is" in capsys.readouterr().err
 
 
 def test_a_row_that_cannot_be_is_refused_before_any_is_trained(tmp_path):

@@ -27,7 +27,6 @@ from .learning import Point, read_learning
 from .scoring import face_errors, judge, score_adaptive
 from .study import Study, finish, model_folder, rcsr_model, run, train_model
 
-METHODS = (DESCENT, *SYSTEMS)
 LONGER = f"{RCSR}, longer"
 _LOOKS = 5  # at the held-out faces while a system is trained
 

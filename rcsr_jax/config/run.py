@@ -12,6 +12,8 @@ from rcsr_jax.config.fields import (
 from rcsr_jax.config.model import ModelConfig
 from rcsr_jax.plain_values import check_types
 
+# Crop sides: up to here a landmark of a bent face is found within 0.05 crop pixels.
+_MOST_BEND = 0.02
 _WIDEST_MARGIN = 16  # crop frames: a cached crop has its square times the pixels
 
 
@@ -75,6 +77,11 @@ class AugmentConfig:
         "How much longer a face becomes along one direction, and narrower across: log, "
         "standard deviation.",
     )
+    bend: float = setting(
+        0.0,
+        "How far parts of a face move against each other, softly: standard deviation of "
+        "a place, in crop sides.",
+    )
     wide_boxes: float = setting(
         0.5, "Share of faces whose box noise is 1.5 times wider."
     )
@@ -90,6 +97,7 @@ class AugmentConfig:
         check_values(self)
         check_at_least(self, 0, *names)
         check_at_most(self, 1, "mirror", "wide_boxes", "occlusion")
+        check_at_most(self, _MOST_BEND, "bend")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,15 +114,17 @@ class TrainConfig:
     batch_size: int = setting(32, "Faces per update, over all devices.")
     optimiser: str = setting(
         "adam",
-        "adam: warm-up and cosine to zero; sgd: momentum 0.9 and the paper's halving.",
-        choices=("adam", "sgd"),
+        "adam and muon: warm-up and cosine to zero, muon with changes of convolution "
+        "kernels that are made orthogonal; sgd: momentum 0.9 and the paper's halving, "
+        "begun anew in the middle of the run.",
+        choices=("adam", "muon", "sgd"),
     )
     learning_rate: float = setting(1e-3, "Highest learning rate.")
-    warmup_updates: int = setting(100, "Updates of linear warm-up (adam).")
+    warmup_updates: int = setting(100, "Updates of linear warm-up (adam, muon).")
     halving_epochs: int = setting(
         10, "Epochs, of six views of each face, after which the rate is halved (sgd)."
     )
-    weight_decay: float = setting(1e-4, "Decoupled weight decay (adam).")
+    weight_decay: float = setting(1e-4, "Decoupled weight decay (adam, muon).")
     clip_norm: float = setting(1.0, "Largest global gradient norm; 0: not clipped.")
     ema_decay: float = setting(0.999, "Decay of the averaged parameters that are kept.")
     loss: str = setting(

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from rcsr_jax.data.images import check_image
-from rcsr_jax.geometry import to_photo
 from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.markup import Markup
 from rcsr_jax.report import outlines
@@ -54,7 +53,7 @@ def find(predictor: Predictor, image: np.ndarray, boxes: np.ndarray) -> Found:
     """
     crops, frames = predictor.crops(image, boxes)
     faces = predictor.from_crops(crops, frames)
-    first = to_photo(np.asarray(predictor.params["mean_shape"]), frames)[None]
+    first = predictor.first_shapes(frames)[None]
     steps = int(faces.num_steps.max(initial=0))
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     x, y, width, height = window = _window(boxes, image.shape)
@@ -62,7 +61,7 @@ def find(predictor: Predictor, image: np.ndarray, boxes: np.ndarray) -> Found:
         picture=photo_uri(image[y : y + height, x : x + width]),
         window=window,
         boxes=boxes,
-        shapes=np.concatenate([first, faces.trajectory[:steps]]).astype(np.float32),
+        shapes=np.concatenate([first, faces.trajectory[:steps]]),
         faces=faces,
     )
 
