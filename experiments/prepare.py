@@ -150,7 +150,7 @@ def _taught(sources: Sequence[Source], config: RunConfig) -> Taught:
 
 def _teacher(name: str, pupil: ModelConfig) -> Predictor:
     """The model of this name, which looks at mirror images as well."""
-    predictor = load_predictor(settings.model_named(name))
+    predictor = load_predictor(name)
     theirs, ours = predictor.config.markup, pupil.markup
     if not theirs.same_landmarks(ours):
         raise ValueError(

@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _measure(name: str, checkpoint: str, data: DataConfig) -> Robustness:
-    predictor = load_predictor(settings.model_named(checkpoint))
+    predictor = load_predictor(checkpoint)
     sources, refused = read_sources(data.data, predictor.config, data)
     with outputs.bar(total=len(sources), desc=name) as bar:
         found = measure_robustness(

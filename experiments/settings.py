@@ -92,19 +92,13 @@ def define_model_flags() -> Callable[[], str | Path]:
     checkpoint = flags.DEFINE_string(
         "checkpoint",
         None,
-        "Work folder, checkpoint, exported folder or weights file; by default the "
-        "weights that come with the package.",
+        "Work folder, checkpoint, exported folder, weights file, or the name of weights "
+        "that come with the package, which are taken by default.",
     )
     named = flags.DEFINE_string(
         "preset", None, "Which of these weights to take, in place of base."
     )
     return lambda: weights.model_source(checkpoint.value, preset=named.value)
-
-
-def model_named(name: str) -> str | Path:
-    """The model of this name: a path, or a preset of weights that come with the package."""
-    shipped = name in PRESETS and not Path(name).exists()
-    return weights.model_source(None, preset=name) if shipped else name
 
 
 def define_data_flags(

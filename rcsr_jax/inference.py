@@ -342,8 +342,8 @@ def load_predictor(
     """The predictor of a trained model.
 
     Args:
-        checkpoint: a work folder, a checkpoint, an exported folder or a weights file;
-            by default the weights that come with the package.
+        checkpoint: a work folder, a checkpoint, an exported folder, a weights file or the
+            name of weights that come with the package, which are taken by default.
         preset: which of these to take, in place of "base".
 
     Raises:

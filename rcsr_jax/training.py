@@ -18,7 +18,7 @@ from rcsr_jax.data.locks import alone_in
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.feed import feed
 from rcsr_jax.lookout import Look, Lookout
-from rcsr_jax.model import init_params
+from rcsr_jax.model import Params, init_params
 from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.progress import Pace, Progress, TrainResult
 from rcsr_jax.records import (
@@ -28,7 +28,7 @@ from rcsr_jax.records import (
     write_config,
     write_refused,
 )
-from rcsr_jax.start import given_params
+from rcsr_jax.start import completed, given_params, is_whole
 from rcsr_jax.validation import Judge, mean_in_crops, measured_tolerance
 
 _MOST_SKIPPED = 20  # updates in a row whose gradient is not finite
@@ -91,19 +91,22 @@ def _train(
     devices = jax.devices()
     # what can be refused is, before any face is cut
     sharing.places_of(config, devices=devices)
-    params = given_params(config)
+    given = given_params(config)
     check_same_run(workdir, config, resuming=bool(checkpoint.saved_steps(workdir)))
     training, validation = _open_data(config, workdir, on_progress=on_progress)
     faces = updates.Faces(training.crops, training.points)
     shape = mean_in_crops(training, config.model, config.data)
     optimiser = make_optimiser(config.train, num_faces=len(faces.crops))
-    if params is None:
-        key = jax.random.key(config.train.seed)
-        params = init_params(key, config=config.model, mean_shape=shape)
+    params = given if given and is_whole(given) else _fresh(given, shape, config)
     state, measured, problems = _restore(
         workdir, updates.init_state(params, optimiser=optimiser)
     )
     step = int(state.step)
+    if given and not step and not is_whole(given):
+        problems += (
+            f"{config.train.init_from} finds other landmarks: what sees the picture is "
+            "taken from there, the rest is fresh",
+        )
     table = MetricsTable(workdir, upto=step)
     if change := environment_change(workdir):
         problems += (change,)
@@ -164,6 +167,13 @@ def _open_data(
     write_refused(workdir, training.refused)
     write_config(workdir, config)
     return training, validation
+
+
+def _fresh(given: Params | None, shape: np.ndarray, config: RunConfig) -> Params:
+    """Fresh parameters, but for those that are given."""
+    key = jax.random.key(config.train.seed)
+    fresh = init_params(key, config=config.model, mean_shape=shape)
+    return completed(given or {}, fresh)
 
 
 class _Run(NamedTuple):

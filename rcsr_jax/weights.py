@@ -85,7 +85,8 @@ def model_source(
     """The checkpoint that is named, or the weights that come with the package.
 
     Args:
-        checkpoint: of a trained model.
+        checkpoint: of a trained model; the name of shipped weights, where nothing of this
+            name lies here, means those.
         preset: which of the shipped weights, in place of "base".
 
     Raises:
@@ -97,7 +98,8 @@ def model_source(
         raise ValueError(
             f"give a checkpoint or a preset; got {checkpoint} and {preset!r}: not both."
         )
-    return checkpoint
+    named = checkpoint in _shipped_names() and not Path(checkpoint).exists()
+    return shipped_weights(str(checkpoint)) if named else checkpoint
 
 
 def shipped_weights(preset: str) -> Path:
@@ -110,7 +112,7 @@ def shipped_weights(preset: str) -> Path:
         ValueError: there is none of that name; the message tells which there are.
     """
     path = _SHIPPED / f"{preset}{SUFFIX}"
-    shipped = sorted(file.stem for file in _SHIPPED.glob(f"*{SUFFIX}"))
+    shipped = _shipped_names()
     if preset not in shipped:
         raise ValueError(
             f"no weights of a preset {preset!r} come with this installation, which has "
@@ -118,6 +120,10 @@ def shipped_weights(preset: str) -> Path:
             "trained."
         )
     return path
+
+
+def _shipped_names() -> list[str]:
+    return sorted(file.stem for file in _SHIPPED.glob(f"*{SUFFIX}"))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -8,12 +8,15 @@ import pytest
 import tiny
 
 from rcsr_jax.checkpoint import export_params
-from rcsr_jax.config import RunConfig, replace_fields
+from rcsr_jax.config import RunConfig, preset, replace_fields
 from rcsr_jax.markup import FACE_68, subset
-from rcsr_jax.start import given_params
+from rcsr_jax.model import init_params
+from rcsr_jax.start import completed, given_params, is_whole
+from rcsr_jax.weights import read_weights, shipped_weights
 
 RUN = replace_fields(RunConfig(model=tiny.CONFIG), {"data": "drawn"})
 SHAPE = tiny.mean_shape()
+WITH_CONTEXT = {"context_widths": (4, 6), "context_blocks": (1,)}
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +70,49 @@ def test_landmarks_may_be_called_otherwise_but_not_be_others(given, tmp_path):
     renamed = dataclasses.replace(FACE_68, name="mine", regions=())
     found = start(source, markup=renamed)
     jax.tree.map(np.testing.assert_array_equal, found, params)
+
+
+def test_a_model_of_other_landmarks_gives_what_sees_the_picture(tmp_path):
     few = subset(FACE_68, tuple(range(17, 68)), name="51")
-    message = "finds the 68 landmarks of 68, not the 51 of 51.* leave init_from out"
-    with pytest.raises(ValueError, match=message):
-        start(source, markup=few)
+    ours = replace_fields(RUN, {**WITH_CONTEXT, "markup": few})
+    theirs = replace_fields(RUN, WITH_CONTEXT)
+    params = tiny.make_params(theirs.model)
+    source = tmp_path / "of_68"
+    export_params(source, params=params, config=theirs)
+    given = jax.device_get(
+        given_params(replace_fields(ours, {"init_from": str(source)}))
+    )
+    assert not is_whole(given)
+    fresh = init_params(jax.random.key(4), config=ours.model, mean_shape=SHAPE[17:])
+    found = completed(given, fresh)
+    assert jax.tree.map(np.shape, found) == jax.tree.map(np.shape, fresh)
+    known = {
+        *(f"features/{name}" for name in ("b1", "b2", "b3", "w1", "w2", "w3")),
+        *(f"context/{name}" for name in ("first", "down0", "block0_0", "lift0", "up0")),
+    }
+    for part, layers in found["network"].items():
+        for name, layer in layers.items():
+            origin = params if f"{part}/{name}" in known else fresh
+            expected = origin["network"][part][name]
+            jax.tree.map(np.testing.assert_array_equal, layer, expected)
+    np.testing.assert_array_equal(found["mean_shape"], fresh["mean_shape"])
+    mine = tmp_path / "of_51"
+    export_params(mine, params=found, config=ours)
+    both = replace_fields(ours, {"init_from": f"{source},{mine}"})
+    with pytest.raises(
+        ValueError, match="landmarks of 51 and of others: give one kind"
+    ):
+        given_params(both)
+
+
+def test_shipped_weights_are_named():
+    run = replace_fields(preset("fast"), {"init_from": "fast"})
+    expected, _ = read_weights(shipped_weights("fast"))
+    jax.tree.map(np.testing.assert_array_equal, given_params(run), expected)
+    with pytest.raises(
+        ValueError, match="init_from=base is another network: crop_size"
+    ):
+        given_params(replace_fields(preset("fast"), {"init_from": "base"}))
 
 
 def test_mirror_images_may_be_asked_for(given):

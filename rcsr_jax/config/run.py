@@ -107,8 +107,9 @@ class TrainConfig:
     seed: int = setting(0, "Seed of everything random in a run.")
     init_from: str = setting(
         "",
-        "Checkpoint, work folder or weights file of the same network to start from, or "
-        "several with commas, the mean of which is taken; empty: fresh parameters.",
+        "Checkpoint, work folder, weights file or shipped weights (base, fast) of the same "
+        "network to start from, or several with commas, the mean of which is taken; of one "
+        "for other landmarks, what sees the picture. Empty: fresh parameters.",
     )
     num_updates: int = setting(6000, "Parameter updates of the whole run.")
     batch_size: int = setting(32, "Faces per update, over all devices.")
