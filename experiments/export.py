@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from rcsr_jax import export, onnx
+from rcsr_jax import export, onnx, weights
 from rcsr_jax.boxes import read_box_map
 from rcsr_jax.checkpoint import load_params, write_model
 from rcsr_jax.config import replace_fields
@@ -50,6 +50,11 @@ def main(arguments: list[str]) -> None:
     """Exports."""
     settings.no_arguments(arguments)
     out = Path(_OUT.value)
+    if out.suffix[1:].isalpha() and out.suffix not in (weights.SUFFIX, *_PROGRAMS):
+        raise ValueError(
+            f"there is no format for {out.name}: a name ends in {weights.SUFFIX}, "
+            f"{' or '.join(_PROGRAMS)}, or is that of a new folder, without a suffix."
+        )
     params, config = load_params(_MODEL())
     if _MIRROR.value is not None:
         config = replace_fields(config, {"mirror_average": _MIRROR.value})
@@ -68,7 +73,7 @@ def main(arguments: list[str]) -> None:
             f"--num_steps is for .stablehlo and .onnx files; {out} holds parameters."
         )
     write_model(out, params=params, config=config)
-    print(f"wrote {out}")
+    print(f"wrote {out}" if out.is_file() else f"wrote the folder {out}")
 
 
 def run() -> None:

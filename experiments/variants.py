@@ -70,7 +70,6 @@ ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "noise": 0.0,
         },
         "stretched faces": {"stretch": 0.05},
-        "bent faces": {"bend": 0.015},
         "errors across outlines count twice": {"across_weight": 2.0},
         "no mirror images": {"mirror": 0.0},
         "no averaged parameters": {"ema_decay": 0.0},

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from rcsr_jax.boxes import DLIB_BOXES, BoxMap
-from rcsr_jax.data.images import check_image
+from rcsr_jax.data.images import checked_image
 
 # Below the threshold a face is doubtful. One is still taken where a photo has no other:
 # that finds half of the faces that were missed, and adds nothing to photos with faces.
@@ -69,8 +69,7 @@ def detect_faces(
         ValueError: the image is no picture, a number is out of range, or dlib is not
             installed.
     """
-    image = np.asarray(image)
-    check_image(image)
+    image = checked_image(image)
     longer = max(image.shape[:2])
     if min_face is None:
         min_face = max(min(max(_WINDOW, _SMALLEST * longer), _SMALL * longer), 1)

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.data.cutting import cut_crop
-from rcsr_jax.data.images import check_image
+from rcsr_jax.data.images import checked_image
 from rcsr_jax.data.names import shown
 from rcsr_jax.ellipses import error_ellipses
 from rcsr_jax.geometry import Frame, frame_of_box, join_frames, meets_image, to_photo
@@ -35,7 +35,10 @@ _Started = tuple[list[Prediction], Frame, list[int]]  # and the faces of each ph
 
 
 class Faces(NamedTuple):
-    """The landmarks of the faces of one photo.
+    """The landmarks of the faces of one photo: an array each, a row for each face.
+
+    So `faces.points[0]` are the landmarks of the first face, and
+    `zip(faces.points, faces.score)` goes over the faces.
 
     Attributes:
         points: float32 [faces, num_points, 2], (x, y) in pixels of the photo.
@@ -63,6 +66,11 @@ class Faces(NamedTuple):
     ellipses: np.ndarray
     score: np.ndarray
 
+    def __repr__(self) -> str:
+        num_faces, num_points = self.points.shape[:2]
+        scores = ", ".join(f"{score:.2f}" for score in self.score)
+        return f"Faces({num_faces} of {num_points} landmarks, score [{scores}])"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictor:
@@ -78,13 +86,20 @@ class Predictor:
         config: the model's settings, likewise.
     """
 
-    params: Params = dataclasses.field(repr=False)
+    params: Params
     config: ModelConfig
-    _process: int = dataclasses.field(init=False, repr=False, compare=False)
+    _process: int = dataclasses.field(init=False, compare=False)
 
     def __post_init__(self):
         object.__setattr__(self, "params", jax.device_put(self.params))
         object.__setattr__(self, "_process", os.getpid())
+
+    def __repr__(self) -> str:
+        config = self.config
+        return (
+            f"Predictor({config.num_points} landmarks of {config.markup.name!r}, crops of "
+            f"{config.crop_size} px)"
+        )
 
     def __reduce__(self):
         # to be sent to a spawned process, where it is put on the device again
@@ -105,7 +120,6 @@ class Predictor:
             ValueError: the image is no picture, or a box is inverted, not finite, smaller
                 than a pixel or outside the image.
         """
-        image = np.asarray(image)
         crops, frames = self.crops(image, boxes)
         return self.from_crops(crops, frames, num_steps=num_steps)
 
@@ -148,8 +162,8 @@ class Predictor:
             )
 
         def cut(item: Photo | Callable[[], Photo]) -> _Cut:
-            image, boxes = item() if callable(item) else item
-            return self.crops(np.asarray(image), boxes)
+            image, boxes = _as_photo(item() if callable(item) else item)
+            return self.crops(image, boxes)
 
         def start(cuts: list[_Cut]) -> _Started:
             crops, frames = zip(*cuts, strict=True)
@@ -209,7 +223,7 @@ class Predictor:
             ) from error
         if boxes.shape in ((4,), (0,)):  # one box; an empty list
             boxes = boxes.reshape(-1, 4)
-        check_image(image)
+        image = checked_image(image)
         check_boxes(boxes, image.shape)
         size = self.config.crop_size
         frames = frame_of_box(boxes, frame_scale=self.config.frame_scale, size=size)
@@ -352,6 +366,20 @@ def load_predictor(
     """
     params, config = load_params(model_source(checkpoint, preset=preset))
     return Predictor(params, config.model)
+
+
+def _as_photo(item: Any) -> Photo:
+    """An item of a stream.
+
+    Raises:
+        ValueError: it is not an image and its boxes.
+    """
+    if not isinstance(item, tuple | list) or len(item) != 2:
+        raise ValueError(
+            "a stream takes (image, boxes), or functions that load and return them; got "
+            f"{type(item).__name__}."
+        )
+    return item[0], item[1]
 
 
 def _checked_batches(batches: Sequence[int]) -> Sequence[int]:

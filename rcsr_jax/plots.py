@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from rcsr_jax.data.images import check_image
+from rcsr_jax.data.images import checked_image
 from rcsr_jax.markup import Markup
 
 PREDICTION = (86, 180, 233)
@@ -252,5 +252,4 @@ def _to_rgb(image: np.ndarray) -> Image.Image:
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
-    check_image(image)
-    return Image.fromarray(image).convert("RGB")
+    return Image.fromarray(checked_image(image)).convert("RGB")

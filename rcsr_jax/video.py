@@ -156,9 +156,13 @@ class VideoWriter:
                 last pixel, as the format has no odd ones.
 
         Raises:
-            ValueError: the size is another, the time is not later, or the file cannot be
-                written.
+            ValueError: it is no frame, the size is another, the time is not later, or the
+                file cannot be written.
         """
+        if not isinstance(frame, VideoFrame):
+            raise ValueError(
+                f"a frame is a VideoFrame(image, seconds); got {type(frame).__name__}."
+            )
         av = _pyav()
         height, width = (side - side % 2 for side in frame.image.shape[:2])
         ticks = round(frame.seconds * _CLOCK)

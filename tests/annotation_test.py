@@ -83,6 +83,11 @@ def test_a_shape_is_moved_by_its_eye_distances():
     np.testing.assert_allclose(moved, by_hand, rtol=1e-5)
     back = as_seen(moved, shift=SHIFT, markup=FACE_68)
     np.testing.assert_allclose(back, points, atol=1e-4)
+    # arrays stay what they are
+    assert isinstance(moved, np.ndarray) and moved.dtype == points.dtype == np.float64
+    assert isinstance(back, np.ndarray) and back.dtype == np.float64
+    traced = as_annotated(jnp.asarray(points), shift=SHIFT, markup=FACE_68)
+    assert isinstance(traced, jax.Array) and traced.dtype == np.float32
     # nothing is computed where nothing is shifted
     assert as_annotated(points, shift=(0.0, 0.0), markup=FACE_68) is points
     assert as_seen(points, shift=(0.0, 0.0), markup=FACE_68) is points

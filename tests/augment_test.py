@@ -1,12 +1,10 @@
 """Views keep pixels and landmarks together; light and coverings stay in range."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import interpolate, linalg
+from scipy import linalg
 
 from rcsr_jax.config import AugmentConfig
 from rcsr_jax.data.augment import (
@@ -28,7 +26,6 @@ OFF = AugmentConfig(
     box_shift=0.0,
     box_scale=0.0,
     stretch=0.0,
-    bend=0.0,
     contrast=0.0,
     brightness=0.0,
     gamma=0.0,
@@ -46,13 +43,7 @@ def cut(cached, points, view, *, size=SIZE, margin=MARGIN):
 
 
 def view_of(
-    *,
-    mirrored=False,
-    degrees=0.0,
-    scale=1.0,
-    shift=(0.0, 0.0),
-    stretch=(0.0, 0.0),
-    bend=None,
+    *, mirrored=False, degrees=0.0, scale=1.0, shift=(0.0, 0.0), stretch=(0.0, 0.0)
 ):
     return View(
         jnp.array(mirrored),
@@ -60,16 +51,7 @@ def view_of(
         jnp.float32(scale),
         jnp.float32(shift),
         jnp.float32(stretch),
-        None if bend is None else jnp.float32(bend),
     )
-
-
-def some_bends(*, count, bend):
-    """Of the knots, in crop sides, as `random_view` draws them: [count, 9, 9, 2]."""
-    config = dataclasses.replace(OFF, bend=bend)
-    keys = jax.random.split(jax.random.key(5), count)
-    views = jax.vmap(lambda key: random_view(key, config=config, frame_scale=1.5))(keys)
-    return np.asarray(views.bend)
 
 
 def cached_noise(generator):
@@ -109,13 +91,6 @@ def test_a_straight_view_at_half_the_size():
         view_of(mirrored=True, degrees=15.0, scale=1.1, shift=(0.04, 0.05)),
         view_of(stretch=(0.2, -0.1)),
         view_of(mirrored=True, degrees=15.0, scale=1.1, stretch=(-0.1, 0.2)),
-        view_of(bend=some_bends(count=1, bend=0.005)[0]),
-        view_of(
-            mirrored=True,
-            degrees=15.0,
-            scale=0.9,
-            bend=some_bends(count=1, bend=0.005)[0],
-        ),
     ],
 )
 @pytest.mark.parametrize("landmark", [0, 1, 2])
@@ -157,25 +132,6 @@ def test_a_stretched_face_by_scipy():
     np.testing.assert_allclose(points, expected, atol=1e-4)
 
 
-def test_bent_faces_by_scipy():
-    # the spline's knots lie a quarter of the crop apart, from half a crop before it
-    spline = interpolate.BSpline(np.arange(-4.0, 9), np.eye(9), 3, extrapolate=False)
-    blank = np.zeros((SIDE, SIDE), np.uint8)
-    places = np.linspace(12, 36, 6, dtype=np.float32)  # of the cache: all over the crop
-    points = np.stack(np.meshgrid(places, places), -1).reshape(-1, 3, 2)
-    bends = some_bends(count=200, bend=0.02)  # the most that is allowed
-
-    def seen(bend):
-        return jax.vmap(lambda shape: cut(blank, shape, view_of(bend=bend))[1])(points)
-
-    found = np.float64(jax.jit(jax.vmap(seen))(bends))
-    x, y = np.moveaxis(spline(found * 4 / SIZE), -2, 0)
-    moved = SIZE * np.einsum("bspr,bspc,brcd->bspd", y, x, bends)
-    assert np.abs(moved).max() > 2
-    # what is seen in the bent view at a landmark is what lay where the straight one had it
-    assert np.abs(found + moved - (points - 8)).max() < 0.02
-
-
 def test_a_mirrored_view_is_the_view_of_the_mirrored_picture(generator):
     cached = cached_noise(generator)
     view = view_of(mirrored=True, degrees=12.0, scale=1.1, shift=(0.05, -0.02))
@@ -203,7 +159,6 @@ def test_views_spread_as_the_config_says():
         box_scale=0.1,
         wide_boxes=0.5,
         stretch=0.09,
-        bend=0.02,
     )
     views = jax.vmap(lambda key: random_view(key, config=config, frame_scale=1.5))(
         jax.random.split(jax.random.key(0), 20000)
@@ -216,12 +171,6 @@ def test_views_spread_as_the_config_says():
     np.testing.assert_allclose(np.std(views.shift, 0), 0.06 / 1.5 * wider, rtol=0.03)
     spread = np.sqrt(np.square(views.stretch).sum(-1).mean())
     assert spread == pytest.approx(0.09, rel=0.03)
-    blank = np.zeros((SIDE, SIDE), np.uint8)
-    bent = jax.vmap(lambda bend: cut(blank, POINTS, STRAIGHT._replace(bend=bend))[1])(
-        views.bend[:4000]
-    )
-    # a cubic B-spline takes a little more or less of its knots by the place
-    assert np.std(bent - (POINTS - 8)[None]) / SIZE == pytest.approx(0.02, rel=0.06)
     every = np.column_stack(
         [views.angle, np.log(views.scale), views.shift, views.stretch]
     )

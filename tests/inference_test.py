@@ -209,7 +209,29 @@ def test_a_predictor_is_like_no_other_and_short_to_read():
     other = dataclasses.replace(predictor)
     assert predictor == predictor and predictor != other
     assert len({predictor, predictor, other}) == 2
-    assert len(repr(predictor)) < 4000 and "crop_size" in repr(predictor)
+    assert repr(predictor) == "Predictor(68 landmarks of '68', crops of 32 px)"
+
+
+def test_an_answer_is_short_to_read():
+    faces = moving()(photo(), BOXES[:2])
+    scores = ", ".join(f"{score:.2f}" for score in faces.score)
+    assert repr(faces) == f"Faces(2 of 68 landmarks, score [{scores}])"
+    assert repr(moving()(photo(), [])) == "Faces(0 of 68 landmarks, score [])"
+
+
+def test_the_first_shape_is_moved_like_all_behind_it():
+    config = dataclasses.replace(CONFIG, annotation_shift=(0.01, -0.02))
+    predictor = Predictor(tiny.make_params(output=0), config)
+    crops, frames = predictor.crops(photo(), BOXES)
+    # nothing is learned yet: all steps stay where they began
+    first = predictor.first_shapes(frames)
+    found = predictor.from_crops(crops, frames)
+    np.testing.assert_allclose(first, found.points, atol=1e-3)
+    np.testing.assert_allclose(found.spread, 0, atol=1e-3)
+    apart = first - fresh().first_shapes(frames)
+    eyes = np.linalg.norm(first[:, 45] - first[:, 36], axis=-1)
+    expected = eyes[:, None, None] * np.array([0.01, -0.02])
+    np.testing.assert_allclose(apart, np.broadcast_to(expected, apart.shape), atol=1e-3)
 
 
 def test_no_steps_are_refused():
@@ -257,13 +279,24 @@ def test_boxes_of_another_shape_are_refused(shape):
         np.zeros(70, np.uint8),
         np.zeros((0, 80), np.uint8),
         np.zeros((2, 70, 80, 3), np.uint8),
-        "photo.png",
     ],
 )
 @pytest.mark.parametrize("boxes", [[10, 10, 60, 60], []])
 def test_what_is_no_picture_is_refused(image, boxes):
     with pytest.raises(ValueError, match="an image must be uint8"):
         fresh()(image, boxes)
+
+
+def test_what_stands_for_a_picture_is_refused_with_the_remedy():
+    with pytest.raises(ValueError, match=r"not a path: rcsr_jax.load_image\('a.jpg'\)"):
+        fresh()("a.jpg", [10, 10, 60, 60])
+    with pytest.raises(ValueError, match="outside of jit.*call rcsr_jax.predict with"):
+        jax.jit(lambda image: fresh()(image, BOXES).points)(photo())
+    for item in (photo(), "a.jpg", (photo(),)):
+        with pytest.raises(
+            ValueError, match=r"a stream takes \(image, boxes\), or fun"
+        ):
+            list(fresh().stream([item]))
 
 
 @pytest.mark.parametrize(

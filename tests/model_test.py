@@ -166,6 +166,19 @@ def test_prediction_goes_on_from_an_answer(params, crops):
     np.testing.assert_allclose(alone.hidden, rest.hidden[1], atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.float16])
+def test_a_start_may_be_of_other_numbers(params, crops, dtype):
+    found = predict(params, crops, config=CONFIG)
+    points = np.round(found.points).astype(dtype)
+    start = Estimate(points, found.hidden)
+    same = Estimate(points.astype(np.float32), found.hidden)
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        predict_adaptive(params, crops, config=CONFIG, start=start),
+        predict_adaptive(params, crops, config=CONFIG, start=same),
+    )
+
+
 def test_a_start_of_another_model_is_told(params, crops):
     found = predict(params, crops, config=CONFIG)
     start = Estimate(found.points, found.hidden)

@@ -191,6 +191,9 @@ def test_a_program_is_exported_with_its_description(place):
     assert "--num_steps is for" in fail("rcsr-export", *options, cwd=place)
     options = ["--checkpoint=run", "--preset=fast", "--out=parameters"]
     assert "not both" in fail("rcsr-export", *options, cwd=place)
+    options = ["--checkpoint=run", "--out=model.tflite"]
+    assert "no format for model.tflite" in fail("rcsr-export", *options, cwd=place)
+    assert not (place / "model.tflite").exists()
 
 
 @pytest.mark.parametrize(

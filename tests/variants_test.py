@@ -39,17 +39,11 @@ def test_a_table_has_means_and_ranges_over_seeds():
 
 @pytest.mark.parametrize("rows", sorted(variants.ROWS))
 @pytest.mark.parametrize("name", ["base", "fast", "large"])
-def test_every_row_is_another_run_of_the_presets_with_context(name, rows):
+def test_every_row_is_a_run_of_the_presets_with_context(name, rows):
     config = preset(name)
     runs = [replace_fields(config, row) for row in variants.ROWS[rows].values()]
-    assert len(set(runs)) == len(runs)
-    if name == "fast":  # whose tables are told
-        same = [
-            row
-            for row, run in zip(variants.ROWS[rows], runs, strict=True)
-            if run == config
-        ]
-        assert same == [row for row, made in variants.ROWS[rows].items() if not made]
+    if name == "fast":  # whose tables are told; rows that change nothing are left out
+        assert len(set(runs)) == len(runs)
 
 
 def test_a_row_that_changes_nothing_is_left_out(tmp_path, capsys):

@@ -243,6 +243,14 @@ def test_shipped_weights_are_found_by_their_preset(tmp_path, monkeypatch):
             load_predictor(preset=preset)
     with pytest.raises(ValueError, match="a checkpoint or a preset; got .*'fast'"):
         load_predictor(base, preset="fast")
+    # a name means shipped weights where nothing lies here that is called so
+    monkeypatch.chdir(tmp_path)
+    assert load_predictor("fast").config == other.model
+    (tmp_path / "fast").mkdir()
+    with pytest.raises(ValueError, match="fast is no checkpoint"):
+        load_predictor("fast")
+    with pytest.raises(ValueError, match="large does not exist"):
+        load_predictor("large")
 
 
 def test_all_that_is_shipped_can_be_read_and_stays_small():

@@ -12,8 +12,6 @@ from rcsr_jax.config.fields import (
 from rcsr_jax.config.model import ModelConfig
 from rcsr_jax.plain_values import check_types
 
-# Crop sides: up to here a landmark of a bent face is found within 0.05 crop pixels.
-_MOST_BEND = 0.02
 _WIDEST_MARGIN = 16  # crop frames: a cached crop has its square times the pixels
 
 
@@ -77,11 +75,6 @@ class AugmentConfig:
         "How much longer a face becomes along one direction, and narrower across: log, "
         "standard deviation.",
     )
-    bend: float = setting(
-        0.0,
-        "How far parts of a face move against each other, softly: standard deviation of "
-        "a place, in crop sides.",
-    )
     wide_boxes: float = setting(
         0.5, "Share of faces whose box noise is 1.5 times wider."
     )
@@ -97,7 +90,6 @@ class AugmentConfig:
         check_values(self)
         check_at_least(self, 0, *names)
         check_at_most(self, 1, "mirror", "wide_boxes", "occlusion")
-        check_at_most(self, _MOST_BEND, "bend")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

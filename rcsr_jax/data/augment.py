@@ -1,8 +1,7 @@
 """Variation of training faces: pure `jax.random` functions that run on the device.
 
-A face is cut from its cached crop by one map of places, so turning, resizing, shifting,
-mirroring and bending cost a single interpolation. Written for one face; `vmap` adds the
-batch.
+A face is cut from its cached crop by one similarity map, so turning, resizing, shifting
+and mirroring cost a single interpolation. Written for one face; `vmap` adds the batch.
 """
 
 import math
@@ -17,13 +16,6 @@ from jax.scipy.ndimage import map_coordinates
 from rcsr_jax.config import AugmentConfig
 from rcsr_jax.markup import Markup
 
-_KNOTS = 9  # along a side of the spline that bends a face
-_KNOTS_PER_CROP = 4
-_KNOT_SHARE = 151 / 315  # mean over places of the sum of a cubic B-spline's squares
-_BENDING_ROUNDS = (
-    8  # of finding where a landmark comes to lie, each several times nearer
-)
-
 
 class View(NamedTuple):
     """How the crop of the network lies in the frame around a face box.
@@ -36,9 +28,6 @@ class View(NamedTuple):
         stretch: float [2], log of how much longer the face is along a direction and
             narrower across it, in the view: exp of a symmetric matrix without trace,
             [[a, b], [b, -a]].
-        bend: float [9, 9, 2], how far the knots of a cubic B-spline move what is seen
-            there, in crop sides; they lie a quarter of the crop apart, over twice its
-            side. None: nothing is bent.
     """
 
     mirrored: Array | np.ndarray
@@ -46,7 +35,6 @@ class View(NamedTuple):
     scale: Array | np.ndarray
     shift: Array | np.ndarray
     stretch: Array | np.ndarray
-    bend: Array | np.ndarray | None
 
 
 STRAIGHT = View(
@@ -55,7 +43,6 @@ STRAIGHT = View(
     scale=np.ones((), np.float32),
     shift=np.zeros(2, np.float32),
     stretch=np.zeros(2, np.float32),
-    bend=None,
 )
 
 
@@ -70,17 +57,14 @@ def random_view(key: Array, *, config: AugmentConfig, frame_scale: float) -> Vie
     # few draws of many numbers: every draw adds half a second of compilation
     choice_key, amount_key = jax.random.split(key)
     choice = jax.random.uniform(choice_key, (2,))
-    amount = jax.random.normal(amount_key, (6 + 2 * _KNOTS**2,))
+    amount = jax.random.normal(amount_key, (6,))
     spread = jnp.where(choice[1] < config.wide_boxes, 1.5, 1.0)
     return View(
         mirrored=choice[0] < config.mirror,
         angle=jnp.deg2rad(config.rotation) * amount[0],
         scale=jnp.exp(spread * config.box_scale * amount[1]),
         shift=spread * config.box_shift / frame_scale * amount[2:4],
-        stretch=config.stretch / math.sqrt(2) * amount[4:6],
-        bend=config.bend / _KNOT_SHARE * amount[6:].reshape(_KNOTS, _KNOTS, 2)
-        if config.bend
-        else None,
+        stretch=config.stretch / math.sqrt(2) * amount[4:],
     )
 
 
@@ -127,38 +111,13 @@ def cut_view(
 
     grid = jnp.arange(size) - middle
     dx, dy = jnp.meshgrid(grid, grid)
-    if view.bend is not None:
-        spline = _splines(jnp.arange(size), size=size)
-        bent_x, bent_y = size * jnp.einsum("yr,xc,rcd->dyx", spline, spline, view.bend)
-        dx, dy = dx + bent_x, dy + bent_y
     x = centre[0] + forward[0, 0] * dx + forward[0, 1] * dy
     y = centre[1] + forward[1, 0] * dx + forward[1, 1] * dy
     crop = map_coordinates(cached.astype(jnp.float32), [y, x], order=1, mode="nearest")
 
     moved = (points - centre[None, :]) @ backward.T + middle
-    if view.bend is not None:
-        moved = _bent_back(moved, view.bend, size=size)
     mirrored = moved[jnp.array(markup.mirror)]
     return crop, jnp.where(view.mirrored, mirrored, moved)
-
-
-def _bent_back(points: Array, bend: Array | np.ndarray, *, size: int) -> Array:
-    """Where a bent view shows what a view that is not bent shows at some points."""
-    found = points
-    for _ in range(_BENDING_ROUNDS):
-        along_x = _splines(found[:, 0], size=size)
-        along_y = _splines(found[:, 1], size=size)
-        moved = jnp.einsum("pr,pc,rcd->pd", along_y, along_x, bend)
-        found = points - size * moved
-    return found
-
-
-def _splines(places: Array, *, size: int) -> Array:
-    """The share of each knot at some places along a side: float [places, knots]."""
-    knots = jnp.arange(_KNOTS) - (_KNOTS - _KNOTS_PER_CROP) // 2
-    away = jnp.abs(_KNOTS_PER_CROP / size * places[:, None] - knots[None, :])
-    near = (4 - 6 * away**2 + 3 * away**3) / 6
-    return jnp.where(away < 1, near, jnp.maximum(2 - away, 0) ** 3 / 6)
 
 
 def vary_light(key: Array, crop: Array, *, config: AugmentConfig) -> Array:

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from rcsr_jax.data.images import check_image
+from rcsr_jax.data.images import checked_image
 from rcsr_jax.geometry import Frame
 
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue
@@ -32,7 +32,7 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
         ValueError: the photo is no uint8 picture, or the frame lies outside it or is
             not finite, positive and of a sensible scale.
     """
-    check_image(image)
+    image = checked_image(image)
     height, width = image.shape[:2]
     x, y = (float(value) for value in frame.corner)
     scale = float(frame.scale)

@@ -9,8 +9,9 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import jax
 import numpy as np
 from PIL import ExifTags, Image
 
@@ -102,18 +103,30 @@ def image_size(path: str | Path) -> tuple[int, int]:
         return (height, width) if turned else (width, height)
 
 
-def check_image(image: np.ndarray) -> None:
-    """Checks that an array is a picture.
+def checked_image(image: Any) -> np.ndarray:
+    """A picture as a NumPy array.
 
     Raises:
-        ValueError: it is not uint8 [height, width] or [height, width, 3], or is empty.
+        ValueError: it is a path, is traced by JAX, is not uint8 [height, width] or
+            [height, width, 3], or is empty.
     """
+    if isinstance(image, str | Path):
+        raise ValueError(
+            f"an image must be an array, not a path: rcsr_jax.load_image({str(image)!r})."
+        )
+    if isinstance(image, jax.core.Tracer):
+        raise ValueError(
+            "photos are cut outside of jit, vmap and grad; inside them call "
+            "rcsr_jax.predict with crops that are cut."
+        )
+    image = np.asarray(image)
     planar = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
     if image.dtype != np.uint8 or not planar or not image.size:
         raise ValueError(
             f"an image must be uint8 [height, width] or [height, width, 3]; got "
             f"{image.dtype} {image.shape}."
         )
+    return image
 
 
 def save_image(path: str | Path, image: np.ndarray) -> None:
@@ -126,9 +139,8 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
     Raises:
         ValueError: the array is no 8-bit picture, or the file cannot be written.
     """
-    image = np.asarray(image)
     try:
-        check_image(image)
+        image = checked_image(image)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     try:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from rcsr_jax.data.images import check_image
+from rcsr_jax.data.images import checked_image
 from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.markup import Markup
 from rcsr_jax.report import outlines
@@ -111,8 +111,7 @@ def photo_uri(
     Raises:
         ValueError: the image is no picture.
     """
-    check_image(image)
-    picture = Image.fromarray(image)
+    picture = Image.fromarray(checked_image(image))
     picture.thumbnail((longest, longest))
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=quality)
