@@ -81,11 +81,16 @@ def test_a_run_that_is_asked_to_end_tells_what_it_did(place):
     assert len(rows) == 1 + told["faces"] == 1 + told["photos_done"]
 
 
-def test_a_video_gives_a_video_and_a_table(place):
+def write_clip(path):
     clip = draw_clip(3, 0, num_frames=8, size=96)
-    with VideoWriter(place / "clip.mp4", rate=10) as writer:
+    with VideoWriter(path, rate=10) as writer:
         for number, image in enumerate(clip.frames):
             writer.write(VideoFrame(image, number / 10))
+    return clip
+
+
+def test_a_video_gives_a_video_and_a_table(place):
+    clip = write_clip(place / "clip.mp4")
     options = ["--checkpoint=run", "--filled", "--smooth", "--video_frames=6"]
     said = succeed("rcsr-predict", *options, "--out=film", "clip.mp4", cwd=place)
     assert said.startswith("1 faces in 6 frames")
@@ -112,6 +117,32 @@ def test_a_video_gives_a_video_and_a_table(place):
     assert not (place / "unknown/clip.csv").exists()
     steps = [*options, "--num_steps=2", "--out=unknown", "clip.mp4"]
     assert "--num_steps" in fail("rcsr-predict", *steps, cwd=place)
+
+
+def test_a_run_of_videos_tells_of_itself_and_replaces_nothing_of_others(place):
+    write_clip(place / "short.mp4")
+    options = ["--checkpoint=run", "--filled", "--video_frames=3", "--out=short"]
+    photo = ["--checkpoint=run", "--filled", "--out=short", "photos/face_0000.png"]
+    succeed("rcsr-predict", *photo, cwd=place)
+    table, summary = place / "short/short.csv", place / "short/summary.json"
+    checksum = json.loads(summary.read_text())["table_sha256"]
+    table.write_text("mine")
+    fault = fail("rcsr-predict", *options, "short.mp4", cwd=place)
+    assert "short.csv is there already" in fault and table.read_text() == "mine"
+    told = json.loads(summary.read_text())
+    assert list(told["failed"]) == ["short.mp4"] and told["videos"] == {}
+    said = succeed("rcsr-predict", *options, "--overwrite", "short.mp4", cwd=place)
+    assert said == "1 faces in 3 frames: short/short.csv\n"
+    told = json.loads(summary.read_text())
+    assert told["videos"] == {"short.mp4": {"frames": 3, "faces": 1}}
+    assert (told["photos_done"], told["failed"]) == (0, {})
+    assert told["table_sha256"] == checksum  # faces.csv is still that of the photo
+    written = table.stat().st_mtime_ns
+    said = succeed("rcsr-predict", *options, "short.mp4", cwd=place)
+    assert said == "1 faces in 3 frames, done before: short/short.csv\n"
+    assert table.stat().st_mtime_ns == written
+    other = [*options, "--smooth", "short.mp4"]
+    assert "with other settings" in fail("rcsr-predict", *other, cwd=place)
 
 
 # A camera that shows a photo ten times a second, as FFmpeg makes one from nothing.
