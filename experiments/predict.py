@@ -22,6 +22,7 @@ replaced without --overwrite. The exit code is 1 where a photo or a video failed
 """
 
 import functools
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -37,6 +38,7 @@ from .finding import FindBoxes
 from .inputs import Input, Inputs, find_inputs
 from .made_with import digest_of
 from .out_folder import define_out
+from .passed_over import passed_message
 from .photos import predict_into
 from .process import num_cores
 from .results import Results
@@ -76,6 +78,8 @@ def main(arguments: list[str]) -> None:
         raise ValueError("no images: name photos or folders behind the flags.")
     out = _OUT()
     inputs = find_inputs(arguments[1:])
+    if told_of_others := passed_message(inputs.passed_over):
+        print(told_of_others, file=sys.stderr)
     failed = dict(inputs.empty)  # name -> reason
     of_photos = (_NUM_STEPS, _SHOW_BOXES, _SHOW_STEPS, _SHOW_ERRORS)
     if not inputs.photos and (given := [flag for flag in of_photos if flag.value]):
@@ -118,7 +122,12 @@ def main(arguments: list[str]) -> None:
             else:
                 failed[item.name] = "the run ended before it"
         path = _conclude(
-            results, done, failed, num_before=len(photos_before), videos=told
+            results,
+            done,
+            failed,
+            num_before=len(photos_before),
+            videos=told,
+            passed_over=inputs.passed_over,
         )
     if failed:
         first = "; ".join(f"{name}: {why}" for name, why in list(failed.items())[:3])
@@ -219,6 +228,7 @@ def _conclude(
     *,
     num_before: int,
     videos: Mapping[Input, Counts],
+    passed_over: Mapping[str, int],
 ) -> Path:
     """Writes what is told of all photos and videos, and says it of the photos."""
     counts = results.write_table(done)
@@ -230,6 +240,7 @@ def _conclude(
             "faces": sum(counts),
             "without_a_face": blank,
             "videos": {video.name: told._asdict() for video, told in videos.items()},
+            "passed_over": dict(passed_over),
             "failed": dict(failed),
         }
     )

@@ -135,6 +135,7 @@ SHARED = (
     "settings",
     "process",
     "cluster",
+    "passed_over",
     "inputs",
     "finding",
     "workers",
