@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from absl import flags
-from PIL import Image, ImageDraw
 
 from rcsr_jax.data.annotations import point_columns, point_fields
 from rcsr_jax.inference import Predictor
@@ -23,6 +22,7 @@ from rcsr_jax.tracking import TrackedFaces, Tracker
 from rcsr_jax.video import Video, VideoFrame, VideoWriter
 
 from . import outputs
+from .face_numbers import draw_face_numbers
 from .finding import FindBoxes
 from .inputs import Input
 from .process import StopRequest
@@ -183,15 +183,7 @@ def annotated(frame: VideoFrame, faces: TrackedFaces, markup: Markup) -> np.ndar
         uint8 [height, width, 3].
     """
     image = draw_overlay(frame.image, faces.points, markup=markup, min_side=1)
-    picture = Image.fromarray(image)
-    pen = ImageDraw.Draw(picture)
-    for name, box in zip(faces.ids.tolist(), faces.boxes.tolist(), strict=True):
-        size = max(12, (box[3] - box[1]) / 8)
-        where = (box[0], box[1] - 1.2 * size)
-        pen.text(
-            where, str(name), "white", font_size=size, stroke_width=1, stroke_fill=0
-        )
-    return np.asarray(picture)
+    return draw_face_numbers(image, faces.boxes, numbers=faces.ids.tolist())
 
 
 def _rows(number: int, frame: VideoFrame, faces: TrackedFaces) -> Iterator[list]:

@@ -140,6 +140,7 @@ SHARED = (
     "finding",
     "workers",
     "made_with",
+    "face_numbers",
     "found",
     "face_table",
     "origin",

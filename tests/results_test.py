@@ -143,6 +143,36 @@ def test_overlays_are_of_a_size_to_look_at_and_show_the_way(tmp_path, photo):
     assert not list((tmp_path / "none").rglob("*.png"))
 
 
+def test_several_faces_are_numbered_beside_their_boxes(tmp_path, photo):
+    def boxed(boxes, side):
+        several = found(len(boxes), side=side)
+        return several._replace(boxes=np.array(boxes, float))
+
+    def brightest(boxes, side, name):
+        """Where the picture is white, as the numbers are: their middle, x and y."""
+        target = photo._replace(result=name)
+        write(tmp_path, target, boxed(boxes, side))
+        drawn = load_image(tmp_path / f"{name}_overlay.png")
+        white = (drawn == 255).all(-1)
+        rows, columns = np.nonzero(white)
+        return np.stack([columns, rows], -1)
+
+    left, right = [400, 400, 800, 800], [1600, 2000, 2000, 2400]
+    assert not len(brightest([left], 3200, "one"))
+    # 400 pixels high, half of that in the picture: numbers of 25 pixels above the box
+    marks = brightest([left, right], 3200, "two")
+    for box in (left, right):
+        x0, y0 = box[0] / 2, box[1] / 2
+        near = marks[(np.abs(marks - [x0, y0]) < 40).all(-1)]
+        assert len(near) > 10 and len(near) < len(marks)
+        assert (near[:, 0] >= x0 - 1).all() and (near[:, 0] < x0 + 25).all()
+        assert (near[:, 1] >= y0 - 31).all() and (near[:, 1] < y0).all()
+    # enlarged twelve times, without room above
+    marks = brightest([[2, 0, 10, 10], [22, 1, 39, 30]], 40, "small")
+    assert len(marks[(marks < 60).all(-1)]) >= 10
+    assert len(marks[(np.abs(marks - [22 * 12, 0]) < 60).all(-1)]) >= 10
+
+
 def test_files_that_are_no_results_are_not_replaced(tmp_path, photo):
     (tmp_path / "sub").mkdir()
     for name in ("a.pts", "a_face1.pts", "a_face2.pts", "a_overlay.png"):
