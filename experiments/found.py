@@ -31,6 +31,26 @@ class Found(NamedTuple):
     faces: Faces
 
 
+def sure_faces(found: Found, *, min_score: float) -> Found:
+    """The faces whose landmarks fit well enough; all of them at 0.
+
+    Args:
+        found: the photo and its faces.
+        min_score: of `Faces.score`.
+    """
+    if not min_score:
+        return found
+    kept = found.faces.score >= min_score
+    values = found.faces._asdict()
+    way = values.pop("trajectory")[:, kept]
+    return Found(
+        found.image,
+        np.asarray(found.boxes)[kept],
+        None if found.scores is None else np.asarray(found.scores)[kept],
+        Faces(trajectory=way, **{name: array[kept] for name, array in values.items()}),
+    )
+
+
 def described(found: Found) -> Iterator[dict[str, Any]]:
     """Each face as plain JSON values; 0-based, the centre of the first pixel being (0, 0).
 

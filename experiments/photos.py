@@ -27,6 +27,7 @@ def predict_into(
     num_steps: int | None,
     num_threads: int,
     drawing: Mapping[str, bool],
+    min_score: float,
 ) -> Generator[Exception | None, None, None]:
     """Predicts and writes photos; for each None, or why it failed.
 
@@ -38,6 +39,7 @@ def predict_into(
         num_steps: recurrences; None: each face stops by itself.
         num_threads: that load and write photos.
         drawing: what is drawn over photos, as `Results.write` takes it.
+        min_score: faces below it are left out.
     """
     loaded: dict[Input, tuple[np.ndarray, FoundBoxes]] = {}  # and not yet written
 
@@ -57,6 +59,7 @@ def predict_into(
             photo,
             Found(image, *found, faces),
             markup=predictor.config.markup,
+            min_score=min_score,
             **drawing,
         )
 

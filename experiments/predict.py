@@ -23,7 +23,7 @@ replaced without --overwrite. The exit code is 1 where a photo or a video failed
 
 import functools
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -34,6 +34,7 @@ from rcsr_jax.data.names import shown
 from rcsr_jax.inference import Predictor, load_predictor
 
 from . import finding, outputs, settings
+from .conclusion import conclude
 from .finding import FindBoxes
 from .inputs import Input, Inputs, find_inputs
 from .made_with import digest_of
@@ -49,6 +50,13 @@ _MODEL = settings.define_model_flags()
 _FINDING = finding.define_flags()
 _OUT = define_out()
 _NUM_STEPS = settings.define_num_steps()
+_MIN_SCORE = flags.DEFINE_float(
+    "min_score",
+    0.0,
+    "Leave out faces of photos whose score is below: often no faces at all.",
+    lower_bound=0,
+    upper_bound=1,
+)
 _OVERLAY = flags.DEFINE_boolean("overlay", True, "Draw the landmarks over the photo.")
 _SHOW_BOXES = flags.DEFINE_boolean(
     "show_boxes", False, "Draw the boxes of the faces as well."
@@ -81,7 +89,7 @@ def main(arguments: list[str]) -> None:
     if told_of_others := passed_message(inputs.passed_over):
         print(told_of_others, file=sys.stderr)
     failed = dict(inputs.empty)  # name -> reason
-    of_photos = (_NUM_STEPS, _SHOW_BOXES, _SHOW_STEPS, _SHOW_ERRORS)
+    of_photos = (_NUM_STEPS, _MIN_SCORE, _SHOW_BOXES, _SHOW_STEPS, _SHOW_ERRORS)
     if not inputs.photos and (given := [flag for flag in of_photos if flag.value]):
         raise ValueError(f"--{given[0].name} is for photos, and there is none.")
     predictor = load_predictor(_MODEL())
@@ -121,13 +129,14 @@ def main(arguments: list[str]) -> None:
                 done.append(item)
             else:
                 failed[item.name] = "the run ended before it"
-        path = _conclude(
+        path = conclude(
             results,
             done,
             failed,
             num_before=len(photos_before),
             videos=told,
             passed_over=inputs.passed_over,
+            min_score=_MIN_SCORE.value,
         )
     if failed:
         first = "; ".join(f"{name}: {why}" for name, why in list(failed.items())[:3])
@@ -140,7 +149,11 @@ def _results(out: Path, predictor: Predictor) -> tuple[Results, VideoResults]:
     of_videos = {name: flag.value for name, flag in _VIDEO.items() if name != "video"}
     photos = Results(
         out,
-        made_with=digest(num_steps=_NUM_STEPS.value, drawing=_drawing()),
+        made_with=digest(
+            num_steps=_NUM_STEPS.value,
+            drawing=_drawing(),
+            more={"min_score": _MIN_SCORE.value} if _MIN_SCORE.value else None,
+        ),
         overwrite=_OVERWRITE.value,
     )
     videos = VideoResults(
@@ -196,6 +209,7 @@ def _predict(
         num_steps=_NUM_STEPS.value,
         num_threads=_JOBS.value or num_cores(),
         drawing=_drawing(),
+        min_score=_MIN_SCORE.value,
     )
     total, before = len(done) + len(waiting), len(done)
     with (
@@ -219,37 +233,6 @@ def _drawing() -> dict[str, bool]:
         "steps": _SHOW_STEPS.value,
         "errors": _SHOW_ERRORS.value,
     }
-
-
-def _conclude(
-    results: Results,
-    done: Sequence[Input],
-    failed: Mapping[str, str],
-    *,
-    num_before: int,
-    videos: Mapping[Input, Counts],
-    passed_over: Mapping[str, int],
-) -> Path:
-    """Writes what is told of all photos and videos, and says it of the photos."""
-    counts = results.write_table(done)
-    blank = [photo.name for photo, count in zip(done, counts, strict=True) if not count]
-    path = results.write_summary(
-        {
-            "photos_done": len(done),
-            "of_these_done_before": num_before,
-            "faces": sum(counts),
-            "without_a_face": blank,
-            "videos": {video.name: told._asdict() for video, told in videos.items()},
-            "passed_over": dict(passed_over),
-            "failed": dict(failed),
-        }
-    )
-    if done or not videos:
-        before = f", {num_before} of them done before" if num_before else ""
-        without = f", {len(blank)} without a face" if blank else ""
-        photos = f"{len(done)} photos{before}{without}"
-        print(f"{sum(counts)} faces in {photos}: {path.parent}")
-    return path
 
 
 def _tell_video(counts: Counts, table: Path, *, before: bool = False) -> None:

@@ -18,11 +18,12 @@ from rcsr_jax.markup import Markup
 
 from . import outputs
 from .face_table import holds_rows, replace_table, table_row
-from .found import Found, described, overlay_of
+from .found import Found, described, overlay_of, sure_faces
 from .inputs import OVERLAY, SUMMARY, TABLE, Input
 from .origin import is_of, origin_of, read_object
 
 _CHECKSUM = "table_sha256"  # in summary.json
+_LEFT_OUT = "faces_left_out"  # in the JSON of a photo
 
 
 class Results:
@@ -79,6 +80,7 @@ class Results:
         boxes: bool = False,
         steps: bool = False,
         errors: bool = False,
+        min_score: float = 0.0,
     ) -> None:
         """Writes the results of a photo.
 
@@ -90,11 +92,15 @@ class Results:
             boxes: and their boxes.
             steps: and the way of the landmarks to their places.
             errors: and the errors to expect of them.
+            min_score: faces below it are left out, and counted.
 
         Raises:
             ValueError: files that are no results would be replaced.
         """
         target, unfinished = self._json(photo), self._unfinished(photo)
+        sure = sure_faces(found, min_score=min_score)
+        num_left_out = len(found.faces.points) - len(sure.faces.points)
+        found = sure
         points = found.faces.points
         replaced = [_read_result(path) for path in (target, unfinished)]
         stale = [len(_faces(result)) for result in replaced if result is not None]
@@ -102,6 +108,7 @@ class Results:
             self._check_free(photo, counts=[len(points)])
         content = {
             **origin_of(photo, made_with=self._made_with),
+            **({_LEFT_OUT: num_left_out} if num_left_out else {}),
             "faces": list(described(found)),
         }
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -145,6 +152,11 @@ class Results:
                     file=sys.stderr,
                 )
         return [len(_faces(_read_result(self._json(photo)))) for photo in photos]
+
+    def num_left_out(self, photos: Iterable[Input]) -> int:
+        """How many faces of photos that are done were left out for their score."""
+        results = (_read_result(self._json(photo)) or {} for photo in photos)
+        return sum(result.get(_LEFT_OUT, 0) for result in results)
 
     def write_summary(self, summary: Mapping[str, Any]) -> Path:
         """Writes summary.json; returns where it is."""

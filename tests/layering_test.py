@@ -147,6 +147,7 @@ SHARED = (
     "results",
     "photos",
     "video_results",
+    "conclusion",
     "video",
     "timing",
     "markdown",

@@ -58,6 +58,23 @@ def test_predictions_go_on_where_they_stopped_and_are_redone_on_demand(place):
     assert face["num_steps"] == 1
 
 
+def test_faces_of_a_low_score_are_left_out_on_demand(place):
+    options = ["--checkpoint=run", "--filled", "--nooverlay", "--out=sure"]
+    photos = ["photos/face_0003.png", "photos/face_0004.png"]
+    strict = [*options, "--min_score=1", *photos]  # a score that no face reaches
+    told = (
+        "0 faces in 2 photos{}, 2 without a face, 2 faces of a score below 1 left out"
+    )
+    said = succeed("rcsr-predict", *strict, cwd=place)
+    assert said == told.format("") + ": sure\n"
+    assert not list((place / "sure").glob("*.pts"))
+    summary = json.loads((place / "sure/summary.json").read_text())
+    assert (summary["faces"], summary["faces_left_out"]) == (0, 2)
+    said = succeed("rcsr-predict", *strict, cwd=place)
+    assert said == told.format(", 2 of them done before") + ": sure\n"
+    assert "with other settings" in fail("rcsr-predict", *options, *photos, cwd=place)
+
+
 def test_a_run_that_is_asked_to_end_tells_what_it_did(place):
     many = place / "many"
     many.mkdir()

@@ -173,6 +173,28 @@ def test_several_faces_are_numbered_beside_their_boxes(tmp_path, photo):
     assert len(marks[(np.abs(marks - [22 * 12, 0]) < 60).all(-1)]) >= 10
 
 
+def test_faces_below_a_score_are_left_out_everywhere_and_counted(tmp_path, photo):
+    answer = found(3)
+    scores = np.array([0.9, 0.05, 0.1], np.float32)
+    answer = answer._replace(faces=answer.faces._replace(score=scores))
+    results = write(tmp_path, photo, answer, min_score=0.1, steps=True)
+    assert results.write_table([photo]) == [2]
+    assert results.num_left_out([photo]) == 1
+    content = json.loads((tmp_path / "sub/a.json").read_text())
+    assert [face["score"] for face in content["faces"]] == [0.9, 0.1]
+    for number, index in ((1, 0), (2, 2)):
+        pts = read_pts(tmp_path / f"sub/a_face{number}.pts")
+        np.testing.assert_allclose(pts, answer.faces.points[index])
+    assert not (tmp_path / "sub/a_face3.pts").exists()
+    rows = (tmp_path / "faces.csv").read_text().splitlines()
+    assert len(rows) == 3
+    results = write(tmp_path, photo, answer, min_score=1.0, overwrite=True)
+    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["a.json"]
+    assert results.num_left_out([photo]) == 3
+    results = write(tmp_path, photo, answer, overwrite=True)
+    assert results.write_table([photo]) == [3] and results.num_left_out([photo]) == 0
+
+
 def test_files_that_are_no_results_are_not_replaced(tmp_path, photo):
     (tmp_path / "sub").mkdir()
     for name in ("a.pts", "a_face1.pts", "a_face2.pts", "a_overlay.png"):
