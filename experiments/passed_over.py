@@ -35,6 +35,11 @@ def count_passed(paths: Iterable[Path]) -> dict[str, int]:
     return dict(ordered)
 
 
+def is_to_convert(suffix: str) -> bool:
+    """Whether files of this suffix are photos, but of a kind that is not read."""
+    return suffix.lower() in _TO_CONVERT
+
+
 def passed_message(counts: Mapping[str, int]) -> str:
     """What is told of files that are passed over, with the remedy; empty: there are none.
 
@@ -48,6 +53,6 @@ def passed_message(counts: Mapping[str, int]) -> str:
     more = [f"{len(kinds) - _MOST} other suffixes"] if len(kinds) > _MOST else []
     told = f"{total} file{'s' if total > 1 else ''} passed over: "
     told += ", ".join(kinds[:_MOST] + more)
-    if photos := [suffix for suffix in counts if suffix in _TO_CONVERT]:
+    if photos := [suffix for suffix in counts if is_to_convert(suffix)]:
         told += f"; to use {', '.join(photos)}, convert it to JPEG first"
     return told

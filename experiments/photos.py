@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from rcsr_jax.stream import map_ahead
 from .finding import FindBoxes
 from .found import Found
 from .inputs import Input
+from .passed_over import is_to_convert
 from .results import Results
 
 _BATCH = 4  # faces; a few times as many photos are held until they are written
@@ -44,7 +46,7 @@ def predict_into(
     loaded: dict[Input, tuple[np.ndarray, FoundBoxes]] = {}  # and not yet written
 
     def load(photo: Input) -> tuple[np.ndarray, np.ndarray]:
-        image = load_image(photo.path)
+        image = _load(photo.path)
         found = find_boxes(photo, image)
         loaded[photo] = image, found
         return image, found[0]
@@ -76,3 +78,14 @@ def predict_into(
         num_threads=num_threads,
         look_ahead=num_threads,
     )
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        return load_image(path)
+    except ValueError as error:
+        if is_to_convert(path.suffix) and path.exists():
+            raise ValueError(
+                f"{str(error).rstrip('.')}; convert it to JPEG first"
+            ) from error
+        raise

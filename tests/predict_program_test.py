@@ -13,6 +13,7 @@ import pytest
 from commands import fail, succeed, trained_place
 
 from rcsr_jax.data.clips import draw_clip
+from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.images import save_image
 from rcsr_jax.video import Video, VideoFrame, VideoWriter
 
@@ -26,12 +27,21 @@ def place(tmp_path_factory):
 
 def test_a_bad_photo_does_not_keep_the_good_one_from_its_answer(place):
     (place / "broken.png").write_bytes(b"no picture")
-    options = ["--checkpoint=run", "--filled", "--out=mixed", "broken.png"]
-    assert "1 failed" in fail(
+    (place / "phone.HEIC").write_bytes(b"no picture that is read")
+    options = [
+        "--checkpoint=run",
+        "--filled",
+        "--out=mixed",
+        "broken.png",
+        "phone.HEIC",
+    ]
+    assert "2 failed" in fail(
         "rcsr-predict", *options, "photos/face_0002.png", cwd=place
     )
     summary = json.loads((place / "mixed/summary.json").read_text())
-    assert list(summary["failed"]) == ["broken.png"]
+    assert list(summary["failed"]) == ["broken.png", "phone.HEIC"]
+    assert "JPEG first" not in summary["failed"]["broken.png"]
+    assert summary["failed"]["phone.HEIC"].endswith("; convert it to JPEG first")
     assert (place / "mixed/face_0002.pts").is_file()
 
 
@@ -104,6 +114,32 @@ def write_clip(path):
         for number, image in enumerate(clip.frames):
             writer.write(VideoFrame(image, number / 10))
     return clip
+
+
+def test_an_interrupted_video_is_told_and_done_anew(place):
+    image = draw_face(4, 3, size=320).image
+    with VideoWriter(place / "long.mp4", rate=10) as writer:
+        for number in range(400):
+            writer.write(VideoFrame(image, number / 10))
+    command = Path(sys.executable).parent / "rcsr-predict"
+    options = ["--preset=fast", "--filled", "--nooverlay", "--out=cut"]
+    words = [command, *options, "long.mp4", "photos/face_0000.png"]
+    table = place / "cut/long.csv"
+    with subprocess.Popen(words, cwd=place, stderr=subprocess.PIPE, text=True) as run:
+        while run.poll() is None and not (table.exists() and table.stat().st_size):
+            time.sleep(0.02)
+        run.terminate()
+        said = run.communicate(timeout=120)[1]
+    assert run.returncode == 128 + signal.SIGTERM, said
+    told = json.loads((place / "cut/summary.json").read_text())
+    assert told["failed"] == dict.fromkeys(
+        ["long.mp4", "face_0000.png"], "the run ended before it"
+    )
+    assert "frames" not in json.loads((place / "cut/long.json").read_text())
+    half = len(table.read_text().splitlines())
+    said = succeed("rcsr-predict", *words[1:], cwd=place)
+    assert said.startswith("1 faces in 400 frames: cut/long.csv")
+    assert half < 401 == len(table.read_text().splitlines())
 
 
 def test_a_video_gives_a_video_and_a_table(place):
