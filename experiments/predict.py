@@ -53,7 +53,7 @@ _NUM_STEPS = settings.define_num_steps()
 _MIN_SCORE = flags.DEFINE_float(
     "min_score",
     0.0,
-    "Leave out faces of photos whose score is below: often no faces at all.",
+    "Leave out faces of photos whose score is below this; some are no faces at all.",
     lower_bound=0,
     upper_bound=1,
 )
