@@ -10,6 +10,8 @@ from rcsr_jax.inference import Faces
 from rcsr_jax.markup import Markup
 from rcsr_jax.plots import draw_overlay
 
+from .face_numbers import draw_face_numbers
+
 _OVERLAY_SIDE = 1600  # pixels at most; to look at, and quick to write
 
 
@@ -27,6 +29,26 @@ class Found(NamedTuple):
     boxes: np.ndarray
     scores: np.ndarray | None
     faces: Faces
+
+
+def sure_faces(found: Found, *, min_score: float) -> Found:
+    """The faces whose landmarks fit well enough; all of them at 0.
+
+    Args:
+        found: the photo and its faces.
+        min_score: of `Faces.score`.
+    """
+    if not min_score:
+        return found
+    kept = found.faces.score >= min_score
+    values = found.faces._asdict()
+    way = values.pop("trajectory")[:, kept]
+    return Found(
+        found.image,
+        np.asarray(found.boxes)[kept],
+        None if found.scores is None else np.asarray(found.scores)[kept],
+        Faces(trajectory=way, **{name: array[kept] for name, array in values.items()}),
+    )
 
 
 def described(found: Found) -> Iterator[dict[str, Any]]:
@@ -52,6 +74,8 @@ def overlay_of(
 ) -> np.ndarray:
     """The photo with its faces drawn over it, shrunk where it is large.
 
+    Several faces have their numbers, from 1, as the names of their files.
+
     Args:
         found: the photo and its faces.
         markup: what the landmarks mean.
@@ -70,7 +94,7 @@ def overlay_of(
     def place(values: np.ndarray) -> np.ndarray:
         return (values + 0.5) * shrink - 0.5
 
-    return draw_overlay(
+    drawn = draw_overlay(
         image,
         place(faces.points),
         markup=markup,
@@ -78,6 +102,12 @@ def overlay_of(
         trajectory=place(faces.trajectory) if steps else None,
         ellipses=faces.ellipses * [shrink, shrink, 1] if errors else None,
     )
+    count = len(faces.points)
+    if count < 2:
+        return drawn
+    enlarged = len(drawn) / len(image)  # small ones are
+    places = (place(np.asarray(found.boxes)) + 0.5) * enlarged - 0.5
+    return draw_face_numbers(drawn, places, numbers=range(1, count + 1))
 
 
 def _rounded(values: Any) -> Any:

@@ -11,6 +11,8 @@ from rcsr_jax.data.folders import files_below
 from rcsr_jax.data.images import IMAGE_SUFFIXES
 from rcsr_jax.data.names import name_problem, shown
 
+from .passed_over import count_passed, passed_message
+
 OVERLAY = "_overlay.png"  # what the picture of results ends in
 VIDEO_OVERLAY = "_overlay.mp4"
 _OVERLAYS = (OVERLAY, VIDEO_OVERLAY)
@@ -46,11 +48,13 @@ class Inputs(NamedTuple):
         videos: by their suffix.
         empty: an argument that names nothing, a folder that cannot be read or a file of
             an unusable name -> why.
+        passed_over: files of folders that are neither, by suffix: how many.
     """
 
     photos: tuple[Input, ...]
     videos: tuple[Input, ...]
     empty: dict[str, str]
+    passed_over: dict[str, int]
 
 
 def find_inputs(arguments: Iterable[str]) -> Inputs:
@@ -65,15 +69,19 @@ def find_inputs(arguments: Iterable[str]) -> Inputs:
     found: dict[Path, tuple[str, str]] = {}  # name, and stem of the results
     empty: dict[str, str] = {}
     names = set[str]()
+    passed = set[Path]()
     for argument in arguments:
         closed: dict[str, str] = {}
-        files = list(_files_of(argument, closed))
+        others: list[Path] = []
+        files = list(_files_of(argument, closed, others))
         empty |= closed
+        passed |= {_absolute(path) for path in others}
         if not files and not closed:
             what = "no picture" if os.path.isdir(argument) else "no such file"  # noqa: PTH112
-            empty[shown(argument)] = f"{what} here"
+            told = passed_message(count_passed(others))
+            empty[shown(argument)] = f"{what} here" + (f": {told}" if told else "")
         for short, path in files:
-            absolute = Path(os.path.normpath(path.absolute()))
+            absolute = _absolute(path)
             if absolute not in found:
                 name = path.as_posix() if short in names else short
                 if problem := name_problem(name):
@@ -91,11 +99,22 @@ def find_inputs(arguments: Iterable[str]) -> Inputs:
         photos=tuple(item for item in inputs if not _is_video(item.path)),
         videos=tuple(item for item in inputs if _is_video(item.path)),
         empty=empty,
+        passed_over=count_passed(passed - found.keys()),
     )
 
 
-def _files_of(argument: str, closed: dict[str, str]) -> Iterator[tuple[str, Path]]:
-    """Name and path of each file; folders that cannot be read are added to `closed`."""
+def _absolute(path: Path) -> Path:
+    return Path(os.path.normpath(path.absolute()))
+
+
+def _files_of(
+    argument: str, closed: dict[str, str], others: list[Path]
+) -> Iterator[tuple[str, Path]]:
+    """Name and path of each file.
+
+    Folders that cannot be read are added to `closed`, files in them that are neither
+    picture nor video to `others`.
+    """
     path = Path(argument)
     # of os.path, which answers for every argument where Path raises for some
     if os.path.isdir(argument):  # noqa: PTH112
@@ -104,8 +123,9 @@ def _files_of(argument: str, closed: dict[str, str]) -> Iterator[tuple[str, Path
             closed[shown(path / folder)] = reason
 
         for below in files_below(path, on_problem=close):
-            chosen = below.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES
-            if chosen and not below.name.endswith(_OVERLAYS):
+            if below.suffix.lower() not in IMAGE_SUFFIXES + VIDEO_SUFFIXES:
+                others.append(path / below)
+            elif not below.name.endswith(_OVERLAYS):
                 yield below.as_posix(), path / below
     elif glob.has_magic(argument) and not os.path.lexists(argument):
         root, matches = _matches(path)

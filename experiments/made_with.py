@@ -19,6 +19,7 @@ def digest_of(
     finding: Mapping[str, Any],
     num_steps: int | None,
     drawing: Mapping[str, bool] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> str:
     """A digest of a model and of the settings that change its results.
 
@@ -28,6 +29,8 @@ def digest_of(
             the content that counts.
         num_steps: recurrences; None: each face stops by itself.
         drawing: what is drawn over photos; None: nothing is.
+        more: further settings; those that change nothing are left out, so that results
+            from before there were such settings stay known.
     """
     given = dict(finding)
     table = given.pop("table")
@@ -38,6 +41,7 @@ def digest_of(
         "num_steps": num_steps,
         "drawing": drawing,
         **given,
+        **(more or {}),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for leaf in jax.tree.leaves(jax.device_get(predictor.params)):

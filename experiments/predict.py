@@ -15,39 +15,48 @@ image,x0,y0,x1,y1, and an image is looked up by its path as given, by its path r
 to the CSV, and by its name.
 
 For each photo DIR gets NAME.json, NAME.pts (NAME_face1.pts, ... of several faces) and
-NAME_overlay.png; for all of them faces.csv and summary.json. For each video it gets
-NAME_overlay.mp4 and NAME.csv. The same command again goes on where it stopped, with
-videos from their beginning. The exit code is 1 where a photo failed.
+NAME_overlay.png; for all of them faces.csv. For each video it gets NAME_overlay.mp4,
+NAME.csv and NAME.json. summary.json tells of all. The same command again goes on where it
+stopped, with an unfinished video from its beginning. Files that it did not write are not
+replaced without --overwrite. The exit code is 1 where a photo or a video failed.
 """
 
 import functools
-from collections.abc import Generator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
-import numpy as np
 from absl import flags
 
-from rcsr_jax.data.images import load_image
 from rcsr_jax.data.names import shown
-from rcsr_jax.detection import FoundBoxes
-from rcsr_jax.inference import Faces, Predictor, load_predictor
-from rcsr_jax.stream import map_ahead
+from rcsr_jax.inference import Predictor, load_predictor
 
 from . import finding, outputs, settings
+from .conclusion import conclude
 from .finding import FindBoxes
-from .found import Found
-from .inputs import Input, find_inputs
+from .inputs import Input, Inputs, find_inputs
 from .made_with import digest_of
 from .out_folder import define_out
+from .passed_over import passed_message
+from .photos import predict_into
 from .process import num_cores
 from .results import Results
-from .video import define_flags, track_video
+from .video import define_flags, track_into
+from .video_results import Counts, VideoResults
 
 _MODEL = settings.define_model_flags()
 _FINDING = finding.define_flags()
 _OUT = define_out()
 _NUM_STEPS = settings.define_num_steps()
+_MIN_SCORE = flags.DEFINE_float(
+    "min_score",
+    0.0,
+    "Leave out faces of photos whose score is below this; some are no faces at all.",
+    lower_bound=0,
+    upper_bound=1,
+)
 _OVERLAY = flags.DEFINE_boolean("overlay", True, "Draw the landmarks over the photo.")
 _SHOW_BOXES = flags.DEFINE_boolean(
     "show_boxes", False, "Draw the boxes of the faces as well."
@@ -59,14 +68,16 @@ _SHOW_ERRORS = flags.DEFINE_boolean(
     "show_errors", False, "Draw how far off each landmark may be as well: an ellipse."
 )
 _OVERWRITE = flags.DEFINE_boolean(
-    "overwrite", False, "Do photos again whose results are there."
+    "overwrite",
+    False,
+    "Do photos and videos again whose results are there; replace other files as well.",
 )
 _VIDEO = define_flags()
 _JOBS = flags.DEFINE_integer(
     "jobs", 0, "Threads that load and write photos; 0: one per core.", lower_bound=0
 )
 
-_BATCH = 4  # faces; a few times as many photos are held until they are written
+Told = TypeVar("Told")
 
 
 def main(arguments: list[str]) -> None:
@@ -75,136 +86,143 @@ def main(arguments: list[str]) -> None:
         raise ValueError("no images: name photos or folders behind the flags.")
     out = _OUT()
     inputs = find_inputs(arguments[1:])
+    if told_of_others := passed_message(inputs.passed_over):
+        print(told_of_others, file=sys.stderr)
     failed = dict(inputs.empty)  # name -> reason
-    of_photos = (_NUM_STEPS, _SHOW_BOXES, _SHOW_STEPS, _SHOW_ERRORS)
+    of_photos = (_NUM_STEPS, _MIN_SCORE, _SHOW_BOXES, _SHOW_STEPS, _SHOW_ERRORS)
     if not inputs.photos and (given := [flag for flag in of_photos if flag.value]):
         raise ValueError(f"--{given[0].name} is for photos, and there is none.")
     predictor = load_predictor(_MODEL())
     find_boxes = finding.box_finder(
         box_map=predictor.config.detector_boxes, **_FINDING()
     )
-    videos: list[tuple[Path | int, Input]] = [(v.path, v) for v in inputs.videos]
-    if (camera := _VIDEO["video"].value) is not None:
-        name = f"camera_{camera}"
-        videos.append((camera, Input(name, Path(name), name)))
-    failed |= _predict_videos(videos, predictor, find_boxes, out)
-    if videos and not inputs.photos and not failed:
-        return
-    made_with = digest_of(
-        predictor,
-        finding=_FINDING(),
-        num_steps=_NUM_STEPS.value,
-        drawing=_drawing(),
-    )
-    results = Results(out, made_with=made_with, overwrite=_OVERWRITE.value)
-
-    done: list[Input] = []
-    waiting: list[Input] = []
-    for photo in inputs.photos:
-        try:
-            (done if results.is_done(photo) else waiting).append(photo)
-        except (ValueError, OSError) as error:
-            failed[photo.name] = _reason(photo, error)
-    num_before, reached = len(done), set[Input]()
-    answers = _predict(waiting, predictor, results, find_boxes)
-    with (
-        closing(answers),
-        outputs.bar(total=len(done + waiting), initial=num_before, unit="photo") as bar,
-    ):
-        try:
-            # fewer answers than photos: what failed was the device, not a photo
-            for photo, answer in zip(waiting, answers, strict=False):
-                if isinstance(answer, Exception):
-                    failed[photo.name] = _reason(photo, answer)
-                else:
-                    done.append(photo)
-                reached.add(photo)
-                bar.update()
-        finally:  # what an interrupted run has done is told as well
-            for photo in waiting:
-                if photo in reached:
-                    continue
-                if results.was_written(photo):  # written, but its answer not yet taken
-                    done.append(photo)
-                else:
-                    failed[photo.name] = "the run ended before it"
-            path = _conclude(results, done, failed, num_before=num_before)
+    results, video_results = _results(out, predictor)
+    sources = _sources(inputs)
+    photos_before, waiting = _sort_out(inputs.photos, results.is_done, failed)
+    videos_before, videos = _sort_out(sources, video_results.counts, failed)
+    done, told = list(photos_before), dict(videos_before)
+    for video, counts in told.items():
+        _tell_video(counts, video_results.table(video), before=True)
+    try:
+        for video in videos:
+            try:
+                told[video] = track_into(
+                    video_results,
+                    video,
+                    sources[video],
+                    predictor=predictor,
+                    find_boxes=find_boxes,
+                    given=_VIDEO,
+                    overlay=_OVERLAY.value,
+                )
+            except (ValueError, OSError) as error:
+                failed[video.name] = _reason(video, error)
+            else:
+                _tell_video(told[video], video_results.table(video))
+        _predict(waiting, done, failed, predictor, results, find_boxes)
+    finally:  # what an interrupted run has done is told as well
+        reached = {*done, *told}
+        for item in (*videos, *waiting):
+            if item in reached or item.name in failed:
+                continue
+            if results.was_written(item):  # written, but its answer not yet taken
+                done.append(item)
+            else:
+                failed[item.name] = "the run ended before it"
+        path = conclude(
+            results,
+            done,
+            failed,
+            num_before=len(photos_before),
+            videos=told,
+            passed_over=inputs.passed_over,
+            min_score=_MIN_SCORE.value,
+        )
     if failed:
         first = "; ".join(f"{name}: {why}" for name, why in list(failed.items())[:3])
         raise ValueError(f"{len(failed)} failed (all of them: {path}): {first}")
 
 
-def _predict_videos(
-    videos: Sequence[tuple[Path | int, Input]],
-    predictor: Predictor,
-    find_boxes: FindBoxes,
-    out: Path,
-) -> dict[str, str]:
-    """Predicts and writes videos; returns those that failed, and why."""
-    failed = {}
-    for source, video in videos:
+def _results(out: Path, predictor: Predictor) -> tuple[Results, VideoResults]:
+    """Where the results of photos and of videos go."""
+    digest = functools.partial(digest_of, predictor, finding=_FINDING())
+    of_videos = {name: flag.value for name, flag in _VIDEO.items() if name != "video"}
+    photos = Results(
+        out,
+        made_with=digest(
+            num_steps=_NUM_STEPS.value,
+            drawing=_drawing(),
+            more={"min_score": _MIN_SCORE.value} if _MIN_SCORE.value else None,
+        ),
+        overwrite=_OVERWRITE.value,
+    )
+    videos = VideoResults(
+        out,
+        made_with=digest(num_steps=None, more={**of_videos, "overlay": _OVERLAY.value}),
+        overwrite=_OVERWRITE.value,
+    )
+    return photos, videos
 
-        def detect(image: np.ndarray, video: Input = video) -> np.ndarray:
-            return find_boxes(video, image)[0]
 
+def _sources(inputs: Inputs) -> dict[Input, Path | int]:
+    """The videos, and the camera where one is recorded."""
+    sources: dict[Input, Path | int] = {video: video.path for video in inputs.videos}
+    if (camera := _VIDEO["video"].value) is not None:
+        name = f"camera_{camera}"
+        sources[Input(name, Path(name), name)] = camera
+    return sources
+
+
+def _sort_out(
+    items: Iterable[Input], look: Callable[[Input], Told | None], failed: dict[str, str]
+) -> tuple[dict[Input, Told], list[Input]]:
+    """What is done already, and what is waiting; the rest goes to those that failed."""
+    done: dict[Input, Told] = {}
+    waiting = []
+    for item in items:
         try:
-            num_frames, num_faces = track_video(
-                source,
-                out / video.result,
-                predictor=predictor,
-                detect=detect,
-                given=_VIDEO,
-                overlay=_OVERLAY.value,
-            )
+            told = look(item)
         except (ValueError, OSError) as error:
-            failed[video.name] = _reason(video, error)
+            failed[item.name] = _reason(item, error)
         else:
-            print(f"{num_faces} faces in {num_frames} frames: {out / video.result}.csv")
-    return failed
+            if told:
+                done[item] = told
+            else:
+                waiting.append(item)
+    return done, waiting
 
 
 def _predict(
-    photos: Sequence[Input],
+    waiting: Sequence[Input],
+    done: list[Input],
+    failed: dict[str, str],
     predictor: Predictor,
     results: Results,
     find_boxes: FindBoxes,
-) -> Generator[Exception | None, None, None]:
-    """Predicts and writes photos; for each None, or why it failed."""
-    num_threads = _JOBS.value or num_cores()
-    loaded: dict[Input, tuple[np.ndarray, FoundBoxes]] = {}  # and not yet written
-
-    def load(photo: Input) -> tuple[np.ndarray, np.ndarray]:
-        image = load_image(photo.path)
-        found = find_boxes(photo, image)
-        loaded[photo] = image, found
-        return image, found[0]
-
-    def write(answer: tuple[Input, Faces | Exception]) -> None:
-        photo, faces = answer
-        if isinstance(faces, Exception):
-            loaded.pop(photo, None)
-            raise faces
-        image, found = loaded.pop(photo)
-        results.write(
-            photo,
-            Found(image, *found, faces),
-            markup=predictor.config.markup,
-            **_drawing(),
-        )
-
-    answers = predictor.stream(
-        (functools.partial(load, photo) for photo in photos),
+) -> None:
+    """Predicts photos; each goes to those that are done or to those that failed."""
+    answers = predict_into(
+        results,
+        waiting,
+        predictor=predictor,
+        find_boxes=find_boxes,
         num_steps=_NUM_STEPS.value,
-        batch_size=max(_BATCH, num_threads),
-        num_threads=num_threads,
-        return_exceptions=True,
+        num_threads=_JOBS.value or num_cores(),
+        drawing=_drawing(),
+        min_score=_MIN_SCORE.value,
     )
-    return map_ahead(
-        write,
-        zip(photos, answers, strict=True),
-        num_threads=num_threads,
-        look_ahead=num_threads,
-    )
+    total, before = len(done) + len(waiting), len(done)
+    with (
+        closing(answers),
+        outputs.bar(total=total, initial=before, unit="photo") as bar,
+    ):
+        # fewer answers than photos: what failed was the device, not a photo
+        for photo, answer in zip(waiting, answers, strict=False):
+            if isinstance(answer, Exception):
+                failed[photo.name] = _reason(photo, answer)
+            else:
+                done.append(photo)
+            bar.update()
 
 
 def _drawing() -> dict[str, bool]:
@@ -217,29 +235,9 @@ def _drawing() -> dict[str, bool]:
     }
 
 
-def _conclude(
-    results: Results,
-    done: Sequence[Input],
-    failed: Mapping[str, str],
-    *,
-    num_before: int,
-) -> Path:
-    """Writes what is told of all photos, and says it."""
-    counts = results.write_table(done)
-    blank = [photo.name for photo, count in zip(done, counts, strict=True) if not count]
-    path = results.write_summary(
-        {
-            "photos_done": len(done),
-            "of_these_done_before": num_before,
-            "faces": sum(counts),
-            "without_a_face": blank,
-            "failed": dict(failed),
-        }
-    )
-    before = f", {num_before} of them done before" if num_before else ""
-    without = f", {len(blank)} without a face" if blank else ""
-    print(f"{sum(counts)} faces in {len(done)} photos{before}{without}: {path.parent}")
-    return path
+def _tell_video(counts: Counts, table: Path, *, before: bool = False) -> None:
+    done = ", done before" if before else ""
+    print(f"{counts.faces} faces in {counts.frames} frames{done}: {table}")
 
 
 def _reason(photo: Input, error: Exception) -> str:

@@ -5,7 +5,6 @@ faces.csv with a row for each face, summary.json with what became of them. The J
 photo is written last, so where it is all else is.
 """
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,10 +18,12 @@ from rcsr_jax.markup import Markup
 
 from . import outputs
 from .face_table import holds_rows, replace_table, table_row
-from .found import Found, described, overlay_of
+from .found import Found, described, overlay_of, sure_faces
 from .inputs import OVERLAY, SUMMARY, TABLE, Input
+from .origin import is_of, origin_of, read_object
 
 _CHECKSUM = "table_sha256"  # in summary.json
+_LEFT_OUT = "faces_left_out"  # in the JSON of a photo
 
 
 class Results:
@@ -40,7 +41,7 @@ class Results:
         self._out, self._made_with, self._overwrite = out, made_with, overwrite
         self._written = set[Input]()
         self._table, self._summary = out / f"{TABLE}.csv", out / f"{SUMMARY}.json"
-        summary = _read_object(self._summary) or {}
+        summary = read_object(self._summary) or {}
         # of the table that was written last, whoever has changed it since
         self._checksum: str | None = summary.get(_CHECKSUM)
 
@@ -58,7 +59,7 @@ class Results:
         if content is None:
             if not begun:
                 self._check_free(photo, counts=(1, 2))
-        elif not self._is_of(photo, content):
+        elif not is_of(content, photo, made_with=self._made_with):
             raise ValueError(
                 f"{self._json(photo)} was made of another photo or with other settings; "
                 "--overwrite replaces it, or choose another --out"
@@ -79,6 +80,7 @@ class Results:
         boxes: bool = False,
         steps: bool = False,
         errors: bool = False,
+        min_score: float = 0.0,
     ) -> None:
         """Writes the results of a photo.
 
@@ -90,21 +92,23 @@ class Results:
             boxes: and their boxes.
             steps: and the way of the landmarks to their places.
             errors: and the errors to expect of them.
+            min_score: faces below it are left out, and counted.
 
         Raises:
             ValueError: files that are no results would be replaced.
         """
         target, unfinished = self._json(photo), self._unfinished(photo)
+        sure = sure_faces(found, min_score=min_score)
+        num_left_out = len(found.faces.points) - len(sure.faces.points)
+        found = sure
         points = found.faces.points
         replaced = [_read_result(path) for path in (target, unfinished)]
         stale = [len(_faces(result)) for result in replaced if result is not None]
         if not stale and not self._overwrite:
             self._check_free(photo, counts=[len(points)])
         content = {
-            "image": photo.name,
-            "bytes": _num_bytes(photo.path),
-            "sha256": checksum(photo.path),
-            "made_with": self._made_with,
+            **origin_of(photo, made_with=self._made_with),
+            **({_LEFT_OUT: num_left_out} if num_left_out else {}),
             "faces": list(described(found)),
         }
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -149,6 +153,11 @@ class Results:
                 )
         return [len(_faces(_read_result(self._json(photo)))) for photo in photos]
 
+    def num_left_out(self, photos: Iterable[Input]) -> int:
+        """How many faces of photos that are done were left out for their score."""
+        results = (_read_result(self._json(photo)) or {} for photo in photos)
+        return sum(result.get(_LEFT_OUT, 0) for result in results)
+
     def write_summary(self, summary: Mapping[str, Any]) -> Path:
         """Writes summary.json; returns where it is."""
         outputs.write_json(self._summary, {**summary, _CHECKSUM: self._checksum})
@@ -162,15 +171,6 @@ class Results:
                 f"{taken} is there already and is no result of this photo; choose another "
                 "--out, or --overwrite replaces it"
             )
-
-    def _is_of(self, photo: Input, content: Mapping[str, Any]) -> bool:
-        """Whether results are of this photo, with these settings."""
-        made_of = (photo.name, _num_bytes(photo.path), self._made_with)
-        keys = ("image", "bytes", "made_with")
-        if tuple(content.get(key) for key in keys) != made_of:
-            return False
-        known = content.get("sha256")  # results of earlier versions lack it
-        return known is None or known == checksum(photo.path)
 
     def _rows(self, photo: Input) -> Iterator[dict[str, Any]]:
         faces = _faces(_read_result(self._json(photo)))
@@ -200,30 +200,12 @@ class Results:
 
 
 def _read_result(path: Path) -> dict[str, Any] | None:
-    """The results of a photo, as `_read_object` reads them."""
-    content = _read_object(path)
+    """The results of a photo, as `read_object` reads them."""
+    content = read_object(path)
     faces = (content or {}).get("faces")
     whole = isinstance(faces, list) and all(isinstance(face, dict) for face in faces)
     return content if content is None or whole else {}
 
 
-def _read_object(path: Path) -> dict[str, Any] | None:
-    """What a JSON file holds; nothing where it is broken, None where there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def _faces(result: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     return (result or {}).get("faces", [])
-
-
-def _num_bytes(path: Path) -> int:
-    try:
-        return os.path.getsize(path)  # noqa: PTH202
-    except OSError:
-        return -1

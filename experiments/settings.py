@@ -7,6 +7,7 @@ given leaves the preset's value alone.
 import dataclasses
 import io
 import os
+import re
 import signal
 import sys
 import typing
@@ -21,6 +22,7 @@ from rcsr_jax.boxes import BoxMap, read_box_map
 from rcsr_jax.config import PRESETS, DataConfig, RunConfig, preset, replace_fields
 from rcsr_jax.data.names import shown
 from rcsr_jax.markup import Markup, read_markup
+from rcsr_jax.version import __version__
 
 from . import outputs, process
 
@@ -28,6 +30,7 @@ flags.disclaim_key_flags()  # a flag belongs to the program that asks for it
 
 # What programs judge on where the command line does not say.
 TEST_FACES = DataConfig(split="test", drawn_faces=200)
+_MISSING = re.compile(r"Flag --(\w+) must have a value other than None")
 _READ = ("boxes", "split", "drawn_faces", "strict")  # of a DataConfig, and the data
 _FILES: dict[str, Callable[[str], Any]] = {
     "markup": read_markup,
@@ -182,12 +185,24 @@ def run(
                 name = sys.argv[0] if owner == "__main__" else owner
                 print(flags.FLAGS.module_help(name))
             sys.exit(0)
+        if {"--version", "-version"} & set(arguments):
+            print(f"rcsr_jax {__version__}")
+            sys.exit(0)
         try:
             return list(flags.FLAGS(arguments))
         except flags.Error as error:
-            leave(f"error: {str(error).rstrip('.')}; --help lists the flags.", 1)
+            leave(f"error: {_mistake(error)}; --help lists the flags.", 1)
 
     app.run(guarded, flags_parser=parse)
+
+
+def _mistake(error: flags.Error) -> str:
+    """What is wrong with flags; absl has no plain words for one that is missing."""
+    text = str(error).rstrip(".")
+    if missing := _MISSING.search(text):
+        name = missing[1]
+        return f"--{name} is missing: {flags.FLAGS[name].help.rstrip('.')}"
+    return text
 
 
 def no_arguments(arguments: Iterable[str]) -> None:

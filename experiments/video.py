@@ -1,7 +1,7 @@
 """The landmarks of faces in videos and before cameras, for rcsr-predict.
 
-For each video: NAME_overlay.mp4 with the landmarks drawn over it, and NAME.csv with a row
-for each face of each frame.
+A table with a row for each face of each frame, and the video with the landmarks drawn
+over it; where they are and whether they may be replaced is known to `video_results`.
 """
 
 import contextlib
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from absl import flags
-from PIL import Image, ImageDraw
 
 from rcsr_jax.data.annotations import point_columns, point_fields
 from rcsr_jax.inference import Predictor
@@ -23,12 +22,13 @@ from rcsr_jax.tracking import TrackedFaces, Tracker
 from rcsr_jax.video import Video, VideoFrame, VideoWriter
 
 from . import outputs
-from .inputs import VIDEO_OVERLAY
+from .face_numbers import draw_face_numbers
+from .finding import FindBoxes
+from .inputs import Input
 from .process import StopRequest
+from .video_results import Counts, VideoResults
 
 flags.disclaim_key_flags()  # they belong to the program that asks for them
-
-Detect = Callable[[np.ndarray], np.ndarray]
 
 
 def define_flags() -> dict[str, flags.FlagHolder]:
@@ -55,65 +55,104 @@ def define_flags() -> dict[str, flags.FlagHolder]:
     }
 
 
-def track_video(
+def track_into(
+    results: VideoResults,
+    video: Input,
     source: Path | int,
-    result: Path,
     *,
     predictor: Predictor,
-    detect: Detect,
+    find_boxes: FindBoxes,
     given: dict[str, flags.FlagHolder],
     overlay: bool,
-) -> tuple[int, int]:
+) -> Counts:
     """Follows the faces of one video and writes what is found.
 
     Args:
+        results: where it goes.
+        video: whose results they are.
         source: a file, or the number of a camera.
-        result: path of the results without suffix; its folder is made.
         predictor: finds the landmarks.
-        detect: the boxes of the faces of a frame.
+        find_boxes: finds the faces of a frame.
         given: the flags of `define_flags`.
-        overlay: whether to write the video.
-
-    Returns:
-        How many frames there were, and how many different faces.
+        overlay: whether to write the video with the landmarks.
 
     Raises:
         ValueError: the video cannot be read or the results not written.
     """
     tracker = Tracker(
         predictor=predictor,
-        detect=detect,
+        detect=lambda image: find_boxes(video, image)[0],
         detect_every=given["detect_every"].value,
         smoothing=OneEuro() if given["smooth"].value else None,
     )
-    markup = predictor.config.markup
-    result.parent.mkdir(parents=True, exist_ok=True)
-    table_path = result.with_name(result.name + ".csv")
-    video_path = result.with_name(result.name + VIDEO_OVERLAY)
+    with Video(source) as frames:  # one that cannot be opened leaves older results
+        return results.write(
+            video,
+            lambda: _track(
+                frames,
+                tracker,
+                table=results.table(video),
+                picture=results.picture(video) if overlay else None,
+                num_frames=given["video_frames"].value,
+                name=str(source),
+                endless=isinstance(source, int),
+            ),
+        )
+
+
+def _track(
+    video: Video,
+    tracker: Tracker,
+    *,
+    table: Path,
+    picture: Path | None,
+    num_frames: int | None,
+    name: str,
+    endless: bool,
+) -> tuple[int, int]:
+    """Writes the faces of a video; returns how many frames and different faces it has.
+
+    Args:
+        video: is read to its end.
+        tracker: follows the faces.
+        table: to write; its folder exists.
+        picture: the video to write, with the landmarks; None: none.
+        num_frames: after which it ends; None: all.
+        name: of the video, for the bar of progress.
+        endless: Ctrl-C or SIGTERM is the way to end it, after the frame they came in.
+    """
+    markup = tracker.predictor.config.markup
     count, names = 0, set[int]()
-    stop = StopRequest()  # the way to end a recording, after the frame it came in
+    stop = StopRequest()
     with (
-        _unless_empty(table_path, lambda: count),
-        stop.listening() if isinstance(source, int) else contextlib.nullcontext(),
-        Video(source) as video,
-        table_path.open("w", newline="", encoding="utf-8") as file,
-        VideoWriter(video_path, rate=video.rate) as writer,
+        _unless_empty(table, lambda: count),
+        stop.listening() if endless else contextlib.nullcontext(),
+        table.open("w", newline="", encoding="utf-8") as file,
+        _writer(picture, rate=video.rate) as writer,
     ):
-        table = csv.writer(file)
+        rows = csv.writer(file)
         head = ["frame", "seconds", "face", "score", "num_steps"]
-        table.writerow([*head, *point_columns(markup.num_points)])
-        frames = itertools.islice(video, given["video_frames"].value)
+        rows.writerow([*head, *point_columns(markup.num_points)])
+        frames = itertools.islice(video, num_frames)
         for frame, faces in _followed(
-            tracker, outputs.bar(frames, desc=str(source), total=video.num_frames)
+            tracker, outputs.bar(frames, desc=name, total=video.num_frames)
         ):
-            table.writerows(_rows(count, frame, faces))
-            if overlay:
+            rows.writerows(_rows(count, frame, faces))
+            if writer is not None:
                 writer.write(frame._replace(image=annotated(frame, faces, markup)))
             names |= set(faces.ids.tolist())
             count += 1
             if stop():
                 break
     return count, len(names)
+
+
+def _writer(
+    path: Path | None, *, rate: float
+) -> contextlib.AbstractContextManager[VideoWriter | None]:
+    if path is None:
+        return contextlib.nullcontext()
+    return VideoWriter(path, rate=rate)
 
 
 @contextlib.contextmanager
@@ -144,15 +183,7 @@ def annotated(frame: VideoFrame, faces: TrackedFaces, markup: Markup) -> np.ndar
         uint8 [height, width, 3].
     """
     image = draw_overlay(frame.image, faces.points, markup=markup, min_side=1)
-    picture = Image.fromarray(image)
-    pen = ImageDraw.Draw(picture)
-    for name, box in zip(faces.ids.tolist(), faces.boxes.tolist(), strict=True):
-        size = max(12, (box[3] - box[1]) / 8)
-        where = (box[0], box[1] - 1.2 * size)
-        pen.text(
-            where, str(name), "white", font_size=size, stroke_width=1, stroke_fill=0
-        )
-    return np.asarray(picture)
+    return draw_face_numbers(image, faces.boxes, numbers=faces.ids.tolist())
 
 
 def _rows(number: int, frame: VideoFrame, faces: TrackedFaces) -> Iterator[list]:

@@ -1,7 +1,10 @@
 """What files, folders and patterns on a command line stand for."""
 
+from pathlib import Path
+
 import pytest
 from rcsr_jax.experiments.inputs import find_inputs
+from rcsr_jax.experiments.passed_over import count_passed, passed_message
 
 
 @pytest.fixture
@@ -101,3 +104,35 @@ def test_what_names_nothing_is_told(place):
         "blank": "no picture here",
         "in/*.gif": "no such file here",
     }
+
+
+def test_what_is_passed_over_is_counted_by_suffix(place):
+    names = [
+        "x.HEIC",
+        "y.heic",
+        "raw/z.NEF",
+        "readme",
+        "a.pts",
+        "faces.csv.corrected-2",
+    ]
+    names += ["a.json", "t.csv", "a.json.unfinished", ".hidden.txt", "o_overlay.png"]
+    for name in names:
+        (place / "mixed" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "mixed" / name).touch()
+    inputs = found("in", "mixed/raw", "mixed", "in/sub/c.txt")  # c.txt is asked for
+    assert inputs.passed_over == {".heic": 2, "": 1, ".nef": 1}
+    told = "1 file passed over: 1 .nef; to use .nef, convert it to JPEG first"
+    assert inputs.empty["mixed/raw"] == f"no picture here: {told}"
+    told = (
+        "4 files passed over: 2 .heic, 1 without suffix, 1 .nef; to use .heic, .nef, "
+    )
+    assert inputs.empty["mixed"] == f"no picture here: {told}convert it to JPEG first"
+    assert found("in").passed_over == {".txt": 1}
+
+
+def test_of_many_suffixes_the_most_frequent_are_told():
+    counts = count_passed([Path(f"{n}.s{n}") for n in range(11)] + [Path("a.S7")])
+    told = passed_message(counts)
+    assert told.startswith("12 files passed over: 2 .s7, 1 .s0, 1 .s1, 1 .s10, 1 .s2")
+    assert told.endswith(", 3 other suffixes") and "JPEG" not in told
+    assert passed_message({}) == ""

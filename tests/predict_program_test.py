@@ -13,6 +13,7 @@ import pytest
 from commands import fail, succeed, trained_place
 
 from rcsr_jax.data.clips import draw_clip
+from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.images import save_image
 from rcsr_jax.video import Video, VideoFrame, VideoWriter
 
@@ -26,12 +27,21 @@ def place(tmp_path_factory):
 
 def test_a_bad_photo_does_not_keep_the_good_one_from_its_answer(place):
     (place / "broken.png").write_bytes(b"no picture")
-    options = ["--checkpoint=run", "--filled", "--out=mixed", "broken.png"]
-    assert "1 failed" in fail(
+    (place / "phone.HEIC").write_bytes(b"no picture that is read")
+    options = [
+        "--checkpoint=run",
+        "--filled",
+        "--out=mixed",
+        "broken.png",
+        "phone.HEIC",
+    ]
+    assert "2 failed" in fail(
         "rcsr-predict", *options, "photos/face_0002.png", cwd=place
     )
     summary = json.loads((place / "mixed/summary.json").read_text())
-    assert list(summary["failed"]) == ["broken.png"]
+    assert list(summary["failed"]) == ["broken.png", "phone.HEIC"]
+    assert "JPEG first" not in summary["failed"]["broken.png"]
+    assert summary["failed"]["phone.HEIC"].endswith("; convert it to JPEG first")
     assert (place / "mixed/face_0002.pts").is_file()
 
 
@@ -58,6 +68,23 @@ def test_predictions_go_on_where_they_stopped_and_are_redone_on_demand(place):
     assert face["num_steps"] == 1
 
 
+def test_faces_of_a_low_score_are_left_out_on_demand(place):
+    options = ["--checkpoint=run", "--filled", "--nooverlay", "--out=sure"]
+    photos = ["photos/face_0003.png", "photos/face_0004.png"]
+    strict = [*options, "--min_score=1", *photos]  # a score that no face reaches
+    told = (
+        "0 faces in 2 photos{}, 2 without a face, 2 faces of a score below 1 left out"
+    )
+    said = succeed("rcsr-predict", *strict, cwd=place)
+    assert said == told.format("") + ": sure\n"
+    assert not list((place / "sure").glob("*.pts"))
+    summary = json.loads((place / "sure/summary.json").read_text())
+    assert (summary["faces"], summary["faces_left_out"]) == (0, 2)
+    said = succeed("rcsr-predict", *strict, cwd=place)
+    assert said == told.format(", 2 of them done before") + ": sure\n"
+    assert "with other settings" in fail("rcsr-predict", *options, *photos, cwd=place)
+
+
 def test_a_run_that_is_asked_to_end_tells_what_it_did(place):
     many = place / "many"
     many.mkdir()
@@ -81,11 +108,42 @@ def test_a_run_that_is_asked_to_end_tells_what_it_did(place):
     assert len(rows) == 1 + told["faces"] == 1 + told["photos_done"]
 
 
-def test_a_video_gives_a_video_and_a_table(place):
+def write_clip(path):
     clip = draw_clip(3, 0, num_frames=8, size=96)
-    with VideoWriter(place / "clip.mp4", rate=10) as writer:
+    with VideoWriter(path, rate=10) as writer:
         for number, image in enumerate(clip.frames):
             writer.write(VideoFrame(image, number / 10))
+    return clip
+
+
+def test_an_interrupted_video_is_told_and_done_anew(place):
+    image = draw_face(4, 3, size=320).image
+    with VideoWriter(place / "long.mp4", rate=10) as writer:
+        for number in range(400):
+            writer.write(VideoFrame(image, number / 10))
+    command = Path(sys.executable).parent / "rcsr-predict"
+    options = ["--preset=fast", "--filled", "--nooverlay", "--out=cut"]
+    words = [command, *options, "long.mp4", "photos/face_0000.png"]
+    table = place / "cut/long.csv"
+    with subprocess.Popen(words, cwd=place, stderr=subprocess.PIPE, text=True) as run:
+        while run.poll() is None and not (table.exists() and table.stat().st_size):
+            time.sleep(0.02)
+        run.terminate()
+        said = run.communicate(timeout=120)[1]
+    assert run.returncode == 128 + signal.SIGTERM, said
+    told = json.loads((place / "cut/summary.json").read_text())
+    assert told["failed"] == dict.fromkeys(
+        ["long.mp4", "face_0000.png"], "the run ended before it"
+    )
+    assert "frames" not in json.loads((place / "cut/long.json").read_text())
+    half = len(table.read_text().splitlines())
+    said = succeed("rcsr-predict", *words[1:], cwd=place)
+    assert said.startswith("1 faces in 400 frames: cut/long.csv")
+    assert half < 401 == len(table.read_text().splitlines())
+
+
+def test_a_video_gives_a_video_and_a_table(place):
+    clip = write_clip(place / "clip.mp4")
     options = ["--checkpoint=run", "--filled", "--smooth", "--video_frames=6"]
     said = succeed("rcsr-predict", *options, "--out=film", "clip.mp4", cwd=place)
     assert said.startswith("1 faces in 6 frames")
@@ -112,6 +170,32 @@ def test_a_video_gives_a_video_and_a_table(place):
     assert not (place / "unknown/clip.csv").exists()
     steps = [*options, "--num_steps=2", "--out=unknown", "clip.mp4"]
     assert "--num_steps" in fail("rcsr-predict", *steps, cwd=place)
+
+
+def test_a_run_of_videos_tells_of_itself_and_replaces_nothing_of_others(place):
+    write_clip(place / "short.mp4")
+    options = ["--checkpoint=run", "--filled", "--video_frames=3", "--out=short"]
+    photo = ["--checkpoint=run", "--filled", "--out=short", "photos/face_0000.png"]
+    succeed("rcsr-predict", *photo, cwd=place)
+    table, summary = place / "short/short.csv", place / "short/summary.json"
+    checksum = json.loads(summary.read_text())["table_sha256"]
+    table.write_text("mine")
+    fault = fail("rcsr-predict", *options, "short.mp4", cwd=place)
+    assert "short.csv is there already" in fault and table.read_text() == "mine"
+    told = json.loads(summary.read_text())
+    assert list(told["failed"]) == ["short.mp4"] and told["videos"] == {}
+    said = succeed("rcsr-predict", *options, "--overwrite", "short.mp4", cwd=place)
+    assert said == "1 faces in 3 frames: short/short.csv\n"
+    told = json.loads(summary.read_text())
+    assert told["videos"] == {"short.mp4": {"frames": 3, "faces": 1}}
+    assert (told["photos_done"], told["failed"]) == (0, {})
+    assert told["table_sha256"] == checksum  # faces.csv is still that of the photo
+    written = table.stat().st_mtime_ns
+    said = succeed("rcsr-predict", *options, "short.mp4", cwd=place)
+    assert said == "1 faces in 3 frames, done before: short/short.csv\n"
+    assert table.stat().st_mtime_ns == written
+    other = [*options, "--smooth", "short.mp4"]
+    assert "with other settings" in fail("rcsr-predict", *other, cwd=place)
 
 
 # A camera that shows a photo ten times a second, as FFmpeg makes one from nothing.

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from rcsr_jax.experiments import process
 
+import rcsr_jax
+
 linux = pytest.mark.skipif(
     sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="needs glibc"
 )
@@ -37,6 +39,8 @@ def told(program: str, **environment: str) -> list[str]:
 FAULTS = """
 import ctypes, resource, numpy as np
 from rcsr_jax.experiments import process
+
+import rcsr_jax
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 print(process.keep_freed_memory())
@@ -73,6 +77,8 @@ def test_a_limit_on_addresses_is_no_obstacle():
 COMPILE = """
 import jax
 from rcsr_jax.experiments import process
+
+import rcsr_jax
 print(process.keep_compiled_programs())
 jax.jit(lambda x: x + 1)(1.0)
 """
@@ -99,6 +105,8 @@ def test_a_cache_that_is_chosen_or_impossible_is_no_matter(tmp_path):
 SPLIT = """
 import rcsr_jax, jax
 from rcsr_jax.experiments import process
+
+import rcsr_jax
 process.num_cores = lambda: 4
 process.split_cpu({batch}, num_devices={devices})
 print(jax.local_device_count())
@@ -167,3 +175,30 @@ def test_the_shared_flag_is_in_the_help_of_every_program():
     )
     assert done.returncode == 0
     assert "--out:" in done.stdout and "compilation_cache" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "message"),
+    [
+        ("export", [], "error: --out is missing: New folder, or new file: .npz, "),
+        (
+            "predict",
+            ["a.jpg"],
+            "error: --out is missing: Folder for the results; --help",
+        ),
+        ("train", ["--data=drawn"], "error: --workdir is missing: Folder for crops, "),
+    ],
+)
+def test_a_flag_that_is_missing_is_named(program, arguments, message):
+    words = [sys.executable, "-m", f"rcsr_jax.experiments.{program}", *arguments]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith(message)
+    assert done.stderr.endswith("; --help lists the flags.\n")
+    assert "None" not in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_the_version_is_told_by_every_program():
+    words = [sys.executable, "-m", "rcsr_jax.experiments.draw", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, f"rcsr_jax {rcsr_jax.__version__}\n")

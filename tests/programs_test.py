@@ -222,7 +222,7 @@ def test_a_program_is_exported_with_its_description(place):
         (
             "rcsr-evaluate",
             ["--checkpoint=run", "--out=h"],
-            "--data must have a value other than None; --help lists the flags",
+            "error: --data is missing: Folder of annotated photos,",
         ),
         ("rcsr-train", ["--workdri=a"], "Unknown command line flag 'workdri'"),
         (

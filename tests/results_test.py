@@ -143,6 +143,58 @@ def test_overlays_are_of_a_size_to_look_at_and_show_the_way(tmp_path, photo):
     assert not list((tmp_path / "none").rglob("*.png"))
 
 
+def test_several_faces_are_numbered_beside_their_boxes(tmp_path, photo):
+    def boxed(boxes, side):
+        several = found(len(boxes), side=side)
+        return several._replace(boxes=np.array(boxes, float))
+
+    def brightest(boxes, side, name):
+        """Where the picture is white, as the numbers are: their middle, x and y."""
+        target = photo._replace(result=name)
+        write(tmp_path, target, boxed(boxes, side))
+        drawn = load_image(tmp_path / f"{name}_overlay.png")
+        white = (drawn == 255).all(-1)
+        rows, columns = np.nonzero(white)
+        return np.stack([columns, rows], -1)
+
+    left, right = [400, 400, 800, 800], [1600, 2000, 2000, 2400]
+    assert not len(brightest([left], 3200, "one"))
+    # 400 pixels high, half of that in the picture: numbers of 25 pixels above the box
+    marks = brightest([left, right], 3200, "two")
+    for box in (left, right):
+        x0, y0 = box[0] / 2, box[1] / 2
+        near = marks[(np.abs(marks - [x0, y0]) < 40).all(-1)]
+        assert len(near) > 10 and len(near) < len(marks)
+        assert (near[:, 0] >= x0 - 1).all() and (near[:, 0] < x0 + 25).all()
+        assert (near[:, 1] >= y0 - 31).all() and (near[:, 1] < y0).all()
+    # enlarged twelve times, without room above
+    marks = brightest([[2, 0, 10, 10], [22, 1, 39, 30]], 40, "small")
+    assert len(marks[(marks < 60).all(-1)]) >= 10
+    assert len(marks[(np.abs(marks - [22 * 12, 0]) < 60).all(-1)]) >= 10
+
+
+def test_faces_below_a_score_are_left_out_everywhere_and_counted(tmp_path, photo):
+    answer = found(3)
+    scores = np.array([0.9, 0.05, 0.1], np.float32)
+    answer = answer._replace(faces=answer.faces._replace(score=scores))
+    results = write(tmp_path, photo, answer, min_score=0.1, steps=True)
+    assert results.write_table([photo]) == [2]
+    assert results.num_left_out([photo]) == 1
+    content = json.loads((tmp_path / "sub/a.json").read_text())
+    assert [face["score"] for face in content["faces"]] == [0.9, 0.1]
+    for number, index in ((1, 0), (2, 2)):
+        pts = read_pts(tmp_path / f"sub/a_face{number}.pts")
+        np.testing.assert_allclose(pts, answer.faces.points[index])
+    assert not (tmp_path / "sub/a_face3.pts").exists()
+    rows = (tmp_path / "faces.csv").read_text().splitlines()
+    assert len(rows) == 3
+    results = write(tmp_path, photo, answer, min_score=1.0, overwrite=True)
+    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["a.json"]
+    assert results.num_left_out([photo]) == 3
+    results = write(tmp_path, photo, answer, overwrite=True)
+    assert results.write_table([photo]) == [3] and results.num_left_out([photo]) == 0
+
+
 def test_files_that_are_no_results_are_not_replaced(tmp_path, photo):
     (tmp_path / "sub").mkdir()
     for name in ("a.pts", "a_face1.pts", "a_face2.pts", "a_overlay.png"):

@@ -1,0 +1,58 @@
+"""Files of a folder that are no pictures that are read: counted by suffix, and told."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rcsr_jax.data.names import shown
+
+# Photos all the same, of phones and as cameras' sensors give them.
+_TO_CONVERT = (
+    *(".heic", ".heif", ".hif", ".jxl"),
+    *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mos"),
+    *(".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2"),
+    *(".srf", ".srw", ".x3f"),
+)
+# What our own programs leave beside photos, or read there.
+_OURS = (".csv", ".json", ".parquet", ".pts", ".unfinished", ".xml")
+_KEPT = ".csv.corrected"  # in the name of a table of ours that somebody has corrected
+_MOST = 8  # suffixes that are told
+_LONGEST = 20  # characters of one
+
+
+def count_passed(paths: Iterable[Path]) -> dict[str, int]:
+    """How many files there are of each suffix, in lower case, the most first.
+
+    Args:
+        paths: that are passed over; annotation and results do not count.
+    """
+    suffixes = Counter(
+        shown(path.suffix.lower(), limit=_LONGEST)
+        for path in paths
+        if path.suffix.lower() not in _OURS and _KEPT not in path.name
+    )
+    ordered = sorted(suffixes.items(), key=lambda item: (-item[1], item[0]))
+    return dict(ordered)
+
+
+def is_to_convert(suffix: str) -> bool:
+    """Whether files of this suffix are photos, but of a kind that is not read."""
+    return suffix.lower() in _TO_CONVERT
+
+
+def passed_message(counts: Mapping[str, int]) -> str:
+    """What is told of files that are passed over, with the remedy; empty: there are none.
+
+    Args:
+        counts: from `count_passed`.
+    """
+    if not counts:
+        return ""
+    total = sum(counts.values())
+    kinds = [f"{n} {suffix or 'without suffix'}" for suffix, n in counts.items()]
+    more = [f"{len(kinds) - _MOST} other suffixes"] if len(kinds) > _MOST else []
+    told = f"{total} file{'s' if total > 1 else ''} passed over: "
+    told += ", ".join(kinds[:_MOST] + more)
+    if photos := [suffix for suffix in counts if is_to_convert(suffix)]:
+        told += f"; to use {', '.join(photos)}, convert it to JPEG first"
+    return told
