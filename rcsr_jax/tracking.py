@@ -19,8 +19,8 @@ from scipy.special import expit
 
 from rcsr_jax import tracks as rows
 from rcsr_jax.config import ModelConfig
-from rcsr_jax.geometry import Frame, meets_image
-from rcsr_jax.inference import Faces, Predictor
+from rcsr_jax.geometry import Frame
+from rcsr_jax.inference import Faces, Predictor, check_boxes
 from rcsr_jax.smoothing import OneEuro, at_rest, smooth
 from rcsr_jax.tracks import Tracks
 
@@ -156,9 +156,9 @@ class Tracker:
 
     def _followed(self, tracks: Tracks, image: np.ndarray) -> Tracks:
         """The tracks in the next frame, as far as their faces can be followed."""
-        size = image.shape[1::-1]
-        inside = [meets_image(box, size=size) for box in rows.boxes_of(tracks.points)]
-        tracks = rows.select(tracks, np.array(inside, bool))
+        boxes = rows.boxes_of(tracks.points)
+        there = [_can_be_cut(box, image.shape) for box in boxes]
+        tracks = rows.select(tracks, np.array(there, bool))
         found = rows.coasting(tracks)
         for afresh in (True, False):
             here = np.flatnonzero((tracks.unseen == 0) & (tracks.afresh == afresh))
@@ -259,6 +259,15 @@ class Tracker:
         config = self.predictor.config
         looser = dataclasses.replace(config, tolerance=_LOOSER * config.tolerance)
         return dataclasses.replace(self.predictor, config=looser)
+
+
+def _can_be_cut(box: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether a face is still in the picture, and has not shrunk to a point."""
+    try:
+        check_boxes(box[None], shape)
+    except ValueError:
+        return False
+    return True
 
 
 def plausibility(faces: Faces, *, config: ModelConfig) -> np.ndarray:
