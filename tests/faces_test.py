@@ -88,6 +88,35 @@ def test_an_unknown_split_lists_the_folders(folder):
         read_faces(folder / "lfpw" / "testset", markup=MARKUP, split="test")
 
 
+def test_landmarks_in_shares_of_the_photo_are_refused(tmp_path):
+    """The photo is 40 x 30; the landmarks span 20 x 15 of it, half of either side."""
+    add_face(tmp_path, "shares.png", points=POINTS / [40, 30])
+    add_face(tmp_path, "pixels.png")
+    found = read_faces(tmp_path, markup=MARKUP)
+    assert names_of(found) == ["pixels.png"]
+    (refusal,) = found.refused
+    assert refusal.name == "shares.png"
+    assert refusal.reason == (
+        "its landmarks span 0.5 pixels; are they in shares of the photo's sides?"
+    )
+    (tmp_path / "pixels.png").unlink()
+    (tmp_path / "pixels.pts").unlink()
+    with pytest.raises(ValueError, match="1 of 1 faces cannot be used: shares.png: its"):
+        read_faces(tmp_path, markup=MARKUP)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [[[10, 10], [12, 10], [11, 10]], [[10, 10], [np.nan] * 2, [np.nan] * 2]],
+    ids=["on a line two pixels long", "one landmark annotated"],
+)
+def test_few_or_level_landmarks_are_a_face_where_a_box_is_given(points, tmp_path):
+    add_face(tmp_path, "1.png", points=np.array(points))
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("image,x0,y0,x1,y1\n1.png,5,5,30,25\n", encoding="utf-8")
+    assert names_of(read_faces(tmp_path, markup=MARKUP, boxes=boxes)) == ["1.png"]
+
+
 def test_broken_faces_are_counted_and_named(tmp_path):
     add_face(tmp_path, "good.png")
     add_face(tmp_path, "two.png", points=POINTS[:2])

@@ -23,6 +23,7 @@ from rcsr_jax.markup import Markup
 
 _TEST_FOLDERS = {"testset", "test", "ibug"}
 _HELD_OUT_FOLDERS = _TEST_FOLDERS | {"val"}  # never trained on
+_LEAST_SPAN = 2.0  # pixels: no face is smaller, and shares of a photo end at 1
 
 
 class Face(NamedTuple):
@@ -147,4 +148,10 @@ def _points_of(face: AnnotatedFace, *, num_points: int) -> np.ndarray:
         raise ValueError("no landmark is annotated")
     if len(points) != num_points:
         raise ValueError(f"{len(points)} points, where {num_points} are needed")
+    span = float(np.ptp(box_of(points).reshape(2, 2), axis=0).max())
+    if np.isfinite(points).all(-1).sum() > 1 and span < _LEAST_SPAN:
+        raise ValueError(
+            f"its landmarks span {span:.2g} pixels; are they in shares of the photo's "
+            "sides?"
+        )
     return points
