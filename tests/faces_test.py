@@ -101,7 +101,9 @@ def test_landmarks_in_shares_of_the_photo_are_refused(tmp_path):
     )
     (tmp_path / "pixels.png").unlink()
     (tmp_path / "pixels.pts").unlink()
-    with pytest.raises(ValueError, match="1 of 1 faces cannot be used: shares.png: its"):
+    with pytest.raises(
+        ValueError, match="1 of 1 faces cannot be used: shares.png: its"
+    ):
         read_faces(tmp_path, markup=MARKUP)
 
 
