@@ -280,7 +280,8 @@ def test_something_must_be_left_to_train_and_validate_on(count, tmp_path):
     data = dataclasses.replace(DRAWN, validation_faces=count)
     with pytest.raises(
         ValueError,
-        match=f"of the 6 faces of drawn to train on; got {count}: give --validation_faces=1",
+        match=f"of the 6 faces of drawn to train on; got {count}: give "
+        "--validation_faces=1",
     ):
         open_faces(MODEL_68, data, folder=tmp_path / "run")
     assert not (tmp_path / "run").exists()  # before any is cut
