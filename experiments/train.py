@@ -17,7 +17,14 @@ import jax
 from absl import flags
 from tqdm import tqdm
 
-from rcsr_jax.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
+from rcsr_jax.config import (
+    AugmentConfig,
+    DataConfig,
+    ModelConfig,
+    RunConfig,
+    TrainConfig,
+)
+from rcsr_jax.data.sources import DRAWN, names_of
 from rcsr_jax.progress import Progress, TrainResult
 from rcsr_jax.training import train
 
@@ -41,6 +48,7 @@ def main(arguments: list[str]) -> None:
     """Trains and reports."""
     settings.no_arguments(arguments)
     config = _config()
+    plan = _plan(config)
     joined = cluster.join()
     num_devices = _CPU_DEVICES.value or int(joined)
     process.split_cpu(config.train.batch_size, num_devices=num_devices)
@@ -49,6 +57,7 @@ def main(arguments: list[str]) -> None:
         devices = jax.devices()
         among = f" in {jax.process_count()} processes" if joined else ""
         _say(f"devices: {len(devices)} x {devices[0].device_kind}{among}")
+        _say(plan)
     stop = process.StopRequest()
 
     def show(progress: Progress) -> None:
@@ -65,6 +74,18 @@ def main(arguments: list[str]) -> None:
         _report(result)
     if result.told:
         sys.exit(STOPPED)
+
+
+def _plan(config: RunConfig) -> str:
+    """What is about to be done: a default that was not meant shows before the work."""
+    data = config.data
+    drawn = f"{data.drawn_faces:,} drawn faces"
+    named = [drawn if name == DRAWN else name for name in names_of(data)]
+    ours = "" if flags.FLAGS["data"].present else " (no --data given)"
+    return (
+        f"preset {flags.FLAGS['preset'].value}: {config.train.num_updates:,} updates on "
+        f"{' and '.join(named)}{ours}"
+    )
 
 
 def _report(result: TrainResult) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rcsr_jax.geometry import box_of
+from rcsr_jax.geometry import box_of, size_hint
 from rcsr_jax.plain_values import check_types, from_dict, to_dict
 
 _FEWEST = 3  # faces; of fewer, a bad one is not outvoted
@@ -174,6 +174,7 @@ def _checked(boxes: ArrayLike, *, what: str) -> np.ndarray:
         face = int(np.argmin(good))
         raise ValueError(
             f"{what}: box {face} is inverted, empty or not finite: "
-            f"{boxes[face].tolist()}; boxes are (x0, y0, x1, y1)."
+            f"{boxes[face].tolist()}; boxes are (x0, y0, x1, y1)"
+            f"{size_hint(boxes[face].tolist())}."
         )
     return boxes

@@ -43,6 +43,19 @@ def box_of(points: ArrayLike) -> np.ndarray:
     return np.concatenate([np.nanmin(points, -2), np.nanmax(points, -2)], -1)
 
 
+def size_hint(box: Sequence[float]) -> str:
+    """How a box that is inverted may have come about, as the end of a message; or nothing.
+
+    Args:
+        box: float [4], px.
+    """
+    x0, y0, x1, y1 = box
+    inverted = x0 >= x1 or y0 >= y1
+    if not (inverted and np.isfinite(box).all() and min(x1, y1) > 0):
+        return ""
+    return ": if it is (x, y, width, height), give (x, y, x + width, y + height)"
+
+
 def meets_image(box: Sequence[float] | np.ndarray, *, size: tuple[int, int]) -> bool:
     """Whether a box overlaps an image, which spans -0.5 to width - 0.5.
 

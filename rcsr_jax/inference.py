@@ -18,7 +18,14 @@ from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.data.images import checked_image
 from rcsr_jax.data.names import shown
 from rcsr_jax.ellipses import error_ellipses
-from rcsr_jax.geometry import Frame, frame_of_box, join_frames, meets_image, to_photo
+from rcsr_jax.geometry import (
+    Frame,
+    frame_of_box,
+    join_frames,
+    meets_image,
+    size_hint,
+    to_photo,
+)
 from rcsr_jax.model import Params, Prediction
 from rcsr_jax.pieces import finish_pieces, largest_piece, platform_of, start_pieces
 from rcsr_jax.prediction import annotated, by_field
@@ -411,7 +418,7 @@ def check_boxes(boxes: np.ndarray, shape: tuple[int, ...]) -> None:
         if not all(map(math.isfinite, box)) or box[0] >= box[2] or box[1] >= box[3]:
             raise ValueError(
                 f"{_shown(box)} is inverted, empty or not finite; boxes are "
-                "(x0, y0, x1, y1)."
+                f"(x0, y0, x1, y1){size_hint(box)}."
             )
         if max(box[2] - box[0], box[3] - box[1]) < 1:
             raise ValueError(f"{_shown(box)} is smaller than a pixel.")

@@ -7,9 +7,12 @@ Indices are 0-based; "left" is the left side of the picture, not of the person.
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+_TOLD = 5  # landmarks that a message lists
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,11 +44,8 @@ class Markup:
             **{f"region {name}": indices for name, indices in self.regions},
             **{f"outline {n}": indices for n, indices in enumerate(self.outlines)},
         }
-        if sorted(self.mirror) != list(range(self.num_points)):
-            raise ValueError(
-                f"markup {self.name}: mirror must hold each of 0..{self.num_points - 1} "
-                f"once; got {self.mirror}."
-            )
+        if problem := _no_permutation(self.mirror):
+            raise ValueError(f"markup {self.name}: {problem}.")
         for index, twin in enumerate(self.mirror):
             if self.mirror[twin] != index:
                 raise ValueError(
@@ -53,10 +53,12 @@ class Markup:
                     f"{self.mirror[twin]}; mirroring twice must change nothing."
                 )
         for what, indices in named.items():
-            if not indices or not all(0 <= i < self.num_points for i in indices):
+            if not indices:
+                raise ValueError(f"markup {self.name}: {what} names no landmark.")
+            if strange := [i for i in indices if not 0 <= i < self.num_points]:
                 raise ValueError(
-                    f"markup {self.name}: {what} must be indices from 0 to "
-                    f"{self.num_points - 1}; got {indices}."
+                    f"markup {self.name}: mirror has {self.num_points} landmarks, 0 to "
+                    f"{self.num_points - 1}, but {what} names {_some(strange)}."
                 )
         left, right = map(set, self.eyes)
         if len(set(self.eye_corners)) < 2 or left == right or not (left and right):
@@ -116,26 +118,30 @@ class Markup:
         """
         known = {field.name for field in dataclasses.fields(cls)}
         needed = {"name", "mirror", "eye_corners", "eyes"}
-        if wrong := sorted(set(fields) - known) or sorted(needed - set(fields)):
+        wrong = {"missing": needed - set(fields), "unknown": set(fields) - known}
+        if told := [f"{k}: {', '.join(sorted(v))}" for k, v in wrong.items() if v]:
             raise ValueError(
-                f"a markup has the fields {sorted(known)} and needs {sorted(needed)}; "
-                f"see {wrong}."
+                f"a markup has the fields {', '.join(sorted(needed))} and, if wanted, "
+                f"{', '.join(sorted(known - needed))}; {'; '.join(told)}."
             )
         regions = fields.get("regions", ())
         if isinstance(regions, Mapping):
             regions = regions.items()
         try:
-            corners = _indices(fields["eye_corners"])
-            eyes = tuple(_indices(eye) for eye in fields["eyes"])
+            corners = _indices(fields["eye_corners"], "eye_corners")
+            eyes = _lists(fields["eyes"], "eyes")
             if len(corners) != 2 or len(eyes) != 2:
-                raise ValueError("eye_corners and eyes each name two things")
+                raise ValueError(
+                    "eye_corners and eyes each name two things; got "
+                    f"{len(corners)} and {len(eyes)}."
+                )
             return cls(
                 name=str(fields["name"]),
-                mirror=_indices(fields["mirror"]),
+                mirror=_indices(fields["mirror"], "mirror"),
                 eye_corners=(corners[0], corners[1]),
                 eyes=(eyes[0], eyes[1]),
-                regions=tuple((str(k), _indices(v)) for k, v in regions),
-                outlines=tuple(_indices(line) for line in fields.get("outlines", ())),
+                regions=tuple((str(k), _indices(v, f"region {k}")) for k, v in regions),
+                outlines=_lists(fields.get("outlines", ()), "outlines"),
             )
         except TypeError as error:
             raise ValueError(f"not a markup: {error}") from error
@@ -163,14 +169,45 @@ def read_markup(path: str | Path) -> Markup:
         raise ValueError(f"markup file {path}: {error}") from error
 
 
-def _indices(values: Any) -> tuple[int, ...]:
+def _lists(values: Any, name: str) -> tuple[tuple[int, ...], ...]:
+    """The landmarks that each of several lists names."""
+    return tuple(_indices(part, f"{name}[{n}]") for n, part in enumerate(values))
+
+
+def _indices(values: Any, name: str) -> tuple[int, ...]:
     """The landmarks that a list names; a fraction would become another landmark."""
     if not isinstance(values, list | tuple):
-        raise ValueError(f"landmarks are named in a list; got {values!r:.80}")
+        raise ValueError(
+            f"{name}: landmarks are named in a list, as in [0, 1]; got {values!r:.80}"
+        )
     for value in values:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError(f"landmarks are named by whole numbers; got {value!r:.80}")
+            raise ValueError(
+                f"{name}: landmarks are named by whole numbers; got {value!r:.80}"
+            )
     return tuple(values)
+
+
+def _no_permutation(mirror: tuple[int, ...]) -> str:
+    """Why a mirror does not name each landmark once; empty: it does."""
+    if not mirror:
+        return "mirror names no landmark"
+    count = len(mirror)
+    if sorted(mirror) == list(range(1, count + 1)):
+        return f"mirror counts from 1 to {count}, where landmarks count from 0"
+    if not (missing := sorted(set(range(count)) - set(mirror))):
+        return ""
+    strange = sorted(set(mirror) - set(range(count)))
+    twice = sorted(index for index, times in Counter(mirror).items() if times > 1)
+    wrong = {"lacks": missing, "names": strange, "names twice": twice}
+    told = ", ".join(f"{what} {_some(which)}" for what, which in wrong.items() if which)
+    return f"mirror has {count} landmarks, 0 to {count - 1}, but {told}"
+
+
+def _some(indices: Sequence[int]) -> str:
+    """The first of several numbers, for a message."""
+    listed = ", ".join(map(str, indices[:_TOLD]))
+    return listed + (", ..." if len(indices) > _TOLD else "")
 
 
 def _face_68() -> Markup:

@@ -22,7 +22,8 @@ class Progress(NamedTuple):
         checkpoint: whether this report comes with a saved checkpoint.
         skipped: updates so far whose gradient was not finite; they changed nothing.
         note: what a user should know: a damaged checkpoint that was passed over, another
-            version of JAX than before. Empty: nothing.
+            version of JAX than before, landmarks that are not mirrored as faces are.
+            Empty: nothing.
     """
 
     stage: str

@@ -39,9 +39,11 @@ def check_same_run(workdir: Path, config: RunConfig, *, resuming: bool) -> None:
     changed = differences(stored, config)
     if refused := {k: v for k, v in changed.items() if k not in RESUMABLE}:
         listed = ", ".join(f"{k} ({a!r}, now {b!r})" for k, (a, b) in refused.items())
+        before, now = refused.get("num_updates", (0, 0))
+        longer = f" To train on from it, give the other --init_from={workdir}."
         raise ValueError(
             f"{workdir} holds a run with other settings: {listed}. Give it the same "
-            "settings or another workdir."
+            f"settings or another workdir.{longer if now > before else ''}"
         )
 
 

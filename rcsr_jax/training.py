@@ -29,6 +29,7 @@ from rcsr_jax.records import (
     write_refused,
 )
 from rcsr_jax.start import completed, given_params, is_whole
+from rcsr_jax.symmetry import mirror_problem
 from rcsr_jax.validation import Judge, mean_in_crops, measured_tolerance
 
 _MOST_SKIPPED = 20  # updates in a row whose gradient is not finite
@@ -110,6 +111,11 @@ def _train(
     table = MetricsTable(workdir, upto=step)
     if change := environment_change(workdir):
         problems += (change,)
+    markup, num_faces = config.model.markup, len(training.names)
+    if config.augment.mirror and (
+        odd := mirror_problem(shape, num_faces=num_faces, markup=markup)
+    ):
+        problems += (odd,)
     judge = Judge(validation, config)
     state = sharing.on_every_device(state, devices)
     report = Progress(

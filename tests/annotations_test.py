@@ -134,8 +134,33 @@ def test_boxes_round_trip(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("image,x0,y0,x1\na,0,0,1", "line 1 must name .*lacks y1"),
-        ("a.png,0,0,1,1\n", "line 1 must name"),
+        (
+            "image,x0,y0,x1\na,0,0,1",
+            r"line 1 must name .*lacks y1 and has image,x0,y0,x1\.",
+        ),
+        ("a.png,0,0,1,1\n", r"line 1 must name .* and has a\.png,0,0,1,1\."),
+        (
+            "filename,xmin,ymin,xmax,ymax\na,0,0,1,1",
+            r"line 1 .*lacks image,x0,y0,x1,y1 and has filename,xmin,ymin,xmax,ymax\.",
+        ),
+        (
+            "image;x0;y0;x1;y1\na;0;0;1;1",
+            "line 1 .*has image;x0;y0;x1;y1: fields are separated by commas, not by semi",
+        ),
+        ("image\tx0\ty0\tx1\ty1\na\t0\t0\t1\t1", "line 1 .*by commas, not by tabs"),
+        (
+            "Image,X0,Y0,X1,Y1\na,0,0,1,1",
+            "line 1 .*has Image,X0,Y0,X1,Y1: names are written in small letters",
+        ),
+        (
+            "image,x0,y0,x1,y1\na,0,0,1,1\nb,127.6,81.6,102.5,160.4",
+            r"line 3: a box has finite x0 < x1, y0 < y1; got \(127.6, 81.6, 102.5, 160.4"
+            r"\): if it is \(x, y, width, height\), give \(x, y, x \+ width, y \+ height\)",
+        ),
+        (
+            "image,x0,y0,x1,y1\na,0,0,1e9,1e9",
+            r"line 2: .*got \(0.0, 0.0, 1000000000.0, 1.*\)\.$",
+        ),
         ("image,x0,y0,x1,y1\na,0,0,1,1\nb,0,zero,1,1", "line 3: .* not four numbers"),
         ("image,x0,y0,x1,y1\n\na,0,0,1", "line 3: needs a value"),
         ("image,x0,y0,x1,y1\n,0,0,1,1", "line 2: needs a value"),

@@ -163,6 +163,9 @@ def test_a_bad_face_is_named(generator):
     inverted[1] = boxes[1, [2, 1, 0, 3]]
     with pytest.raises(ValueError, match="boxes: box 1 is inverted, empty or not"):
         calibrate_boxes(inverted, ours=boxes)
+    inverted[1] = 300, 200, 100, 100
+    with pytest.raises(ValueError, match=r"if it is \(x, y, width, height\), give"):
+        calibrate_boxes(inverted, ours=boxes)
     endless = boxes.copy()
     endless[3, 0] = -np.inf
     with pytest.raises(ValueError, match="ours: box 3 is inverted, empty or not"):

@@ -88,6 +88,60 @@ def test_an_unknown_split_lists_the_folders(folder):
         read_faces(folder / "lfpw" / "testset", markup=MARKUP, split="test")
 
 
+def test_landmarks_in_shares_of_the_photo_are_refused(tmp_path):
+    """The photo is 40 x 30; the landmarks span 20 x 15 of it, half of either side."""
+    add_face(tmp_path, "shares.png", points=POINTS / [40, 30])
+    add_face(tmp_path, "pixels.png")
+    found = read_faces(tmp_path, markup=MARKUP)
+    assert names_of(found) == ["pixels.png"]
+    (refusal,) = found.refused
+    assert refusal.name == "shares.png"
+    assert refusal.reason == (
+        "its landmarks span 0.5 pixels: they are in pixels, not in shares of the photo's "
+        "sides"
+    )
+    (tmp_path / "pixels.png").unlink()
+    (tmp_path / "pixels.pts").unlink()
+    with pytest.raises(
+        ValueError, match="1 of 1 faces cannot be used: shares.png: its"
+    ):
+        read_faces(tmp_path, markup=MARKUP)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [[[10, 10], [12, 10], [11, 10]], [[10, 10], [np.nan] * 2, [np.nan] * 2]],
+    ids=["on a line two pixels long", "one landmark annotated"],
+)
+def test_few_or_level_landmarks_are_a_face_where_a_box_is_given(points, tmp_path):
+    add_face(tmp_path, "1.png", points=np.array(points))
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("image,x0,y0,x1,y1\n1.png,5,5,30,25\n", encoding="utf-8")
+    assert names_of(read_faces(tmp_path, markup=MARKUP, boxes=boxes)) == ["1.png"]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_landmarks_of_another_number_are_told_what_to_do(strict, tmp_path):
+    for name in ("1.png", "2.png"):
+        add_face(tmp_path, name, points=np.vstack([POINTS, POINTS[:1]]))
+    with pytest.raises(ValueError) as caught:
+        read_faces(tmp_path, markup=MARKUP, strict=strict)
+    said = str(caught.value)
+    assert "2 of 2 faces cannot be used: 1.png: 4 points, where 3 are needed;" in said
+    assert said.endswith(
+        " To train on 4 landmarks describe them with --markup=FILE.json "
+        "(docs/own_landmarks.md); other programs take a model of 4 landmarks as "
+        "--checkpoint."
+    )
+
+
+def test_a_face_that_lacks_a_landmark_is_no_other_markup(tmp_path):
+    add_face(tmp_path, "1.png", points=POINTS[:2])
+    add_face(tmp_path, "2.png")
+    with pytest.raises(ValueError, match="1.png: 2 points, where 3 are needed.$"):
+        read_faces(tmp_path, markup=MARKUP, strict=True)
+
+
 def test_broken_faces_are_counted_and_named(tmp_path):
     add_face(tmp_path, "good.png")
     add_face(tmp_path, "two.png", points=POINTS[:2])

@@ -244,6 +244,11 @@ def test_no_steps_are_refused():
     [
         ([50, 20, 10, 60], r"box \(50, 20, 10, 60\) is inverted, empty or not finite"),
         ([10, 60, 50, 20], r"box \(10, 60, 50, 20\) is inverted"),
+        (
+            [50, 20, 10, 60],
+            r"\(x0, y0, x1, y1\): if it is \(x, y, width, height\), give",
+        ),
+        ([50, 20, -10, 60], r"boxes are \(x0, y0, x1, y1\)\.$"),  # no width
         ([10, 20, 10, 60], r"box \(10, 20, 10, 60\) is inverted, empty"),
         ([10, np.nan, 50, 60], r"box \(10, nan, 50, 60\) is .* not finite"),
         ([10, 20, np.inf, 60], r"box \(10, 20, inf, 60\) is .* not finite"),

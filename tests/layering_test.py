@@ -27,6 +27,7 @@ ROOMS = [
     "ellipses",
     "metrics",
     "annotation",
+    "symmetry",
     "summaries",
     "portable",
     "trust",

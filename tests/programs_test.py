@@ -8,7 +8,15 @@ import sys
 
 import numpy as np
 import pytest
-from commands import TINY, fail, program, program_that_fails, succeed, trained_place
+from commands import (
+    TINY,
+    fail,
+    program,
+    program_that_fails,
+    run,
+    succeed,
+    trained_place,
+)
 from jax import export
 
 from rcsr_jax.boxes import BoxMap
@@ -252,6 +260,24 @@ def test_a_program_is_exported_with_its_description(place):
 def test_a_mistake_is_answered_with_one_line(place, command, arguments, expected):
     (place / "empty").mkdir(exist_ok=True)
     assert expected in fail(command, *arguments, cwd=place)
+
+
+@pytest.mark.parametrize(
+    ("options", "plan"),
+    [
+        ([], "preset base: 8,000 updates on 1,050 drawn faces (no --data given)"),
+        (
+            ["--data=drawn,photos", "--preset=demo", "--num_updates=7"],
+            "preset demo: 7 updates on 1,050 drawn faces and photos",
+        ),
+    ],
+)
+def test_training_tells_before_the_work_what_it_trains_on(place, options, plan):
+    few = ["--drawn_faces=1050", "--validation_faces=1050", "--workdir=told"]
+    done = run("rcsr-train", *options, *few, cwd=place)
+    said = done.stderr.splitlines()
+    assert done.returncode == 1 and said[-2] == plan
+    assert said[-1].endswith("got 1050: give --validation_faces=210.")
 
 
 def test_a_run_with_other_settings_is_refused(place):

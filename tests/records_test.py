@@ -165,6 +165,18 @@ def test_a_changed_run_is_refused_by_its_settings(changes, message, tmp_path):
     check_same_run(tmp_path, other, resuming=False)  # nothing there to go on from
 
 
+@pytest.mark.parametrize(("num_updates", "told"), [(7000, True), (5000, False)])
+def test_a_run_of_more_updates_is_told_how_to_train_on(num_updates, told, tmp_path):
+    write_config(tmp_path, RunConfig())
+    longer = replace_fields(RunConfig(), {"num_updates": num_updates})
+    with pytest.raises(ValueError, match=rf"\(6000, now {num_updates}\)") as caught:
+        check_same_run(tmp_path, longer, resuming=True)
+    remedy = (
+        f"another workdir. To train on from it, give the other --init_from={tmp_path}."
+    )
+    assert str(caught.value).endswith(remedy) == told
+
+
 def test_what_does_not_change_the_result_may_change(tmp_path):
     write_config(tmp_path, RunConfig())
     changes = {"max_seconds": 60.0, "eval_every": 10, "strict": True}

@@ -279,9 +279,41 @@ def test_the_refusals_of_all_data_sets_are_told(folder, tmp_path):
 def test_something_must_be_left_to_train_and_validate_on(count, tmp_path):
     data = dataclasses.replace(DRAWN, validation_faces=count)
     with pytest.raises(
-        ValueError, match=f"of the 6 faces of drawn to train on; got {count}"
+        ValueError,
+        match=f"of the 6 faces of drawn to train on; got {count}: give "
+        "--validation_faces=1",
     ):
-        open_faces(MODEL_68, data, folder=tmp_path)
+        open_faces(MODEL_68, data, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()  # before any is cut
+
+
+def test_too_few_annotated_or_prepared_faces_are_refused_before_any_is_cut(
+    folder, tmp_path
+):
+    for index in range(10):
+        write_face(folder / "more", f"photo{index}.png", index=index)
+    data = DataConfig(data=str(folder), validation_faces=16)
+    message = "of the 16 faces of .*300w to train on; got 16: give --validation_faces=3"
+    with pytest.raises(ValueError, match=message):
+        open_faces(MODEL, data, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    sources, _ = read_sources(str(folder), MODEL, data)
+    crops.open_or_build(tmp_path / "cut", sources[:5], model=MODEL, data=data)
+    prepared = dataclasses.replace(data, data=str(tmp_path / "cut"))
+    with pytest.raises(ValueError, match="of the 5 faces .* --validation_faces=1"):
+        open_faces(MODEL, prepared, folder=tmp_path / "run")
+    # one number that works where the other does not
+    fewer = dataclasses.replace(data, validation_faces=3)
+    training, held = open_faces(MODEL, fewer, folder=tmp_path / "run")
+    assert len(training.names) + len(held.names) == 16
+
+
+def test_faces_that_are_refused_while_cut_do_not_count(folder, tmp_path):
+    path = folder / "lfpw/trainset/image_0000.png"
+    path.write_bytes(path.read_bytes()[:-3000])
+    data = of_folder(folder, validation_faces=5)
+    with pytest.raises(ValueError, match="of the 5 faces of .*; got 5"):
+        open_faces(MODEL, data, folder=tmp_path / "run")
 
 
 def test_no_face_to_validate_on_is_refused_before_any_is_cut(tmp_path):
@@ -296,7 +328,8 @@ def test_one_photo_cannot_be_split(tmp_path):
         write_face(tmp_path / "data", f"a_{number}.png")
     data = DataConfig(data=str(tmp_path / "data"), validation_faces=1)
     with pytest.raises(ValueError, match="they come from 1 photos, which move whole"):
-        open_faces(MODEL, data, folder=tmp_path)
+        open_faces(MODEL, data, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_that_is_not_there_is_named(tmp_path):

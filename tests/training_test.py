@@ -1,5 +1,6 @@
 """Training as a whole: it learns, it resumes to the bit, four devices equal one."""
 
+import dataclasses
 import itertools
 import shutil
 import threading
@@ -14,6 +15,7 @@ import rcsr_jax
 from rcsr_jax import checkpoint, sharing, updates
 from rcsr_jax.config import replace_fields
 from rcsr_jax.feed import feed
+from rcsr_jax.markup import FACE_68
 from rcsr_jax.model import predict
 from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.training import train
@@ -172,6 +174,23 @@ def test_another_version_of_jax_is_told(straight, tmp_path):
     train(tiny_run(), workdir=tmp_path, on_progress=told.append)
     (note,) = (progress.note for progress in told if progress.note)
     assert "jax was 0.1, now" in note and "num_devices was 64" in note
+
+
+@pytest.mark.parametrize(("mirror", "told"), [(0.5, True), (0.0, False)])
+def test_a_markup_without_twins_is_told_before_the_first_update(mirror, told, tmp_path):
+    alone = dataclasses.replace(FACE_68, mirror=tuple(range(68)))
+    run = tiny_run(markup=alone, mirror=mirror, drawn_faces=30)
+    seen = []
+
+    def stop(progress):
+        if progress.stage == "train":
+            seen.append(progress)
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(run, workdir=tmp_path, on_progress=stop)
+    assert seen[0].done == 0
+    assert ("look at `mirror` of the markup" in seen[0].note) == told
 
 
 def test_a_checkpoint_is_all_that_prediction_needs(straight):

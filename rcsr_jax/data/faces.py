@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rcsr_jax.data.annotations import AnnotatedFace
-from rcsr_jax.data.entries import list_entries
+from rcsr_jax.data.entries import Entry, list_entries
 from rcsr_jax.data.face_boxes import check_box, listed_box, own_box
 from rcsr_jax.data.images import image_size
 from rcsr_jax.data.refusals import Refusal
@@ -23,6 +23,7 @@ from rcsr_jax.markup import Markup
 
 _TEST_FOLDERS = {"testset", "test", "ibug"}
 _HELD_OUT_FOLDERS = _TEST_FOLDERS | {"val"}  # never trained on
+_LEAST_SPAN = 2.0  # pixels: no face is smaller, and shares of a photo end at 1
 
 
 class Face(NamedTuple):
@@ -103,7 +104,8 @@ def read_faces(
     if refused and (strict or not faces):
         first = "; ".join(f"{name}: {reason}" for name, reason in sorted(refused)[:3])
         raise ValueError(
-            f"{data}: {len(refused)} of {len(wanted)} faces cannot be used: {first}."
+            f"{data}: {len(refused)} of {len(wanted)} faces cannot be used: "
+            f"{first}.{_remedy(entries, wanted=wanted, markup=markup)}"
         )
     return FaceSet(
         tuple(sorted(faces, key=lambda face: face.name)), tuple(sorted(refused))
@@ -141,10 +143,30 @@ def _names_of_split(names: Sequence[str], *, split: str, data: Path) -> set[str]
     return set().union(*chosen.values())
 
 
+def _remedy(entries: Sequence[Entry], *, wanted: set[str], markup: Markup) -> str:
+    """What to do where all faces have the same other number of landmarks; or nothing."""
+    faces = [entry.face.points for entry in entries if entry.name in wanted]
+    numbers = {len(points) for points in faces if points is not None}
+    if len(numbers) != 1 or numbers == {markup.num_points}:
+        return ""
+    (number,) = numbers
+    return (
+        f" To train on {number} landmarks describe them with --markup=FILE.json "
+        f"(docs/own_landmarks.md); other programs take a model of {number} landmarks as "
+        "--checkpoint."
+    )
+
+
 def _points_of(face: AnnotatedFace, *, num_points: int) -> np.ndarray:
     points = face.points
     if points is None or np.isnan(points).all():
         raise ValueError("no landmark is annotated")
     if len(points) != num_points:
         raise ValueError(f"{len(points)} points, where {num_points} are needed")
+    span = float(np.ptp(box_of(points).reshape(2, 2), axis=0).max())
+    if np.isfinite(points).all(-1).sum() > 1 and span < _LEAST_SPAN:
+        raise ValueError(
+            f"its landmarks span {span:.2g} pixels: they are in pixels, not in shares of "
+            "the photo's sides"
+        )
     return points

@@ -28,6 +28,7 @@ from rcsr_jax.markup import FACE_68
 DRAWN = "drawn"
 # Drawn faces of each split come from a random stream of their own.
 _DRAWN_STREAMS = {"train": 0, "test": 1}
+_SHARE_HELD_OUT = 5  # one of so many, where the number that is given is too large
 
 OnProgress = Callable[[int, int], None]
 Used = TypeVar("Used")
@@ -61,16 +62,18 @@ def open_faces(
         raise ValueError(
             f"validation_faces must be at least 1; got {data.validation_faces}."
         )
-    caches = [
-        open_cached(name, model, data, folder=Path(folder), on_progress=on_progress)
-        for name in names
-    ]
-    first, *others = caches
-    if data.validation_faces >= len(first.names):
-        raise ValueError(
-            f"validation_faces must leave some of the {len(first.names)} faces of "
-            f"{names[0]} to train on; got {data.validation_faces}."
+    held_out = [data.validation_faces, *(0 for _ in names[1:])]
+    first, *others = [
+        open_cached(
+            name,
+            model,
+            data,
+            folder=Path(folder),
+            held_out=count,
+            on_progress=on_progress,
         )
+        for name, count in zip(names, held_out, strict=True)
+    ]
     rest, held = _taken(first, hold_out(first.names, count=data.validation_faces))
     training = _join([rest, *others]) if others else rest
     if data.training_faces > len(training.names):
@@ -154,22 +157,49 @@ def open_cached(
     data: DataConfig,
     *,
     folder: Path,
+    held_out: int = 0,
     on_progress: OnProgress = lambda done, total: None,
 ) -> CropCache:
     """The crop cache of one data set, cut now unless it is there already.
 
+    Args:
+        name: "drawn", a folder or a file.
+        model: gives the crop and the markup.
+        data: gives the split, the boxes and how to cut.
+        folder: the cache of data that is not prepared yet goes to `folder/crops`.
+        held_out: how many faces will be validated on; others must remain.
+        on_progress: called with (faces done, faces) while crops are cut.
+
     Raises:
-        ValueError: the data cannot be read, or was prepared for another model.
+        ValueError: the data cannot be read, was prepared for another model, or has too
+            few faces.
     """
     if name != DRAWN and crops.is_cache(name):
         crops.check_fits(name, model=model, data=data)
-        return crops.open_cache(name)
+        cache = crops.open_cache(name)
+        _check_held_out(cache.names, held_out, name=name)
+        return cache
     sources, refused = read_sources(name, model, data)
+    _check_held_out([source.name for source in sources], held_out, name=name)
     where = folder / "crops" / hashlib.sha256(name.encode()).hexdigest()[:12]
     cache = crops.open_or_build(
         where, sources, model=model, data=data, on_progress=on_progress
     )
+    _check_held_out(cache.names, held_out, name=name)  # without those now refused
     return cache._replace(refused=refused + cache.refused)
+
+
+def _check_held_out(faces: Sequence[str], count: int, *, name: str) -> None:
+    """Checks that faces are left to train on where so many are held out; 0: all are."""
+    if count >= len(faces):
+        fewer = len(faces) // _SHARE_HELD_OUT or 1
+        remedy = f"give --validation_faces={fewer}" if len(faces) > 1 else "add faces"
+        raise ValueError(
+            f"validation_faces must leave some of the {len(faces)} faces of {name} to "
+            f"train on; got {count}: {remedy}."
+        )
+    if count:
+        hold_out(faces, count=count)
 
 
 def read_sources(

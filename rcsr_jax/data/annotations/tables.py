@@ -19,11 +19,14 @@ from rcsr_jax.data.annotations.records import (
     plain,
     read_text,
     to_box,
+    to_number,
 )
 from rcsr_jax.data.names import shown
 from rcsr_jax.data.whole_files import csv_text, write_whole
+from rcsr_jax.geometry import size_hint
 
 _BOX_COLUMNS = ("image", "x0", "y0", "x1", "y1")
+_OTHER_MARKS = {";": "semicolons", "\t": "tabs"}
 # Of a table of landmarks, beside x_0, y_0, x_1, y_1 and so on.
 FACE_COLUMNS = ("image", "box_x0", "box_y0", "box_x1", "box_y1")
 
@@ -45,7 +48,7 @@ def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
     if missing := [name for name in _BOX_COLUMNS if name not in header]:
         raise ValueError(
             f"{path}: line 1 must name the columns {','.join(_BOX_COLUMNS)}; it lacks "
-            f"{','.join(missing)}."
+            f"{','.join(missing)} and has {shown(','.join(header))}{_spelling(header)}."
         )
     _check_once(path, header, _BOX_COLUMNS)
     columns = [header.index(name) for name in _BOX_COLUMNS]
@@ -58,7 +61,7 @@ def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
         try:
             box = tuple(to_box(corners).tolist())
         except ValueError as error:
-            raise ValueError(f"{where}: {error}.") from error
+            raise ValueError(f"{where}: {error}{_as_sizes(corners)}.") from error
         if box in boxes.setdefault(image, []):
             raise ValueError(f"{where}: {shown(image)} has this box twice.")
         boxes[image].append(box)
@@ -214,6 +217,24 @@ def _name_of_row(image: str, *, where: str | Path) -> str:
             f"{where}: {image!r}: a table keeps no spaces around a name; rename it."
         )
     return checked_name(image, where=where)
+
+
+def _spelling(header: list[str]) -> str:
+    """How the columns of boxes are there but not found; empty: they are not."""
+    if len(header) == 1:
+        for mark, name in _OTHER_MARKS.items():
+            if mark in header[0]:
+                return f": fields are separated by commas, not by {name}"
+    if set(_BOX_COLUMNS) <= {name.lower() for name in header}:
+        return ": names are written in small letters"
+    return ""
+
+
+def _as_sizes(corners: list[str]) -> str:
+    try:
+        return size_hint([to_number(corner) for corner in corners])
+    except ValueError:
+        return ""
 
 
 def _check_once(path: str | Path, header: list[str], names: Sequence[str]) -> None:
