@@ -53,9 +53,8 @@ def mirror_problem(shape: np.ndarray, *, num_faces: int, markup: Markup) -> str:
         return ""
     apart = asymmetry(shape, markup=markup)
     limit = _FURTHEST * max(1, math.sqrt(_MANY / num_faces))
-    order = np.argsort(
-        -apart.round(3), kind="stable"
-    )  # twins in the order of landmarks
+    # those that lie as far as their twins in the order of their numbers
+    order = np.argsort(-apart.round(3), kind="stable")
     worst = [int(i) for i in order[:_TOLD] if apart[i] > limit]
     if not worst:
         return ""

@@ -103,19 +103,16 @@ def _train(
         workdir, updates.init_state(params, optimiser=optimiser)
     )
     step = int(state.step)
-    if given and not step and not is_whole(given):
-        problems += (
-            f"{config.train.init_from} finds other landmarks: what sees the picture is "
-            "taken from there, the rest is fresh",
-        )
     table = MetricsTable(workdir, upto=step)
-    if change := environment_change(workdir):
-        problems += (change,)
-    markup, num_faces = config.model.markup, len(training.names)
-    if config.augment.mirror and (
-        odd := mirror_problem(shape, num_faces=num_faces, markup=markup)
-    ):
-        problems += (odd,)
+    notes = [*problems, environment_change(workdir)]
+    if config.augment.mirror:
+        markup, num_faces = config.model.markup, len(training.names)
+        notes.append(mirror_problem(shape, num_faces=num_faces, markup=markup))
+    if given and not step and not is_whole(given):
+        notes.append(
+            f"{config.train.init_from} finds other landmarks: what sees the picture is "
+            "taken from there, the rest is fresh"
+        )
     judge = Judge(validation, config)
     state = sharing.on_every_device(state, devices)
     report = Progress(
@@ -125,7 +122,7 @@ def _train(
         nme=judge.error(judge.measure(state.average)[0]) if step else math.nan,
         skipped=int(state.opt_state.total_notfinite),
         baseline_nme=judge.error(np.broadcast_to(shape, judge.points.shape)),
-        note="; ".join(problems),
+        note="; ".join(filter(None, notes)),
     )
     on_progress(report)
     with (
