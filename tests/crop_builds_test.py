@@ -3,6 +3,7 @@
 import os
 import pathlib
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -144,6 +145,25 @@ def test_a_build_of_something_else_starts_anew(tmp_path):
     other.sources[3] = other.sources[3]._replace(stamp="2")
     build(tmp_path / "cache", other)
     assert other.loads == 200
+
+
+def test_no_two_threads_read_headers_at_once(tmp_path, monkeypatch):
+    # Python 3.11 cannot always parse two of them together
+    open_memmap, inside, most = np.lib.format.open_memmap, [], []
+
+    def watched(*arguments, **options):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.05)  # the others come, if they may
+        try:
+            return open_memmap(*arguments, **options)
+        finally:
+            inside.pop()
+
+    monkeypatch.setattr(np.lib.format, "open_memmap", watched)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    build(tmp_path / "cache", many())
+    assert len(most) > 4 and max(most) == 1
 
 
 def test_processes_cut_the_same(tmp_path):

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -28,6 +29,9 @@ from rcsr_jax.geometry import frame_of_box, to_crop
 ROWS = "rows.npy"  # the file of all faces
 _PLAN = "plan.json"
 _PART = 64  # faces; what a kill costs each job at most
+# NumPy has Python parse the headers of files, which on 3.11 fails now and then where two
+# threads do it at once: SystemError, "AST constructor recursion depth mismatch".
+_HEADERS = threading.Lock()
 
 
 class Source(NamedTuple):
@@ -161,7 +165,8 @@ def _cut_part(
     frame_scale: float,
     strict: bool,
 ) -> Part:
-    rows = np.lib.format.open_memmap(folder / ROWS, mode="r+")
+    with _HEADERS:
+        rows = np.lib.format.open_memmap(folder / ROWS, mode="r+")
     here = rows[first : first + len(sources)]
     path = folder / f"part-{first // _PART:07d}.npz"
     if (found := _read_part(path, here)) is not None:
@@ -198,7 +203,11 @@ def _read_part(path: Path, rows: np.ndarray) -> Part | None:
     """The part in a file; None where it is missing, damaged or not that of these rows."""
     try:
         # np.load leaves a file open that it opened and cannot read
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with (
+            _HEADERS,
+            path.open("rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
             part = Part(*(arrays[name] for name in Part._fields))
             fits = len(part.kept) == len(rows) and arrays["checksum"] == _checksum(rows)
     except Exception:  # a torn archive raises whatever its torn bytes lead to
