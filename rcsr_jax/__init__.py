@@ -19,6 +19,7 @@ from rcsr_jax.config import (
     preset,
 )
 from rcsr_jax.data.drawn import draw_face
+from rcsr_jax.data.images import load_image, save_image
 from rcsr_jax.detection import detect_faces
 from rcsr_jax.export import export_program, write_program
 from rcsr_jax.inference import Faces, Predictor, load_predictor
@@ -26,6 +27,7 @@ from rcsr_jax.markup import FACE_49, FACE_51, FACE_68, Markup, read_markup
 from rcsr_jax.model import Prediction, init_params, predict, predict_adaptive
 from rcsr_jax.onnx import write_onnx
 from rcsr_jax.patches import extract_patches
+from rcsr_jax.plots import draw_overlay
 from rcsr_jax.resampling import crop_faces
 from rcsr_jax.training import train
 from rcsr_jax.version import __version__
@@ -50,10 +52,12 @@ __all__ = [
     "crop_faces",
     "detect_faces",
     "draw_face",
+    "draw_overlay",
     "export_params",
     "export_program",
     "extract_patches",
     "init_params",
+    "load_image",
     "load_params",
     "load_predictor",
     "predict",
@@ -61,6 +65,7 @@ __all__ = [
     "preset",
     "read_markup",
     "read_weights",
+    "save_image",
     "train",
     "write_onnx",
     "write_program",
