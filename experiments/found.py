@@ -9,6 +9,7 @@ from PIL import Image
 from rcsr_jax.inference import Faces
 from rcsr_jax.markup import Markup
 from rcsr_jax.plots import draw_overlay
+from rcsr_jax.prediction import by_field
 
 from .face_numbers import draw_face_numbers
 
@@ -41,13 +42,11 @@ def sure_faces(found: Found, *, min_score: float) -> Found:
     if not min_score:
         return found
     kept = found.faces.score >= min_score
-    values = found.faces._asdict()
-    way = values.pop("trajectory")[:, kept]
     return Found(
         found.image,
         np.asarray(found.boxes)[kept],
         None if found.scores is None else np.asarray(found.scores)[kept],
-        Faces(trajectory=way, **{name: array[kept] for name, array in values.items()}),
+        by_field(lambda leaf, axis: np.compress(kept, leaf, axis), found.faces),
     )
 
 

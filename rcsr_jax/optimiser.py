@@ -13,9 +13,8 @@ from rcsr_jax.config import TrainConfig
 from rcsr_jax.model import Params
 
 _VIEWS = 6  # of a face in an epoch of the paper: it and its mirror image in three boxes
-_ADAM_RMS = (
-    0.2  # of Adam's changes, in learning rates, where gradients are mostly noise
-)
+# Of Adam's changes, in learning rates, where gradients are mostly noise.
+_ADAM_RMS = 0.2
 _STEADY_INPUTS = 4096  # of a layer of the memory, up to which it takes the whole rate
 
 

@@ -209,7 +209,8 @@ def _read_part(path: Path, rows: np.ndarray) -> Part | None:
             np.load(file, allow_pickle=False) as arrays,
         ):
             part = Part(*(arrays[name] for name in Part._fields))
-            fits = len(part.kept) == len(rows) and arrays["checksum"] == _checksum(rows)
+            checksum = arrays["checksum"]
+        fits = len(part.kept) == len(rows) and checksum == _checksum(rows)
     except Exception:  # a torn archive raises whatever its torn bytes lead to
         return None
     return part if fits else None
