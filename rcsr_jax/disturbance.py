@@ -15,7 +15,7 @@ from rcsr_jax.data.crops import Source
 
 Face = tuple[np.ndarray, np.ndarray, np.ndarray]  # photo, landmarks and box
 
-_RIM = 1.1  # a window goes beyond the frame's corners: resampling looks there
+_RIM = 2.0  # a window goes beyond the frame's corners: further looks see more
 _GRAIN = 2.0  # grey levels, of the sensor: what is left to see of a dark photo
 # How often each disturbance is met among hard faces, and how far it goes.
 _SHARE = 0.12

@@ -25,16 +25,20 @@ class CutFaces(NamedTuple):
         names: of the faces.
         truth: float32 [faces, num_points, 2], px of the photos.
         boxes: float32 [faces, 4].
-        crops: uint8 [faces, crop_size, crop_size].
+        first_frames: the frames around the boxes.
+        crops: uint8 [faces, crop_size, crop_size], of the last look at each face.
         frames: where each crop lies in its photo.
+        num_looks: int32 [faces].
         refused: faces that could not be used, and why.
     """
 
     names: tuple[str, ...]
     truth: np.ndarray
     boxes: np.ndarray
+    first_frames: Frame
     crops: np.ndarray
     frames: Frame
+    num_looks: np.ndarray
     refused: tuple[Refusal, ...]
 
 
@@ -48,7 +52,9 @@ class Evaluation(NamedTuple):
         adaptive: the predictions that stop by themselves.
         fixed: float32 [steps, faces, num_points, 2], the shape after each step.
         boxes: float32 [faces, 4].
-        milliseconds_per_face: of adaptive prediction in batches, crops cut already.
+        num_looks: int32 [faces].
+        milliseconds_per_face: of adaptive prediction in batches, crops cut already, all
+            looks together.
         fixed_milliseconds: float [steps], the same for each fixed number of steps: 1 and
             the most are timed, the others lie on the line between, as each step costs
             the same.
@@ -61,6 +67,7 @@ class Evaluation(NamedTuple):
     adaptive: Faces
     fixed: np.ndarray
     boxes: np.ndarray
+    num_looks: np.ndarray
     milliseconds_per_face: float
     fixed_milliseconds: np.ndarray
     refused: tuple[Refusal, ...]
@@ -72,7 +79,7 @@ def cut_faces(
     *,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CutFaces:
-    """The crops of annotated faces.
+    """The crops of annotated faces, from which a call of the predictor reads its answers.
 
     Args:
         predictor: that is to see them.
@@ -85,16 +92,19 @@ def cut_faces(
 
     def cut(source: Source) -> tuple:
         image, points, box = source.load()
-        return source.name, points, box, *predictor.crops(image, box)
+        frames = predictor.frames(image, box)
+        return source.name, points, box, frames, *predictor.last_crops(image, frames)
 
     cuts, refused = use_each(sources, cut, purpose="evaluated", on_progress=on_progress)
-    names, truths, boxes, crops, frames = zip(*cuts, strict=True)
+    names, truths, boxes, first, crops, frames, looks = zip(*cuts, strict=True)
     return CutFaces(
         names=names,
         truth=np.array(truths, np.float32),
         boxes=np.array(boxes, np.float32),
+        first_frames=join_frames(first),
         crops=np.concatenate(crops),
         frames=join_frames(frames),
+        num_looks=np.concatenate(looks),
         refused=refused,
     )
 
@@ -118,10 +128,11 @@ def evaluate(
     return Evaluation(
         names=cut.names,
         truth=cut.truth,
-        mean_shape=predictor.first_shapes(cut.frames),
+        mean_shape=predictor.first_shapes(cut.first_frames),
         adaptive=adaptive,
         fixed=fixed.trajectory,
         boxes=cut.boxes,
+        num_looks=cut.num_looks,
         milliseconds_per_face=milliseconds,
         fixed_milliseconds=np.linspace(shortest, longest, steps),
         refused=cut.refused,
@@ -135,7 +146,8 @@ def _timed(
     predictor.from_crops(cut.crops, cut.frames, num_steps=num_steps)
     started = time.perf_counter()
     found = predictor.from_crops(cut.crops, cut.frames, num_steps=num_steps)
-    return found, 1e3 * (time.perf_counter() - started) / len(cut.crops)
+    seconds = (time.perf_counter() - started) * cut.num_looks.mean()
+    return found, 1e3 * float(seconds) / len(cut.crops)
 
 
 def metrics_of(
@@ -150,10 +162,10 @@ def metrics_of(
 
     Returns:
         The summary of the adaptive predictions (percent, mean over faces) with
-        `subsets`, `by_region`, `by_landmark`, `num_steps_mean`, `settled_share` and
-        `milliseconds_per_face`; `published_sets` (a summary for each published test set
-        that is among the faces); `annotation_shift` (right and down, how far the
-        annotation of most faces lies beside the answers); `trust` (of
+        `subsets`, `by_region`, `by_landmark`, `num_steps_mean`, `num_looks_mean`,
+        `settled_share` and `milliseconds_per_face`; `published_sets` (a summary for each
+        published test set that is among the faces); `annotation_shift` (right and down,
+        how far the annotation of most faces lies beside the answers); `trust` (of
         `summarise_trust`, with the per cent of the landmarks within their error ellipses,
         and within such of twice the size);
         `by_step` (a summary for each fixed number of steps, with its time) and
@@ -191,6 +203,7 @@ def metrics_of(
         **summary(found.points),
         "annotation_shift": [100 * part for part in shift],
         "num_steps_mean": float(found.num_steps.mean()),
+        "num_looks_mean": float(evaluation.num_looks.mean()),
         "settled_share": float(found.settled.mean()),
         "milliseconds_per_face": evaluation.milliseconds_per_face,
         "num_refused": len(evaluation.refused),

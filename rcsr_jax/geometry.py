@@ -24,10 +24,13 @@ class Frame(NamedTuple):
     Attributes:
         corner: [..., 2], the photo position of the centre of crop pixel (0, 0).
         scale: [...], photo pixels per crop pixel; the same along x and y.
+        angle: [...], radians by which the window is turned in the photo, from x towards
+            y (clockwise as one looks at it).
     """
 
     corner: Any
     scale: Any
+    angle: Any = 0.0
 
 
 def box_of(points: ArrayLike) -> np.ndarray:
@@ -104,22 +107,85 @@ def frame_of_box(box: ArrayLike, *, frame_scale: float, size: int) -> Frame:
     low, high = box[..., :2], box[..., 2:]
     scale = frame_scale * (high - low).mean(-1) / size
     corner = (low + high) / 2 - scale[..., None] * (size - 1) / 2
-    return Frame(corner, scale)
+    return Frame(corner, scale, 0 * scale)
 
 
 def join_frames(frames: Sequence[Frame]) -> Frame:
     """The frames of several photos, [faces] each, as those of all their faces."""
-    return Frame(*map(np.concatenate, zip(*frames, strict=True)))
+    whole = (frames_at(each, slice(None)) for each in frames)
+    return Frame(*map(np.concatenate, zip(*whole, strict=True)))
+
+
+def frames_at(frames: Frame, rows: Any) -> Frame:
+    """Some of the frames of faces, by their numbers or a mask; or one of them."""
+    angle = np.broadcast_to(frames.angle, np.shape(frames.scale))
+    return Frame(frames.corner[rows], frames.scale[rows], angle[rows])
+
+
+def tilt_of(points: ArrayLike, *, mean_shape: ArrayLike, markup: Markup) -> np.ndarray:
+    """By how much shapes are turned against the mean shape, by the line between the eyes.
+
+    Args:
+        points: float [..., num_points, 2], px.
+        mean_shape: float [num_points, 2], px.
+        markup: names the outer eye corners.
+
+    Returns:
+        float64 [...], radians from x towards y, from -pi to pi.
+    """
+    left, right = markup.eye_corners
+    (x, y), (own_x, own_y) = (
+        np.moveaxis(np.asarray(each[..., right, :] - each[..., left, :]), -1, 0)
+        for each in (np.asarray(points, np.float64), np.asarray(mean_shape, np.float64))
+    )
+    return np.arctan2(own_x * y - own_y * x, own_x * x + own_y * y)
+
+
+def frame_of_shape(
+    points: ArrayLike, *, angle: ArrayLike, mean_shape: ArrayLike
+) -> Frame:
+    """The frame in which a shape lies where the mean shape lies in its crop.
+
+    That is, the tight boxes around the landmarks have the same middle in the crop, and the
+    same size: the mean of width and height.
+
+    Args:
+        points: float [..., num_points, 2], photo px.
+        angle: float [...], of the frame.
+        mean_shape: float [num_points, 2], crop px.
+    """
+    angle = np.asarray(angle, np.float64)
+    centre, side = _extent(turned(np.asarray(points, np.float64), -angle))
+    own_centre, own_side = _extent(np.asarray(mean_shape, np.float64))
+    scale = side / own_side
+    corner = (centre - scale[..., None] * own_centre)[..., None, :]
+    return Frame(turned(corner, angle)[..., 0, :], scale, angle)
+
+
+def _extent(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Middle [..., 2] and side [...] of the tight boxes around shapes."""
+    low, high = points.min(-2), points.max(-2)
+    return (low + high) / 2, (high - low).mean(-1)
+
+
+def turned(points: ArrayLike, angle: Any) -> Any:
+    """Points [..., num_points, 2] turned about (0, 0) by radians [...], x towards y."""
+    xp = jnp if isinstance(points, Array) or isinstance(angle, Array) else np
+    cosine, sine = xp.cos(angle)[..., None], xp.sin(angle)[..., None]
+    x, y = points[..., 0], points[..., 1]
+    return xp.stack([x * cosine - y * sine, x * sine + y * cosine], -1)
 
 
 def to_crop(points: ArrayLike, frame: Frame) -> Any:
     """Photo points [..., num_points, 2] in crop pixels."""
-    return (points - frame.corner[..., None, :]) / frame.scale[..., None, None]
+    beside = points - frame.corner[..., None, :]
+    return turned(beside, -frame.angle) / frame.scale[..., None, None]
 
 
 def to_photo(points: ArrayLike, frame: Frame) -> Any:
     """Crop points [..., num_points, 2] in photo pixels; the inverse of `to_crop`."""
-    return points * frame.scale[..., None, None] + frame.corner[..., None, :]
+    scaled = points * frame.scale[..., None, None]
+    return turned(scaled, frame.angle) + frame.corner[..., None, :]
 
 
 def mean_shape(shapes: ArrayLike | Iterator[ArrayLike]) -> np.ndarray:

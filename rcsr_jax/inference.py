@@ -6,29 +6,31 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
-from numpy.typing import ArrayLike
 
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.data.images import checked_image
 from rcsr_jax.data.names import shown
-from rcsr_jax.ellipses import error_ellipses
 from rcsr_jax.geometry import (
     Frame,
     frame_of_box,
+    frame_of_shape,
+    frames_at,
     join_frames,
     meets_image,
     size_hint,
     to_photo,
 )
+from rcsr_jax.landmarks import Faces, faces_in_photo, split_faces
+from rcsr_jax.looks import Sight, look_again, tilt_worth_turning
 from rcsr_jax.model import Params, Prediction
 from rcsr_jax.pieces import finish_pieces, largest_piece, platform_of, start_pieces
-from rcsr_jax.prediction import annotated, by_field
+from rcsr_jax.prediction import annotated
 from rcsr_jax.refine import Estimate
 from rcsr_jax.stream import answers
 from rcsr_jax.weights import model_source
@@ -37,46 +39,8 @@ _STREAM_BATCH = 64  # at most: photos wait in memory for their batch
 _STREAM_THREADS = 8  # at most
 
 Photo = tuple[np.ndarray, np.ndarray]  # an image and its boxes, as for a call
-_Cut = tuple[np.ndarray, Frame]  # the crops of a photo, and where they lie in it
-_Started = tuple[list[Prediction], Frame, list[int]]  # and the faces of each photo
-
-
-class Faces(NamedTuple):
-    """The landmarks of the faces of one photo: an array each, a row for each face.
-
-    So `faces.points[0]` are the landmarks of the first face, and
-    `zip(faces.points, faces.score)` goes over the faces.
-
-    Attributes:
-        points: float32 [faces, num_points, 2], (x, y) in pixels of the photo.
-        num_steps: int32 [faces], recurrences taken.
-        settled: bool [faces], whether the shape stood still at the end.
-        trajectory: float32 [steps, faces, num_points, 2], the shape after each step; a
-            face that stopped early keeps its last shape.
-        spread: float32 [faces, num_points], pixels: how far each landmark moved in the
-            last step. Small where the model has made up its mind.
-        expected_error: float32 [faces, num_points], pixels: how far from its landmark
-            each point is expected to lie.
-        ellipses: float32 [faces, num_points, 3]: the same error as an ellipse, for it is
-            larger along an outline than across: half axis along the outline and across
-            it, pixels, and the angle of the first in degrees, from x towards y.
-        score: float32 [faces], from 0 to 1: how probable it is that the mean error of
-            the face is below 8 per cent of its eye distance.
-    """
-
-    points: np.ndarray
-    num_steps: np.ndarray
-    settled: np.ndarray
-    trajectory: np.ndarray
-    spread: np.ndarray
-    expected_error: np.ndarray
-    ellipses: np.ndarray
-    score: np.ndarray
-
-    def __repr__(self) -> str:
-        num_faces, num_points = self.points.shape[:2]
-        scores = ", ".join(f"{score:.2f}" for score in self.score)
-        return f"Faces({num_faces} of {num_points} landmarks, score [{scores}])"
+_Cut = tuple[np.ndarray, np.ndarray, Frame]  # a photo, its crops and where they lie
+_Started = tuple[list[Prediction], list[_Cut]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -127,8 +91,46 @@ class Predictor:
             ValueError: the image is no picture, or a box is inverted, not finite, smaller
                 than a pixel or outside the image.
         """
-        crops, frames = self.crops(image, boxes)
-        return self.from_crops(crops, frames, num_steps=num_steps)
+        return self.look(image, self.frames(image, boxes), num_steps=num_steps).faces
+
+    def look(
+        self, image: np.ndarray, frames: Frame, *, num_steps: int | None = None
+    ) -> Sight:
+        """The landmarks of faces in these frames, and what they were read from.
+
+        A face that does not lie in its crop as faces do, by the landmarks found, is cut
+        out anew around these, upright, and looked at again: `config.max_looks` times in
+        all. So a box may be off and a head tilted further than the network has learned.
+
+        Args:
+            image: uint8 [height, width] or [height, width, 3].
+            frames: of the first look, of `frames` for instance.
+            num_steps: as in the call.
+
+        Raises:
+            ValueError: a frame lies outside the image.
+        """
+        crops = self.cut(image, frames)
+        running = self._start(crops, num_steps)
+        sight = self._finish(running, crops, frames)
+        return self._look_again(sight, lambda face: image, num_steps=num_steps)
+
+    def last_crops(
+        self, image: np.ndarray, frames: Frame
+    ) -> tuple[np.ndarray, Frame, np.ndarray]:
+        """The crops of the last look at faces that are first seen in these frames.
+
+        Args, raises: those of `look`.
+
+        Returns:
+            uint8 [faces, crop_size, crop_size], where they lie in the photo, and how many
+            looks there were, int32 [faces].
+        """
+        if self.config.max_looks == 1:  # which takes no network
+            crops = self.cut(image, frames)
+            return crops, frames, np.ones(len(crops), np.int32)
+        sight = self.look(image, frames)
+        return sight.crops, sight.frames, sight.num_looks
 
     def stream(
         self,
@@ -143,7 +145,8 @@ class Predictor:
 
         Threads load and cut the next photos while the device works, and the faces of
         several photos share a batch. Each answer is that of a call with the photo. For
-        live video call the predictor itself: a stream reads on before it answers.
+        live video call the predictor itself: a stream reads on before it answers. Up to
+        four batches of photos are in memory.
 
         Args:
             items: (image, boxes) as for a call, or functions that load and return them:
@@ -170,24 +173,29 @@ class Predictor:
 
         def cut(item: Photo | Callable[[], Photo]) -> _Cut:
             image, boxes = _as_photo(item() if callable(item) else item)
-            return self.crops(image, boxes)
+            return image, *self.crops(image, boxes)
 
         def start(cuts: list[_Cut]) -> _Started:
-            crops, frames = zip(*cuts, strict=True)
-            counts = [len(piece) for piece in crops]
-            started = self._start(np.concatenate(crops), num_steps)
-            return started, join_frames(frames), counts
+            crops = np.concatenate([crops for _, crops, _ in cuts])
+            return self._start(crops, num_steps), cuts
 
         def finish(running: _Started) -> Iterator[Faces]:
-            started, frames, counts = running
-            return _split(self._finish(started, frames), counts)
+            started, cuts = running
+            images, crops, frames = zip(*cuts, strict=True)
+            counts = [len(piece) for piece in crops]
+            sight = self._finish(started, np.concatenate(crops), join_frames(frames))
+            photos = np.repeat(np.arange(len(counts)), counts)
+            seen = self._look_again(
+                sight, lambda face: images[photos[face]], num_steps=num_steps
+            )
+            return split_faces(seen.faces, counts)
 
         return answers(
             items,
             prepare=cut,
             start=start,
             finish=finish,
-            weigh=lambda cut: len(cut[0]),
+            weigh=lambda cut: len(cut[1]),
             batch_weight=batch_size,
             num_threads=num_threads,
             return_exceptions=return_exceptions,
@@ -215,12 +223,20 @@ class Predictor:
         return self
 
     def crops(self, image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, Frame]:
-        """The crops that the network sees, and where they lie in the photo.
+        """The crops of a first look, and where they lie in the photo.
 
         Args, raises: those of the call.
 
         Returns:
             uint8 [faces, crop_size, crop_size] and their frames.
+        """
+        frames = self.frames(image, boxes)
+        return self.cut(image, frames), frames
+
+    def frames(self, image: np.ndarray, boxes: np.ndarray) -> Frame:
+        """The frames around boxes.
+
+        Args, raises: those of the call.
         """
         try:
             boxes = np.asarray(boxes, np.float64)
@@ -230,20 +246,31 @@ class Predictor:
             ) from error
         if boxes.shape in ((4,), (0,)):  # one box; an empty list
             boxes = boxes.reshape(-1, 4)
-        image = checked_image(image)
-        check_boxes(boxes, image.shape)
-        size = self.config.crop_size
-        frames = frame_of_box(boxes, frame_scale=self.config.frame_scale, size=size)
+        check_boxes(boxes, checked_image(image).shape)
+        config = self.config
+        return frame_of_box(
+            boxes, frame_scale=config.frame_scale, size=config.crop_size
+        )
+
+    def cut(self, image: np.ndarray, frames: Frame) -> np.ndarray:
+        """What frames show of a photo: uint8 [faces, crop_size, crop_size].
+
+        Raises:
+            ValueError: the image is no picture, or a frame lies outside it.
+        """
+        image, size = checked_image(image), self.config.crop_size
         crops = [
-            cut_crop(image, Frame(corner, scale), size=size)
-            for corner, scale in zip(*frames, strict=True)
+            cut_crop(image, frames_at(frames, face), size=size)
+            for face in range(len(frames.scale))
         ]
-        return np.array(crops, np.uint8).reshape(-1, size, size), frames
+        return np.array(crops, np.uint8).reshape(-1, size, size)
 
     def from_crops(
         self, crops: np.ndarray, frames: Frame, *, num_steps: int | None = None
     ) -> Faces:
         """The landmarks of crops that are cut already, in pixels of their photos.
+
+        There is no second look at a face, for lack of its photo.
 
         Args:
             crops: uint8 [faces, crop_size, crop_size].
@@ -259,7 +286,7 @@ class Predictor:
                 f"each crop has its frame; got {len(crops)} crops and "
                 f"{len(frames.scale)} frames."
             )
-        return self._finish(self._start(crops, num_steps), frames)
+        return self._finish(self._start(crops, num_steps), crops, frames).faces
 
     def resume(
         self, crops: np.ndarray, frames: Frame, *, start: Estimate | None = None
@@ -275,11 +302,9 @@ class Predictor:
         Returns:
             The faces in pixels of their photos, and the estimate they ended with.
         """
-        pieces = self._start(crops, None, start=start)
-        found = finish_pieces(pieces, num_faces=len(crops))
-        first = self._first_shape if start is None else start.points
-        faces = self._in_photo(found, frames, first=first)
-        return faces, Estimate(found.points, found.hidden)
+        running = self._start(crops, None, start=start)
+        sight = self._finish(running, crops, frames, start=start)
+        return sight.faces, sight.estimate
 
     def _start(
         self,
@@ -298,9 +323,41 @@ class Predictor:
             self.params, crops, config=self.config, num_steps=num_steps, start=start
         )
 
-    def _finish(self, pieces: list[Prediction], frames: Frame) -> Faces:
-        found = finish_pieces(pieces, num_faces=len(frames.scale))
-        return self._in_photo(found, frames, first=self._first_shape)
+    def _finish(
+        self,
+        pieces: list[Prediction],
+        crops: np.ndarray,
+        frames: Frame,
+        *,
+        start: Estimate | None = None,
+    ) -> Sight:
+        found = finish_pieces(pieces, num_faces=len(crops))
+        first = self._first_shape if start is None else start.points
+        return Sight(
+            faces=faces_in_photo(found, frames, first=first, config=self.config),
+            estimate=Estimate(found.points, found.hidden),
+            crops=crops,
+            frames=frames,
+            num_looks=np.ones(len(crops), np.int32),
+        )
+
+    def _look_again(
+        self,
+        sight: Sight,
+        photo_of: Callable[[int], np.ndarray],
+        *,
+        num_steps: int | None,
+    ) -> Sight:
+        return look_again(
+            sight,
+            photo_of=photo_of,
+            see=lambda crops, frames: self._finish(
+                self._start(crops, num_steps), crops, frames
+            ),
+            frames_around=self.frames_around,
+            mean_shape=self._first_shape,
+            config=self.config,
+        )
 
     def first_shapes(self, frames: Frame) -> np.ndarray:
         """The shape that the steps begin with: the mean shape, moved like all behind it.
@@ -313,48 +370,24 @@ class Predictor:
         """
         return to_photo(self._first_shape, frames).astype(np.float32)
 
+    def frames_around(
+        self, points: np.ndarray, *, angle: np.ndarray | None = None
+    ) -> Frame:
+        """The frames in which shapes lie as faces do.
+
+        Args:
+            points: float [faces, num_points, 2], pixels of the photos.
+            angle: float [faces], radians by which the frames are turned; by default as the
+                faces are, but for a tilt below 10 degrees.
+        """
+        shape, markup = self._first_shape, self.config.markup
+        if angle is None:
+            angle = tilt_worth_turning(points, mean_shape=shape, markup=markup)
+        return frame_of_shape(points, angle=angle, mean_shape=shape)
+
     @functools.cached_property
     def _first_shape(self) -> np.ndarray:
         return np.asarray(annotated(self.params["mean_shape"], config=self.config))
-
-    def _in_photo(self, found: Prediction, frames: Frame, *, first: ArrayLike) -> Faces:
-        """A prediction that began with these points, in pixels of the photos."""
-        trajectory = to_photo(found.trajectory, frames).astype(np.float32)
-        start = to_photo(np.asarray(first), frames)[None]
-        shapes = np.concatenate([start, trajectory]).astype(np.float32)
-        faces = np.arange(len(frames.scale))
-        last = shapes[found.num_steps, faces]
-        before = shapes[found.num_steps - 1, faces]
-        expected_error = (found.expected_error * frames.scale[:, None]).astype(
-            np.float32
-        )
-        return Faces(
-            points=last,
-            num_steps=np.asarray(found.num_steps),
-            settled=np.asarray(found.settled),
-            trajectory=trajectory,
-            spread=np.linalg.norm(last - before, axis=-1),
-            expected_error=expected_error,
-            ellipses=error_ellipses(
-                last,
-                expected_error,
-                ratios=self.config.error_ratios,
-                markup=self.config.markup,
-            ),
-            score=np.asarray(found.score),
-        )
-
-
-def _split(faces: Faces, counts: Sequence[int]) -> Iterator[Faces]:
-    """The faces of photos that hold so many each."""
-    first = 0
-    for count in counts:
-        here = slice(first, first + count)
-        yield by_field(
-            lambda values, axis, here=here: values[(slice(None),) * axis + (here,)],
-            faces,
-        )
-        first += count
 
 
 def load_predictor(

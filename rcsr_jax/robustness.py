@@ -5,7 +5,7 @@ the photo is turned about the middle of the box, which stays upright, as a detec
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,7 @@ from rcsr_jax.data.crops import Source
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import use_each
 from rcsr_jax.disturbance import Disturbance, disturb
-from rcsr_jax.geometry import Frame, join_frames
-from rcsr_jax.inference import Predictor
+from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.summaries import summarise
 
 # What is disturbed and by how much; the value that changes nothing is in each of them.
@@ -104,17 +103,10 @@ def _predict_disturbed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Landmarks found and true, each [kinds, num_points, 2], in pixels of the pictures."""
     face = source.load()
-    crops: list[np.ndarray] = []
-    frames: list[Frame] = []
-    truths: list[Any] = []
-    for kind in kinds:
-        image, truth, box = disturb(
-            *face, kind, frame_scale=predictor.config.frame_scale
-        )
-        crop, frame = predictor.crops(image, box)
-        crops.append(crop)
-        frames.append(frame)
-        truths.append(truth)
-    where = join_frames(frames)
-    found = predictor.from_crops(np.concatenate(crops), where).points
-    return found, np.array(truths, np.float32)
+    scale = predictor.config.frame_scale
+    images, truths, boxes = zip(
+        *(disturb(*face, kind, frame_scale=scale) for kind in kinds), strict=True
+    )
+    found = predictor.stream(zip(images, boxes, strict=True))
+    points = [faces.points[0] for faces in found if isinstance(faces, Faces)]
+    return np.stack(points), np.array(truths, np.float32)

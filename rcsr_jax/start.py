@@ -16,6 +16,7 @@ _FREE = {
     "markup",  # what it is called, or what is looked for in the same picture
     "num_steps",
     "max_steps",
+    "max_looks",
     "tolerance",
     "increment_norm",
     *MEASURED,

@@ -1,15 +1,17 @@
 """Faces through the frames of a video.
 
-Each frame starts where the last one ended: the crop is laid around the last landmarks, and
-the network goes on from an anchor, the shape and memory that the last prediction from the
-mean shape ended with. As long as one step is enough, the anchor stays; a frame that needs
-more is a sign that the face has changed, and the next frame starts from the mean shape
-again. A memory that went from frame to frame without end would drift: the network has
-never seen one that is older than a few steps.
+Each frame starts where the last one ended: the crop is laid around the last landmarks,
+turned as the head was tilted, and the network goes on from an anchor, the shape and memory
+that the last prediction from the mean shape ended with. As long as one step is enough, the
+anchor stays; a frame that needs more, or in which the head is tilted otherwise, is a sign
+that the face has changed, and the next frame starts from the mean shape again. A memory
+that went from frame to frame without end would drift: the network has never seen one that
+is older than a few steps.
 """
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -26,6 +28,7 @@ from rcsr_jax.tracks import Tracks
 
 # A frame that goes on from an anchor may stop at this many times the model's tolerance.
 _LOOSER = 12
+_TILTED = math.radians(20)  # a face, against its anchor, that needs a new one
 _FEW_STEPS = 1  # of a frame whose anchor is still good
 _WANDERING = 2  # steps more than in training, which a face hardly takes
 
@@ -107,7 +110,8 @@ class Tracker:
     def start(self) -> TrackerState:
         """The state before the first frame."""
         blank = np.zeros((1, 1), np.uint8)
-        return TrackerState(self._fresh(blank, np.zeros((0, 4))), 0, 0)
+        nowhere = Frame(np.zeros((0, 2)), np.zeros(0), np.zeros(0))
+        return TrackerState(self._fresh(blank, nowhere), 0, 0)
 
     def compile(self, num_faces: int = 1) -> "Tracker":
         """Compiles what up to a number of faces need, so that no frame waits for it.
@@ -175,19 +179,21 @@ class Tracker:
     def _one_frame_on(
         self, tracks: Tracks, image: np.ndarray, *, afresh: bool
     ) -> Tracks:
-        boxes = rows.boxes_of(tracks.points)
         if afresh:
-            after = self._fresh(image, boxes)
+            after = self._fresh(image, self.predictor.frames_around(tracks.points))
             moved = rows.moved(tracks, after.points)
             return after._replace(
                 ids=tracks.ids, velocity=moved.velocity, smoothed=tracks.smoothed
             )
-        crops, frames = self.predictor.crops(image, boxes)
+        frames = self.predictor.frames_around(tracks.points, angle=tracks.angle)
+        crops = self.predictor.cut(image, frames)
         faces, _ = self._looser.resume(crops, frames, start=tracks.anchor)
+        tilted = self.predictor.frames_around(faces.points).angle - tracks.angle
+        far = np.cos(tilted) < math.cos(_TILTED)
         return rows.moved(tracks, faces.points)._replace(
             score=self._scores(faces),
             num_steps=faces.num_steps,
-            afresh=faces.num_steps > _FEW_STEPS,
+            afresh=(faces.num_steps > _FEW_STEPS) | far,
         )
 
     def _detected(self, tracks: Tracks, image: np.ndarray, *, next_id: int) -> Tracks:
@@ -208,7 +214,8 @@ class Tracker:
         candidates = free[np.concatenate([again, new])]
         if not len(candidates):  # the usual case: every box is of a face in sight
             return tracks
-        fresh = self._fresh(image, boxes[candidates])
+        frames = self.predictor.frames(image, boxes[candidates])
+        fresh = self._fresh(image, frames)
         good = fresh.score >= self.min_score
         good &= ~rows.on_same_face(fresh, rows.select(tracks, live))
         born = good[len(again) :]
@@ -217,11 +224,10 @@ class Tracker:
         others = rows.select(tracks, ~np.isin(tracks.ids, fresh.ids))
         return rows.join(others, fresh)
 
-    def _fresh(self, image: np.ndarray, boxes: np.ndarray) -> Tracks:
-        """Tracks that begin in these boxes, from the mean shape; without identities."""
-        crops, frames = self.predictor.crops(image, boxes)
-        faces, estimate = self.predictor.resume(crops, frames)
-        count = len(boxes)
+    def _fresh(self, image: np.ndarray, frames: Frame) -> Tracks:
+        """Tracks that begin in these frames, from the mean shape; without identities."""
+        faces, estimate, _, frames, _ = self.predictor.look(image, frames)
+        count = len(frames.scale)
         return Tracks(
             ids=np.full(count, -1, np.int64),
             points=faces.points,
@@ -230,6 +236,7 @@ class Tracker:
             score=self._scores(faces),
             num_steps=faces.num_steps,
             anchor=estimate,
+            angle=frames.angle,
             afresh=np.zeros(count, bool),
             smoothed=at_rest(faces.points),
         )

@@ -31,6 +31,7 @@ class Tracks(NamedTuple):
         num_steps: int32 [faces], recurrences taken in this frame.
         anchor: the answer of the last prediction that started from the mean shape, points
             in pixels of its crop: what the next frame starts from.
+        angle: float64 [faces], radians by which the anchor's crop was turned.
         afresh: bool [faces], whether the next frame starts from the mean shape instead.
         smoothed: of the filter.
     """
@@ -42,6 +43,7 @@ class Tracks(NamedTuple):
     score: np.ndarray
     num_steps: np.ndarray
     anchor: Estimate
+    angle: np.ndarray
     afresh: np.ndarray
     smoothed: Smoothed
 

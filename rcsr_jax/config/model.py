@@ -101,6 +101,11 @@ class ModelConfig:
     tolerance: float = setting(
         0.01, "Adaptive prediction stops below this shape increment, in eye distances."
     )
+    max_looks: int = setting(
+        3,
+        "Most looks at a face in a photo: one that does not lie in its crop as faces do, "
+        "by the landmarks found, is cut out anew around them, upright. 1: a single look.",
+    )
     detector_boxes: BoxMap = dataclasses.field(
         default=DLIB_BOXES,
         metadata={
@@ -134,7 +139,9 @@ class ModelConfig:
 
     def __post_init__(self):
         check_values(self)
-        check_at_least(self, 1, "crop_size", "hidden_size", "num_steps", "max_steps")
+        check_at_least(
+            self, 1, "crop_size", "hidden_size", "num_steps", "max_steps", "max_looks"
+        )
         check_at_least(self, 1, "context_channels", "dense_layers")
         check_at_least(self, 0, "tolerance", "error_scale", "error_spread")
         if self.error_ratios and (
@@ -166,7 +173,7 @@ class ModelConfig:
             )
         check_positive(self, "frame_scale")
         # a settings file from elsewhere could ask for any memory, and for years
-        check_at_most(self, 1000, "num_steps", "max_steps")
+        check_at_most(self, 1000, "num_steps", "max_steps", "max_looks")
         check_at_most(self, 4096, "crop_size", "frame_scale", "hidden_size")
 
     def _check_patch_net(self) -> None:

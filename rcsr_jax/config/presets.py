@@ -61,6 +61,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "clip_norm": 0.0,
         "ema_decay": 0.0,
         "calibrate": False,
+        "max_looks": 1,
         "loss": "l2",
         # 200 epochs of 3,148 faces, mirrored and three times jittered, and 200 more on
         # fresh replicates: 2 * 200 * 3148 * 6 / 204

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from rcsr_jax.data.images import checked_image
-from rcsr_jax.geometry import Frame
+from rcsr_jax.geometry import Frame, to_photo
 
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue
 _LARGEST_SCALE = 1e9  # photo pixels per crop pixel; Pillow counts them in 32 bits
@@ -22,7 +22,7 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
 
     Args:
         image: uint8 [height, width] or [height, width, 3].
-        frame: corner [2] and scale of one crop.
+        frame: corner [2], scale and angle of one crop.
         size: pixels along a side of the crop.
 
     Returns:
@@ -35,14 +35,14 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
     image = checked_image(image)
     height, width = image.shape[:2]
     x, y = (float(value) for value in frame.corner)
-    scale = float(frame.scale)
-    if not (math.isfinite(x) and math.isfinite(y) and 0 < scale < _LARGEST_SCALE):
+    scale, angle = float(frame.scale), float(frame.angle)
+    if not (all(map(math.isfinite, (x, y, angle))) and 0 < scale < _LARGEST_SCALE):
         raise ValueError(
             f"a crop frame must be finite, of a scale above 0 and below "
-            f"{_LARGEST_SCALE:g}; got corner {[x, y]} and scale {scale:g}."
+            f"{_LARGEST_SCALE:g}; got corner {[x, y]}, scale {scale:g} and angle "
+            f"{angle:g}."
         )
-    left, top = x - scale / 2 + 0.5, y - scale / 2 + 0.5  # pixel edges
-    right, bottom = left + scale * size, top + scale * size
+    left, top, right, bottom = _extent(frame, size)
     if right <= 0 or bottom <= 0 or left >= width or top >= height:
         raise ValueError(
             f"the crop frame {[round(left, 1), round(top, 1)]} to "
@@ -51,12 +51,15 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
         )
     # shrink first: a frame far larger than its crop, or its photo, stays cheap
     shrink = int(scale // 2) if scale > 4 else 1
+    if angle:  # which is sampled at up to two places along each of these pixels
+        shrink = max(math.ceil(scale / 2), 1)
     columns = _pixels_seen(left, right, scale=scale, count=width)
     rows = _pixels_seen(top, bottom, scale=scale, count=height)
     grey = shrunken_grey(image[rows, columns], shrink)
     left, right = (left - columns.start) / shrink, (right - columns.start) / shrink
     top, bottom = (top - rows.start) / shrink, (bottom - rows.start) / shrink
-    reach = max(scale / shrink, 1)  # of the antialiasing filter
+    # of the antialiasing filter, or of the cubic that a turned crop is sampled with
+    reach = max(scale / shrink, 2 if angle else 1)
     borders = [
         (math.ceil(max(reach - low, 0)), math.ceil(max(high + reach - count, 0)))
         for low, high, count in zip(
@@ -67,8 +70,56 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
         grey = np.pad(grey, borders, mode="edge")
     (above, _), (before, _) = borders
     box = (left + before, top + above, right + before, bottom + above)
-    cut = Image.fromarray(grey).resize((size, size), Image.Resampling.BILINEAR, box=box)
-    return np.rint(np.asarray(cut)).astype(np.uint8)
+    picture = Image.fromarray(grey)
+    if angle:
+        picture, box = _upright(picture, box, angle, scale=scale / shrink, size=size)
+    cut = picture.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    return np.rint(np.asarray(cut)).clip(0, 255).astype(np.uint8)
+
+
+def _extent(frame: Frame, size: int) -> tuple[float, float, float, float]:
+    """The upright window around a frame: left, top, right, bottom, as pixel edges."""
+    scale, angle = float(frame.scale), float(frame.angle)
+    if not angle:  # to the bit what it is
+        x, y = (float(value) - scale / 2 + 0.5 for value in frame.corner)
+        return x, y, x + scale * size, y + scale * size
+    centre = to_photo(np.full((1, 2), (size - 1) / 2), frame)[0] + 0.5
+    half = scale * size * (abs(math.cos(angle)) + abs(math.sin(angle))) / 2
+    (x0, y0), (x1, y1) = (centre - half).tolist(), (centre + half).tolist()
+    return x0, y0, x1, y1
+
+
+def _upright(
+    picture: Image.Image,
+    box: tuple[float, float, float, float],
+    angle: float,
+    *,
+    scale: float,
+    size: int,
+) -> tuple[Image.Image, tuple[float, float, float, float]]:
+    """What a turned frame sees, finer than its crop, and where the crop lies in it.
+
+    Args:
+        picture: the pixels around the frame.
+        box: the upright window around it, in their edges.
+        angle: of the frame.
+        scale: pixels of the picture per crop pixel.
+        size: pixels along a side of the crop.
+    """
+    finer = max(math.ceil(scale), 1)
+    rim = finer  # what the antialiasing filter sees beyond the crop
+    side = finer * size + 2 * rim
+    step, middle = scale / finer, side / 2
+    cosine, sine = step * math.cos(angle), step * math.sin(angle)
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    turn = (
+        *(cosine, -sine, x - (cosine - sine) * middle),
+        *(sine, cosine, y - (sine + cosine) * middle),
+    )
+    # between the pixels of a photo that is enlarged as smooth as in an upright crop
+    sampling = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BILINEAR
+    seen = picture.transform((side, side), Image.Transform.AFFINE, turn, sampling)
+    return seen, (rim, rim, side - rim, side - rim)
 
 
 def shrunken_grey(image: np.ndarray, shrink: int) -> np.ndarray:

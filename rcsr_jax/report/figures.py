@@ -51,8 +51,8 @@ def find(predictor: Predictor, image: np.ndarray, boxes: np.ndarray) -> Found:
     Raises:
         ValueError: as for a call of the predictor.
     """
-    crops, frames = predictor.crops(image, boxes)
-    faces = predictor.from_crops(crops, frames)
+    sight = predictor.look(image, predictor.frames(image, boxes))
+    faces, frames = sight.faces, sight.frames
     first = predictor.first_shapes(frames)[None]
     steps = int(faces.num_steps.max(initial=0))
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)

@@ -1,0 +1,157 @@
+"""Further looks at a face that does not lie in its crop as faces do.
+
+A box may be of another detector, or off; a head may be tilted further than the network has
+learned. The landmarks that a first look finds are then far from exact, but good enough to
+say how the face lies. So it is cut out anew around them, upright, and looked at again.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from rcsr_jax.config import ModelConfig
+from rcsr_jax.data.cutting import cut_crop
+from rcsr_jax.geometry import (
+    Frame,
+    frames_at,
+    tilt_of,
+    to_crop,
+    to_photo,
+)
+from rcsr_jax.landmarks import Faces, replace_faces
+from rcsr_jax.markup import Markup
+from rcsr_jax.metrics import interocular_distance
+from rcsr_jax.refine import Estimate
+
+# A face is looked at again where the mean shape, laid over it by tilt, middle and size,
+# lies further than this from its place in the crop, in eye distances, over all landmarks.
+# In the boxes of a detector that is one face in ten; below it little is won.
+_ASTRAY = 0.2
+_LEVEL = math.radians(
+    10
+)  # crops are not turned by less: it takes time and wins nothing
+_RESIZED = (
+    4.0  # what would be so many times as large, or as small, as its crop is no face
+)
+
+
+class Sight(NamedTuple):
+    """What was seen of faces, and in which crops.
+
+    Attributes:
+        faces: in pixels of the photos.
+        estimate: points in pixels of the crops, and the memory behind them.
+        crops: uint8 [faces, crop_size, crop_size], of the last look at each face.
+        frames: where each crop lies in its photo.
+        num_looks: int32 [faces], how often each face was looked at.
+    """
+
+    faces: Faces
+    estimate: Estimate
+    crops: np.ndarray
+    frames: Frame
+    num_looks: np.ndarray
+
+
+def look_again(
+    sight: Sight,
+    *,
+    photo_of: Callable[[int], np.ndarray],
+    see: Callable[[np.ndarray, Frame], Sight],
+    frames_around: Callable[[np.ndarray], Frame],
+    mean_shape: np.ndarray,
+    config: ModelConfig,
+) -> Sight:
+    """What is seen at last: of each face in its last crop.
+
+    Args:
+        sight: of the first look.
+        photo_of: uint8 [height, width] or [height, width, 3] of a face, by its number.
+        see: a single look at crops that lie in these frames.
+        frames_around: the frames in which shapes, [faces, num_points, 2], lie as faces do.
+        mean_shape: float [num_points, 2], crop px.
+        config: of the model: how many looks there are at most, and the crop's size.
+    """
+    size = config.crop_size
+    faces = np.arange(len(sight.crops))
+    for _ in range(config.max_looks - 1):
+        better = frames_around(sight.faces.points[faces])
+        frames = frames_at(sight.frames, faces)
+        wanted = _lies_astray(
+            frames, better, mean_shape=mean_shape, markup=config.markup
+        )
+        wanted &= _can_be_seen(
+            frames,
+            better,
+            sizes=[photo_of(face).shape for face in faces.tolist()],
+            size=size,
+        )
+        faces, better = faces[wanted], frames_at(better, wanted)
+        if not len(faces):
+            break
+        crops = [
+            cut_crop(photo_of(face), frames_at(better, number), size=size)
+            for number, face in enumerate(faces.tolist())
+        ]
+        seen = see(np.stack(crops), better)
+        sight = _replaced(sight, faces, seen)
+    return sight
+
+
+def tilt_worth_turning(
+    points: np.ndarray, *, mean_shape: np.ndarray, markup: Markup
+) -> np.ndarray:
+    """By how much crops of faces are turned: by their tilt, but by 10 degrees at least.
+
+    Args:
+        points: float [faces, num_points, 2], px.
+        mean_shape: float [num_points, 2], px.
+        markup: names the eye corners.
+
+    Returns:
+        float64 [faces], radians.
+    """
+    tilt = tilt_of(points, mean_shape=mean_shape, markup=markup)
+    return np.where(np.abs(tilt) < _LEVEL, 0.0, tilt)
+
+
+def _lies_astray(
+    frames: Frame, better: Frame, *, mean_shape: np.ndarray, markup: Markup
+) -> np.ndarray:
+    """bool [faces], whether faces that belong into better frames are far from these."""
+    there = to_crop(to_photo(mean_shape, better), frames)
+    off = np.linalg.norm(there - mean_shape, axis=-1).mean(-1)
+    return off > _ASTRAY * float(interocular_distance(mean_shape, markup=markup))
+
+
+def _can_be_seen(
+    frames: Frame, better: Frame, *, sizes: list[tuple[int, ...]], size: int
+) -> np.ndarray:
+    """bool [faces], whether there may be a face in better frames.
+
+    Where there is none to begin with, landmarks may be anywhere, and in a heap.
+    """
+    middle = to_photo(np.full((1, 2), (size - 1) / 2), better)
+    seen = to_crop(middle, frames)[:, 0]
+    width_and_height = np.array([shape[1::-1] for shape in sizes]).reshape(-1, 2)
+    inside = (middle[:, 0] >= 0) & (middle[:, 0] < width_and_height)
+    inside &= (seen >= 0) & (seen < size)
+    resized = better.scale / frames.scale
+    return inside.all(-1) & (resized > 1 / _RESIZED) & (resized < _RESIZED)
+
+
+def _replaced(sight: Sight, rows: np.ndarray, seen: Sight) -> Sight:
+    """A sight in which some faces have been looked at once more."""
+
+    def put(values: np.ndarray, new: np.ndarray) -> np.ndarray:
+        values = values.copy()
+        values[rows] = new
+        return values
+
+    seen = seen._replace(num_looks=sight.num_looks[rows] + 1)
+    faces = replace_faces(sight.faces, rows, seen.faces)
+    others = jax.tree.map(put, sight[1:], seen[1:])
+    return Sight(faces, *others)
