@@ -171,7 +171,9 @@ def _extent(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def turned(points: ArrayLike, angle: Any) -> Any:
     """Points [..., num_points, 2] turned about (0, 0) by radians [...], x towards y."""
     xp = jnp if isinstance(points, Array) or isinstance(angle, Array) else np
-    cosine, sine = xp.cos(angle)[..., None], xp.sin(angle)[..., None]
+    if np.ndim(angle):
+        angle = angle[..., None]
+    cosine, sine = xp.cos(angle), xp.sin(angle)
     x, y = points[..., 0], points[..., 1]
     return xp.stack([x * cosine - y * sine, x * sine + y * cosine], -1)
 

@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from rcsr_jax.data.cutting import cut_crop, shrunken_grey
 from rcsr_jax.geometry import Frame, frame_of_box, to_crop, to_photo
@@ -42,6 +43,49 @@ def test_edges_are_repeated_outside_the_photo(generator):
     image = generator.integers(0, 256, (12, 10), dtype=np.uint8)
     cut = cut_crop(image, frame(-4, -3, 1), size=20)
     np.testing.assert_array_equal(cut, np.pad(image, ((3, 5), (4, 6)), mode="edge"))
+
+
+def waves(width: int = 300, height: int = 260) -> np.ndarray:
+    y, x = np.mgrid[:height, :width] / 12
+    light = 127 + 60 * np.sin(x + 0.5 * y) + 60 * np.cos(y - 0.3 * x)
+    return np.rint(light).astype(np.uint8)
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 1.6, 2.5, 4.2, 6.0])
+@pytest.mark.parametrize("degrees", [-140, -30, 8, 45, 90])
+def test_a_turned_frame_shows_what_lies_where_it_says(scale, degrees):
+    size = int(100 / scale)
+    angle, middle = np.deg2rad(degrees), np.array([148.3, 131.8])
+    place = Frame(np.zeros(2), np.float64(scale), angle)
+    corner = middle - to_photo(np.full((1, 2), (size - 1) / 2), place)[0]
+    place = place._replace(corner=corner)
+    cut = cut_crop(waves(), place, size=size).astype(float)
+    grid = np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1).reshape(-1, 2)
+    x, y = to_photo(grid.astype(float), place).T
+    smooth = ndimage.gaussian_filter(waves().astype(float), 0.4 * max(scale, 1))
+    expected = ndimage.map_coordinates(smooth, [y, x]).reshape(size, size)
+    inner = (slice(2, -2), slice(2, -2))
+    np.testing.assert_allclose(cut[inner], expected[inner], atol=4)
+    assert abs((cut - expected)[inner].mean()) < 0.5
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.0, 1.8, 3.0, 5.5])
+def test_turned_by_nearly_nothing_is_upright(scale):
+    upright = frame(30.2, 24.6, scale)
+    size = int(190 / scale)
+    cut = cut_crop(waves(), upright, size=size).astype(float)
+    same = cut_crop(waves(), upright._replace(angle=1e-12), size=size)
+    np.testing.assert_allclose(same, cut, atol=3)
+
+
+def test_a_turned_frame_beyond_the_photo_repeats_its_edges():
+    image = np.full((40, 50), 30, np.uint8)
+    image[:, 25:] = 200
+    place = Frame(np.array([95.0, -70.0]), np.float64(1), np.float64(np.pi / 2))
+    cut = cut_crop(image, place, size=140)  # x from -45 to 95, y from -70 to 70
+    # the crop's x runs down the photo, its y to the left
+    expected = np.where(95 - np.arange(140) >= 25, 200, 30)[:, None]
+    np.testing.assert_allclose(cut, np.broadcast_to(expected, cut.shape), atol=1)
 
 
 def test_a_fine_checkerboard_becomes_grey():

@@ -63,6 +63,44 @@ def test_crop_and_photo_are_inverse(generator, lead):
     np.testing.assert_allclose(back, points, rtol=1e-10, atol=1e-10)
 
 
+def test_a_turned_frame_by_hand():
+    # a quarter of a turn from x towards y: the crop's x runs down the photo
+    frame = Frame(np.array([10.0, 20.0]), np.float64(2), np.float64(np.pi / 2))
+    crop = np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 1.0]])
+    there = np.array([[10.0, 20.0], [10.0, 26.0], [8.0, 20.0]])
+    np.testing.assert_allclose(geometry.to_photo(crop, frame), there, atol=1e-12)
+    np.testing.assert_allclose(geometry.to_crop(there, frame), crop, atol=1e-12)
+
+
+def test_a_frame_without_an_angle_is_upright(generator):
+    points = generator.normal(0, 9, (2, 4, 2))
+    frame = Frame(generator.normal(0, 9, (2, 2)), generator.uniform(1, 2, 2))
+    told = frame._replace(angle=np.zeros(2))
+    left, right = (geometry.to_photo(points, each) for each in (frame, told))
+    np.testing.assert_array_equal(left, right)
+    both = geometry.join_frames([frame, told])
+    np.testing.assert_array_equal(both.angle, np.zeros(4))
+    assert geometry.frames_at(frame, 1).angle == 0
+
+
+@pytest.mark.parametrize("degrees", [0, 30, -75, 170])
+def test_a_shape_lies_in_its_frame_as_the_mean_shape_in_its_crop(generator, degrees):
+    mean = generator.uniform(10, 50, (68, 2))
+    where = Frame(np.array([70.0, -9.0]), np.float64(1.7), np.deg2rad(degrees))
+    points = geometry.to_photo(mean, where)
+    tilt = geometry.tilt_of(points, mean_shape=mean, markup=FACE_68)
+    assert tilt == pytest.approx(np.deg2rad(degrees))
+    found = geometry.frame_of_shape(points, angle=tilt, mean_shape=mean)
+    for value, expected in zip(found, where, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-9, atol=1e-12)
+    # of another shape the tight box counts: 2 x 6 where the mean shape has 1 x 1
+    square = np.array([[0.0, 0.0], [1.0, 1.0]])
+    tall = np.array([[[10.0, 20.0], [12.0, 26.0]]])
+    frame = geometry.frame_of_shape(tall, angle=np.zeros(1), mean_shape=square)
+    np.testing.assert_allclose(frame.scale, [4])
+    np.testing.assert_allclose(frame.corner, [[11 - 2, 23 - 2]])
+
+
 def test_the_frame_of_a_jax_box_has_gradients():
     def scale(box):
         return geometry.frame_of_box(box, frame_scale=1.5, size=30).scale

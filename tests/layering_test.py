@@ -105,6 +105,8 @@ ROOMS = [
     "lookout",
     "training",
     "stream",
+    "landmarks",
+    "looks",
     "inference",
     "bulk",
     "teaching",

@@ -8,12 +8,14 @@ import pytest
 import tiny
 from skimage import data
 
-from rcsr_jax.geometry import box_of, frame_of_box
+from rcsr_jax.disturbance import turn_photo
+from rcsr_jax.geometry import box_of, frame_of_box, tilt_of, turned
 from rcsr_jax.inference import Faces, Predictor, load_predictor
+from rcsr_jax.looks import Sight
 from rcsr_jax.refine import Estimate
 from rcsr_jax.smoothing import OneEuro
 from rcsr_jax.tracking import Tracker, plausibility
-from rcsr_jax.tracks import overlaps
+from rcsr_jax.tracks import boxes_of, overlaps
 
 IMAGE = np.zeros((200, 400), np.uint8)
 FACE = 2.5 * (tiny.mean_shape() - 15.5)  # around (0, 0), about 40 px
@@ -27,10 +29,23 @@ class Oracle:
     world: list
     config: object = tiny.CONFIG
 
-    def crops(self, image, boxes):
+    def frames(self, image, boxes):
         size = self.config.crop_size
-        frames = frame_of_box(np.reshape(boxes, (-1, 4)), frame_scale=1.0, size=size)
-        return np.zeros((len(frames.scale), size, size), np.uint8), frames
+        return frame_of_box(np.reshape(boxes, (-1, 4)), frame_scale=1.0, size=size)
+
+    def frames_around(self, points, *, angle=None):
+        tilt = tilt_of(points, mean_shape=FACE, markup=self.config.markup)
+        frames = self.frames(None, boxes_of(points))
+        return frames._replace(angle=tilt if angle is None else angle)
+
+    def cut(self, image, frames):
+        size = self.config.crop_size
+        return np.zeros((len(frames.scale), size, size), np.uint8)
+
+    def look(self, image, frames):
+        crops = self.cut(image, frames)
+        faces, estimate = self.resume(crops, frames)
+        return Sight(faces, estimate, crops, frames, np.ones(len(crops), np.int32))
 
     def resume(self, crops, frames, *, start=None):
         ends = frames.corner + (frames.scale * crops.shape[-1])[:, None]
@@ -181,7 +196,7 @@ def test_smoothed_points_lag_and_the_tracks_do_not():
     np.testing.assert_array_equal(state.tracks.points[0], at(104))
 
 
-def test_tracking_is_the_predictor_on_the_boxes_of_the_last_shapes(generator):
+def test_tracking_is_the_predictor_around_the_last_shapes(generator):
     predictor = Predictor(tiny.make_params(), tiny.CONFIG)
     image = generator.integers(0, 256, (60, 80), np.uint8)
     box = np.array([[15, 10, 55, 50]])
@@ -192,8 +207,40 @@ def test_tracking_is_the_predictor_on_the_boxes_of_the_last_shapes(generator):
     np.testing.assert_array_equal(faces.num_steps, expected.num_steps)
     afresh = state._replace(tracks=state.tracks._replace(afresh=np.array([True])))
     _, second = tracker(afresh, image)
-    expected = predictor(image, faces.boxes)
+    expected = predictor.look(image, predictor.frames_around(faces.points)).faces
     np.testing.assert_allclose(second.points, expected.points, atol=1e-3)
+
+
+def tilted(degrees, x=200):
+    return (turned(FACE, np.deg2rad(degrees)) + [x, 100]).astype(np.float32)
+
+
+def test_a_head_that_tilts_gets_a_new_anchor_every_20_degrees():
+    film = [[tilted(degrees)] for degrees in (0, 9, 15, 19, 24, 30, 40, 46, 50)]
+    answers, _ = follow(film, detect_every=100)
+    for faces, (shape,) in zip(answers, film, strict=True):
+        np.testing.assert_array_equal(faces.ids, [0])
+        np.testing.assert_array_equal(faces.points[0], shape)
+    # Two steps of the oracle are a start from the mean shape. At 24 degrees the upright
+    # anchor is too far off, so the next frame makes one of 24 degrees, good up to 44.
+    steps = [int(faces.num_steps[0]) for faces in answers]
+    assert steps == [2, 1, 1, 1, 1, 2, 1, 1, 2]
+
+
+@pytest.mark.slow
+def test_a_tilted_face_is_followed_as_exactly_as_an_upright_one():
+    predictor = load_predictor(preset="fast")
+    image, box = data.astronaut(), np.array([179, 86, 271, 178])
+    upright = predictor(image, box).points[0]
+    eyes = np.linalg.norm(upright[36] - upright[45])
+    state, off, number = None, [], 0
+    tracker = Tracker(predictor=predictor, detect=lambda image: seen[2][None])
+    for number, degrees in enumerate(range(0, 64, 4)):
+        seen = turn_photo(image, upright, box, degrees=degrees, reach=150)
+        state, faces = tracker(state if number else tracker.start(), seen[0])
+        np.testing.assert_array_equal(faces.ids, [0])
+        off.append(np.linalg.norm(faces.points[0] - seen[1], axis=-1).mean() / eyes)
+    assert max(off) < 0.03
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ def make(places, *, velocity=(0, 0)):
         score=np.ones(count, np.float32),
         num_steps=np.ones(count, np.int32),
         anchor=Estimate(points, np.zeros((count, 3), np.float32)),
+        angle=np.zeros(count),
         afresh=np.zeros(count, bool),
         smoothed=at_rest(points),
     )

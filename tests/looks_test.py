@@ -1,0 +1,194 @@
+"""Faces that do not lie in their crops as faces do are looked at again, and no others."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+import tiny
+from skimage import data
+from tiny import CONFIG
+
+from rcsr_jax.disturbance import Disturbance, disturb
+from rcsr_jax.geometry import Frame, frame_of_box, to_crop, to_photo, turned
+from rcsr_jax.inference import Predictor, load_predictor
+from rcsr_jax.looks import tilt_worth_turning
+
+ASTRONAUT = np.array([179, 86, 271, 178])
+MEAN = tiny.mean_shape()
+EYES = np.linalg.norm(MEAN[45] - MEAN[36])
+IMAGE = np.zeros((400, 500), np.uint8)
+
+
+@functools.cache
+def fast(max_looks: int = 3) -> Predictor:
+    shipped = load_predictor(preset="fast")
+    config = dataclasses.replace(shipped.config, max_looks=max_looks)
+    return Predictor(shipped.params, config)
+
+
+@functools.cache
+def upright() -> tuple[np.ndarray, float]:
+    """The landmarks of the astronaut, and the distance between her eyes."""
+    points = fast()(data.astronaut(), ASTRONAUT).points[0]
+    return points, float(np.linalg.norm(points[45] - points[36]))
+
+
+class Oracle(Predictor):
+    """Finds the face wherever it is, whatever it sees; counts its looks."""
+
+    def __init__(self, face, config=CONFIG):
+        super().__init__(tiny.make_params(output=0), config)
+        object.__setattr__(self, "face", np.asarray(face, np.float32))
+        object.__setattr__(self, "seen", [])
+
+    def _finish(self, pieces, crops, frames, **more):
+        self.seen.append(frames)
+        sight = super()._finish(pieces, crops, frames, **more)
+        points = np.repeat(self.face[None], len(crops), 0)
+        return sight._replace(faces=sight.faces._replace(points=points))
+
+
+def placed(frame: Frame, *, shift=(0.0, 0.0), scale=1.0, degrees=0.0) -> np.ndarray:
+    """The mean shape in a frame, resized and turned about its middle and moved."""
+    middle = MEAN.mean(0)
+    lies = turned(scale * (MEAN - middle), np.deg2rad(degrees)) + middle
+    return to_photo(lies + np.multiply(shift, EYES), frame)
+
+
+BOX = np.array([180.0, 120.0, 300.0, 240.0])
+FRAME = frame_of_box(BOX, frame_scale=CONFIG.frame_scale, size=CONFIG.crop_size)
+
+
+@pytest.mark.parametrize(
+    ("placing", "looks"),
+    [
+        ({}, 1),
+        ({"shift": (0.24, 0.0)}, 1),
+        ({"shift": (0.0, -0.26)}, 2),
+        ({"shift": (0.18, 0.18)}, 2),
+        ({"scale": 1.15}, 1),
+        ({"scale": 1.18}, 2),
+        ({"scale": 0.87}, 1),
+        ({"scale": 0.85}, 2),
+        ({"degrees": 17.0}, 1),
+        ({"degrees": -19.0}, 2),
+        ({"degrees": 170.0}, 2),
+        # where there is no face, landmarks may be anywhere, and in a heap
+        ({"scale": 0.2}, 1),
+        ({"scale": 4.5}, 1),
+        ({"scale": 0.0}, 1),
+        ({"shift": (9.0, 0.0)}, 1),
+        ({"shift": (np.nan, 0.0)}, 1),
+    ],
+)
+def test_a_face_is_looked_at_again_where_it_lies_astray(placing, looks):
+    oracle = Oracle(placed(FRAME, **placing))
+    sight = oracle.look(IMAGE, oracle.frames(IMAGE, BOX))
+    np.testing.assert_array_equal(sight.num_looks, [looks])
+    assert len(oracle.seen) == looks
+    np.testing.assert_array_equal(sight.faces.points[0], oracle.face)
+    if looks == 2:  # it lies as the mean shape does then, but for a small tilt
+        lies = to_crop(oracle.face[None].astype(float), sight.frames)[0]
+        np.testing.assert_allclose(lies, MEAN, atol=1e-3)
+
+
+def test_a_face_that_is_never_at_rest_is_looked_at_as_often_as_is_allowed():
+    class Restless(Oracle):
+        def _finish(self, pieces, crops, frames, **more):
+            sight = super()._finish(pieces, crops, frames, **more)
+            first = Frame(*(values[0] for values in frames))
+            points = placed(first, shift=(0.5, 0.0))[None].astype(np.float32)
+            return sight._replace(faces=sight.faces._replace(points=points))
+
+    for most in (1, 2, 3, 5):
+        config = dataclasses.replace(CONFIG, max_looks=most)
+        restless = Restless(MEAN, config)
+        sight = restless.look(IMAGE, restless.frames(IMAGE, BOX))
+        assert len(restless.seen) == sight.num_looks[0] == most
+
+
+def test_only_the_faces_that_need_it_are_looked_at_again():
+    oracle = Oracle(placed(FRAME))
+    boxes = np.stack([BOX, BOX + 60, BOX - 3])
+    sight = oracle.look(IMAGE, oracle.frames(IMAGE, boxes))
+    np.testing.assert_array_equal(sight.num_looks, [1, 2, 1])
+    assert [len(frames.scale) for frames in oracle.seen] == [3, 1]
+    np.testing.assert_allclose(sight.frames.corner[1], FRAME.corner, atol=1e-4)
+    np.testing.assert_array_equal(sight.frames.corner[2], FRAME.corner - 3)
+
+
+def test_a_face_whose_middle_is_outside_the_photo_is_looked_at_once():
+    oracle = Oracle(placed(FRAME, shift=(0.5, 0.0)))
+    for width, looks in ((400, 2), (200, 1)):
+        sight = oracle.look(IMAGE[:, :width], oracle.frames(IMAGE[:, :width], BOX))
+        np.testing.assert_array_equal(sight.num_looks, [looks])
+
+
+def test_a_small_tilt_is_not_worth_turning():
+    tilts = np.array([0.0, 9.0, -9.9, 10.1, -100.0])
+    shapes = np.stack([turned(MEAN, np.deg2rad(tilt)) for tilt in tilts])
+    angles = tilt_worth_turning(shapes, mean_shape=MEAN, markup=CONFIG.markup)
+    np.testing.assert_allclose(np.rad2deg(angles), [0, 0, 0, 10.1, -100], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "once", "often"),
+    [
+        (Disturbance(degrees=65), 0.025, 0.02),
+        (Disturbance(degrees=-65), 0.03, 0.02),
+        (Disturbance(scale=0.6), 0.03, 0.02),
+        (Disturbance(scale=1.7), 0.03, 0.02),
+        (Disturbance(shift_x=0.4), 0.03, 0.02),
+        (Disturbance(shift_y=-0.35, scale=1.3), 0.03, 0.02),
+    ],
+)
+@pytest.mark.slow
+def test_a_bad_box_costs_little_with_further_looks(kind, once, often):
+    points, eyes = upright()
+    frame_scale = fast().config.frame_scale
+    seen = disturb(data.astronaut(), points, ASTRONAUT, kind, frame_scale=frame_scale)
+
+    def off(predictor):
+        found = predictor(seen[0], seen[2]).points[0]
+        return np.linalg.norm(found - seen[1], axis=-1).mean() / eyes
+
+    assert off(fast(1)) > once
+    assert off(fast()) < often
+
+
+@pytest.mark.parametrize("num_steps", [None, 4])
+def test_a_stream_looks_as_often_as_a_call(num_steps):
+    """Batches of several photos, whose faces are looked at again in part."""
+    image = data.astronaut()
+    boxes = [
+        ASTRONAUT + np.array(shift) for shift in ([0] * 4, [40, 0] * 2, [-30, 20] * 2)
+    ]
+    items = [(image, boxes[:1]), (image[:400], boxes), (image, boxes[2:]), (image, [])]
+    answers = fast().stream(
+        [items[0], lambda: items[1], *items[2:]], num_steps=num_steps, batch_size=4
+    )
+    for (photo, some), answer in zip(items, answers, strict=True):
+        direct = fast()(photo, np.array(some), num_steps=num_steps)
+        np.testing.assert_allclose(answer.points, direct.points, atol=2e-2)
+        np.testing.assert_array_equal(answer.num_steps, direct.num_steps)
+        assert answer.trajectory.shape == direct.trajectory.shape
+    points, eyes = upright()
+    again = fast().look(items[1][0], fast().frames(items[1][0], np.array(boxes)))
+    np.testing.assert_array_equal(again.num_looks, [1, 2, 2])
+    off = np.linalg.norm(again.faces.points - points, axis=-1).mean(-1) / eyes
+    assert off.max() < 0.02
+
+
+def test_the_last_crops_give_the_answer_of_a_call():
+    image = data.astronaut()
+    box = ASTRONAUT + np.array([40, 0, 40, 0])
+    frames = fast().frames(image, box)
+    crops, where, looks = fast().last_crops(image, frames)
+    assert looks.tolist() == [2]
+    answer = fast().from_crops(crops, where)
+    np.testing.assert_array_equal(answer.points, fast()(image, box).points)
+    np.testing.assert_array_equal(answer.trajectory, fast()(image, box).trajectory)
+    crops, where, looks = fast(1).last_crops(image, frames)
+    assert looks.tolist() == [1] and where is frames
+    np.testing.assert_array_equal(crops, fast().crops(image, box)[0])
