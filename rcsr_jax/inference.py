@@ -29,7 +29,13 @@ from rcsr_jax.geometry import (
 from rcsr_jax.landmarks import Faces, faces_in_photo, split_faces
 from rcsr_jax.looks import Sight, look_again, tilt_worth_turning
 from rcsr_jax.model import Params, Prediction
-from rcsr_jax.pieces import finish_pieces, largest_piece, platform_of, start_pieces
+from rcsr_jax.pieces import (
+    finish_pieces,
+    largest_piece,
+    piece_sizes,
+    platform_of,
+    start_pieces,
+)
 from rcsr_jax.prediction import annotated
 from rcsr_jax.refine import Estimate
 from rcsr_jax.stream import answers
@@ -217,8 +223,12 @@ class Predictor:
             ValueError: these are no numbers of faces.
         """
         size = self.config.crop_size
-        for count in _checked_batches(batches):
-            blank = np.zeros((count, size, size), np.uint8)
+        counts = set(_checked_batches(batches))
+        if self.config.max_looks > 1:  # further looks are at any number of them
+            counts |= set(range(1, max(counts, default=0)))
+        platform = platform_of(self.params)
+        for piece in {n for c in counts for n in piece_sizes(c, platform=platform)}:
+            blank = np.zeros((piece, size, size), np.uint8)
             jax.block_until_ready(self._start(blank, num_steps))
         return self
 
