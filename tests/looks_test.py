@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+import jax
 import numpy as np
 import pytest
 import tiny
@@ -192,3 +193,21 @@ def test_the_last_crops_give_the_answer_of_a_call():
     crops, where, looks = fast(1).last_crops(image, frames)
     assert looks.tolist() == [1] and where is frames
     np.testing.assert_array_equal(crops, fast().crops(image, box)[0])
+
+
+def test_compiling_beforehand_is_enough_for_further_looks(caplog):
+    config = dataclasses.replace(CONFIG, tolerance=0.0132)  # programs of its own
+    oracle = Oracle(placed(FRAME), config).compile((4,))
+    boxes = np.stack([BOX, BOX + 60, BOX - 60, BOX - 50])
+    oracle.look(IMAGE, oracle.frames(IMAGE, boxes[:2]))  # NumPy's part of it
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        sight = oracle.look(IMAGE, oracle.frames(IMAGE, boxes))
+    np.testing.assert_array_equal(sight.num_looks, [1, 2, 2, 2])
+    told = [record.getMessage() for record in caplog.records]
+    assert [message for message in told if message.startswith("Compiling")] == []
+
+
+@pytest.mark.parametrize("looks", [0, -1, 1001, 1.5])
+def test_a_number_of_looks_that_cannot_be_is_refused(looks):
+    with pytest.raises(ValueError, match="max_looks"):
+        dataclasses.replace(CONFIG, max_looks=looks)
