@@ -37,8 +37,8 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of what happens to them.", lower_bound=
 _OUT = define_out()
 _DATA = settings.define_data_flags(settings.TEST_FACES)
 
-# The face through its box, and through boxes of which each is shifted a little.
-_LOOKS = (
+# The face's box, and boxes of which each is shifted a little.
+_BOXES = (
     Disturbance(),
     *(Disturbance(shift_x=shift) for shift in (-0.05, 0.05)),
     *(Disturbance(shift_y=shift) for shift in (-0.05, 0.05)),
@@ -71,12 +71,13 @@ def main(arguments: list[str]) -> None:
     truths, crops, frames = zip(*cuts, strict=True)
     truth = np.array(truths, np.float32)
     found = predictor.from_crops(np.concatenate(crops), join_frames(frames))
-    looks = found.points.reshape(len(truth), len(_LOOKS), *truth.shape[1:])
-    straight = slice(None, None, len(_LOOKS))
+    answers = found.points.reshape(len(truth), len(_BOXES), *truth.shape[1:])
+    straight = slice(None, None, len(_BOXES))
     points, score = found.points[straight], found.score[straight]
     errors = interocular_errors(points, truth, markup=markup)
     eyes = np.asarray(interocular_distance(points, markup=markup))
-    scattered = np.linalg.norm(looks - looks.mean(1, keepdims=True), axis=-1)
+    away = answers - answers.mean(1, keepdims=True)
+    scattered = np.linalg.norm(away, axis=-1)
     orders = {
         "score": score,
         "scatter of five boxes": -scattered.mean((1, 2)) / eyes,
@@ -111,10 +112,11 @@ def main(arguments: list[str]) -> None:
 
 
 def _cut(predictor: Predictor, source: Source) -> tuple[np.ndarray, np.ndarray, Frame]:
-    """The landmarks of a face, and its crops through each look at it."""
+    """The landmarks of a face, and the crops that it is found in by each of the boxes."""
     image, points, box = source.load()
-    boxes = np.stack([look.box(box) for look in _LOOKS])
-    return points, *predictor.crops(image, boxes)
+    boxes = np.stack([kind.box(box) for kind in _BOXES])
+    crops, frames, _ = predictor.last_crops(image, predictor.frames(image, boxes))
+    return points, crops, frames
 
 
 def _judge(errors: np.ndarray, order: np.ndarray) -> dict[str, Any]:

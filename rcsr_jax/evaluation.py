@@ -198,12 +198,13 @@ def metrics_of(
         trust[name] = 100 * share_inside(
             found.points, truth, found.ellipses, times=times
         )
+    num_looks = float(evaluation.num_looks.mean())
     shift = measure_shift(found.points, truth, markup=markup)
     return {
         **summary(found.points),
         "annotation_shift": [100 * part for part in shift],
         "num_steps_mean": float(found.num_steps.mean()),
-        "num_looks_mean": float(evaluation.num_looks.mean()),
+        "num_looks_mean": num_looks,
         "settled_share": float(found.settled.mean()),
         "milliseconds_per_face": evaluation.milliseconds_per_face,
         "num_refused": len(evaluation.refused),
@@ -213,6 +214,7 @@ def metrics_of(
             str(step): {
                 **summary(points),
                 "num_steps_mean": float(step),
+                "num_looks_mean": num_looks,
                 "milliseconds_per_face": float(milliseconds),
             }
             for step, (points, milliseconds) in enumerate(

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import tiny
 
+from rcsr_jax.boxes import BoxMap
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.evaluation import evaluate, metrics_of
 from rcsr_jax.geometry import frame_of_box, to_photo
-from rcsr_jax.inference import Predictor
+from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.summaries import summarise, summarise_subsets
 
 PREDICTOR = Predictor(tiny.make_params(), tiny.CONFIG)
@@ -201,3 +202,32 @@ def test_a_face_without_eye_corners_is_not_measured(truth):
     measured = np.concatenate([a.points for a in one_by_one(None)])[[0, 2]]
     expected = summarise(measured, truth[[0, 2]], markup=MARKUP)["nme_interocular"]
     assert metrics["nme_interocular"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_faces_are_looked_at_as_often_as_by_a_call():
+    predictor = load_predictor(preset="fast")
+
+    def in_a_large_box(index):
+        image, points, box = drawn(index).load()
+        return image, points, BoxMap(scale_w=1.6, scale_h=1.6).apply(box)
+
+    sources = [
+        drawn(0),
+        *(
+            Source(f"large_{n}", lambda n=n: in_a_large_box(n), stamp="")
+            for n in (1, 2)
+        ),
+    ]
+    found = evaluate(predictor, sources)
+    assert found.num_looks.tolist()[1:] == [2, 2]
+    for face, source in enumerate(sources):
+        image, _, box = source.load()
+        direct = predictor(image, box)
+        np.testing.assert_allclose(
+            found.adaptive.points[face], direct.points[0], atol=0.02
+        )
+        (first,) = predictor.first_shapes(predictor.frames(image, box))
+        np.testing.assert_array_equal(found.mean_shape[face], first)
+    metrics = metrics_of(found, predictor=predictor)
+    for told in (metrics, metrics["by_step"]["3"]):
+        assert told["num_looks_mean"] == pytest.approx(found.num_looks.mean())

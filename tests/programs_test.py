@@ -352,7 +352,12 @@ def test_dlib_data_trains_as_it_is_and_moves_in_one_command(place):
 
 def test_robustness_is_measured_for_models_side_by_side(place):
     (place / "map.json").write_text('{"shift_y": 0.5}')
-    written = ["--checkpoint=run", "--out=small.npz", "--mirror_average", "--max_looks=1"]
+    written = [
+        "--checkpoint=run",
+        "--out=small.npz",
+        "--mirror_average",
+        "--max_looks=1",
+    ]
     succeed("rcsr-export", *written, "--detector_boxes=map.json", cwd=place)
     model = load_params(place / "small.npz")[1].model
     assert model.mirror_average and model.max_looks == 1

@@ -19,6 +19,7 @@ COLUMNS = {
     "auc_08": "AUC %",
     "failure_rate_08": "Failures %",
     "num_steps_mean": "Steps",
+    "num_looks_mean": "Looks",
     "milliseconds_per_face": "ms / face",
 }
 REQUIRED = tuple(COLUMNS)[:6]
