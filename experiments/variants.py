@@ -73,11 +73,11 @@ ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "errors across outlines count twice": {"across_weight": 2.0},
         "no mirror images": {"mirror": 0.0},
         "no averaged parameters": {"ema_decay": 0.0},
-        "weight decay of 0.05": {"weight_decay": 0.05},
-        "half the learning rate": {"learning_rate": 5e-4},
-        "twice the learning rate": {"learning_rate": 2e-3},
-        "Muon": {"optimiser": "muon"},
-        "Muon, twice the learning rate": {"optimiser": "muon", "learning_rate": 2e-3},
+        "weight decay of 0.01": {"weight_decay": 0.01},
+        "half the learning rate": {"learning_rate": 1e-3},
+        "twice the learning rate": {"learning_rate": 4e-3},
+        "Adam": {"optimiser": "adam", "learning_rate": 1e-3, "weight_decay": 1e-4},
+        "Adam, twice the learning rate": {"optimiser": "adam", "weight_decay": 1e-4},
     },
     # these cut the photos anew: for data sets of photos, not for crops that are cut
     "crop": {
