@@ -72,7 +72,7 @@ def _repeated(small: CropCache, out: Path, *, num_faces: int) -> CropCache:
     if crops.is_cache(folder):
         return crops.open_cache(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    frames = np.column_stack([*small.frames])
+    frames = np.column_stack([small.frames.corner, small.frames.scale])
     arrays = {"crops": small.crops, "points": small.points, "frames": frames}
     for name, array in arrays.items():
         shape = (num_faces, *array.shape[1:])

@@ -52,13 +52,13 @@ class Evaluation(NamedTuple):
         adaptive: the predictions that stop by themselves.
         fixed: float32 [steps, faces, num_points, 2], the shape after each step.
         boxes: float32 [faces, 4].
-        num_looks: int32 [faces].
         milliseconds_per_face: of adaptive prediction in batches, crops cut already, all
             looks together.
         fixed_milliseconds: float [steps], the same for each fixed number of steps: 1 and
             the most are timed, the others lie on the line between, as each step costs
             the same.
         refused: faces that could not be used, and why.
+        num_looks: int32 [faces], or of all alike.
     """
 
     names: tuple[str, ...]
@@ -67,10 +67,10 @@ class Evaluation(NamedTuple):
     adaptive: Faces
     fixed: np.ndarray
     boxes: np.ndarray
-    num_looks: np.ndarray
     milliseconds_per_face: float
     fixed_milliseconds: np.ndarray
     refused: tuple[Refusal, ...]
+    num_looks: np.ndarray | int = 1
 
 
 def cut_faces(
@@ -198,7 +198,7 @@ def metrics_of(
         trust[name] = 100 * share_inside(
             found.points, truth, found.ellipses, times=times
         )
-    num_looks = float(evaluation.num_looks.mean())
+    num_looks = float(np.mean(evaluation.num_looks))
     shift = measure_shift(found.points, truth, markup=markup)
     return {
         **summary(found.points),

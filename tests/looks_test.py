@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import tiny
 from skimage import data
-from tiny import CONFIG
 
 from rcsr_jax.disturbance import Disturbance, disturb
 from rcsr_jax.geometry import Frame, frame_of_box, to_crop, to_photo, turned
 from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.looks import tilt_worth_turning
 
+CONFIG = dataclasses.replace(tiny.CONFIG, max_looks=3)
 ASTRONAUT = np.array([179, 86, 271, 178])
 MEAN = tiny.mean_shape()
 EYES = np.linalg.norm(MEAN[45] - MEAN[36])

@@ -230,6 +230,7 @@ def test_a_head_that_tilts_gets_a_new_anchor_every_20_degrees():
 @pytest.mark.slow
 def test_a_tilted_face_is_followed_as_exactly_as_an_upright_one():
     predictor = load_predictor(preset="fast")
+    assert predictor.config.max_looks == 3
     image, box = data.astronaut(), np.array([179, 86, 271, 178])
     upright = predictor(image, box).points[0]
     eyes = np.linalg.norm(upright[36] - upright[45])

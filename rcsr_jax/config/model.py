@@ -102,7 +102,7 @@ class ModelConfig:
         0.01, "Adaptive prediction stops below this shape increment, in eye distances."
     )
     max_looks: int = setting(
-        3,
+        1,
         "Most looks at a face in a photo: one that does not lie in its crop as faces do, "
         "by the landmarks found, is cut out anew around them, upright. 1: a single look.",
     )

@@ -15,6 +15,7 @@ _WITH_CONTEXT = {
     "patch_size": 25,
     "rotation": 15.0,
     "own_marks": True,
+    "max_looks": 3,
     "heatmap_weight": 0.05,
     # a step learns to move from where it is, not to please the steps behind it: better
     # after a thousand updates and in runs from weights that exist, and a little quicker
@@ -65,7 +66,6 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "clip_norm": 0.0,
         "ema_decay": 0.0,
         "calibrate": False,
-        "max_looks": 1,
         "loss": "l2",
         # 200 epochs of 3,148 faces, mirrored and three times jittered, and 200 more on
         # fresh replicates: 2 * 200 * 3148 * 6 / 204

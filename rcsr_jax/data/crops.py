@@ -23,7 +23,7 @@ from rcsr_jax.data.parts import ROWS, Part, Source, cut_parts, refusals, remove_
 from rcsr_jax.data.refusals import Refusal, none_usable
 from rcsr_jax.data.rows import Rows, taken
 from rcsr_jax.data.whole_files import checksum, write_whole
-from rcsr_jax.geometry import Frame
+from rcsr_jax.geometry import Frame, frames_at
 
 _FORMAT = 2
 _ARRAYS = ("crops.npy", "frames.npy", "points.npy")
@@ -56,7 +56,7 @@ class CropCache(NamedTuple):
         return CropCache(
             taken(self.crops, index),
             taken(self.points, index),
-            Frame(self.frames.corner[index], self.frames.scale[index]),
+            frames_at(self.frames, index),
             tuple(self.names[i] for i in index),
             self.refused,
         )
@@ -154,7 +154,9 @@ def open_cache(folder: str | Path) -> CropCache:
     return CropCache(
         arrays["crops.npy"],
         arrays["points.npy"],
-        Frame(np.asarray(frames[:, :2]), np.asarray(frames[:, 2])),
+        Frame(
+            np.asarray(frames[:, :2]), np.asarray(frames[:, 2]), np.zeros(len(frames))
+        ),
         tuple(header["names"]),
         tuple(Refusal(*pair) for pair in header["refused"]),
     )

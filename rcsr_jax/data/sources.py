@@ -22,7 +22,7 @@ from rcsr_jax.data.held_out import hold_out, split_by_photos
 from rcsr_jax.data.images import load_image
 from rcsr_jax.data.refusals import Refusal, none_usable
 from rcsr_jax.data.rows import joined
-from rcsr_jax.geometry import Frame
+from rcsr_jax.geometry import join_frames
 from rcsr_jax.markup import FACE_68
 
 DRAWN = "drawn"
@@ -275,10 +275,7 @@ def _join(caches: Sequence[CropCache]) -> CropCache:
     return CropCache(
         joined([cache.crops for cache in caches]),
         joined([cache.points for cache in caches]),
-        Frame(
-            np.concatenate([cache.frames.corner for cache in caches]),
-            np.concatenate([cache.frames.scale for cache in caches]),
-        ),
+        join_frames([cache.frames for cache in caches]),
         tuple(f"{n}/{name}" for n, cache in enumerate(caches) for name in cache.names),
         tuple(refusal for cache in caches for refusal in cache.refused),
     )
