@@ -87,7 +87,8 @@ def test_a_frame_without_an_angle_is_upright(generator):
 def test_a_shape_lies_in_its_frame_as_the_mean_shape_in_its_crop(generator, degrees):
     mean = generator.uniform(10, 50, (68, 2))
     where = Frame(np.array([70.0, -9.0]), np.float64(1.7), np.deg2rad(degrees))
-    points = geometry.to_photo(mean, where)
+    middle = (mean.min(0) + mean.max(0)) / 2  # of a face a little larger than the mean
+    points = geometry.to_photo(middle + 1.03 * (mean - middle), where)
     tilt = geometry.tilt_of(points, mean_shape=mean, markup=FACE_68)
     assert tilt == pytest.approx(np.deg2rad(degrees))
     found = geometry.frame_of_shape(points, angle=tilt, mean_shape=mean)
@@ -97,8 +98,8 @@ def test_a_shape_lies_in_its_frame_as_the_mean_shape_in_its_crop(generator, degr
     square = np.array([[0.0, 0.0], [1.0, 1.0]])
     tall = np.array([[[10.0, 20.0], [12.0, 26.0]]])
     frame = geometry.frame_of_shape(tall, angle=np.zeros(1), mean_shape=square)
-    np.testing.assert_allclose(frame.scale, [4])
-    np.testing.assert_allclose(frame.corner, [[11 - 2, 23 - 2]])
+    np.testing.assert_allclose(frame.scale, [4 / 1.03])
+    np.testing.assert_allclose(frame.corner, [[11 - 2 / 1.03, 23 - 2 / 1.03]])
 
 
 def test_the_frame_of_a_jax_box_has_gradients():

@@ -68,10 +68,10 @@ FRAME = frame_of_box(BOX, frame_scale=CONFIG.frame_scale, size=CONFIG.crop_size)
         ({"shift": (0.24, 0.0)}, 1),
         ({"shift": (0.0, -0.26)}, 2),
         ({"shift": (0.18, 0.18)}, 2),
-        ({"scale": 1.15}, 1),
-        ({"scale": 1.18}, 2),
-        ({"scale": 0.87}, 1),
-        ({"scale": 0.85}, 2),
+        ({"scale": 1.19}, 1),
+        ({"scale": 1.21}, 2),
+        ({"scale": 0.89}, 1),
+        ({"scale": 0.87}, 2),
         ({"degrees": 17.0}, 1),
         ({"degrees": -19.0}, 2),
         ({"degrees": 170.0}, 2),
@@ -89,9 +89,10 @@ def test_a_face_is_looked_at_again_where_it_lies_astray(placing, looks):
     np.testing.assert_array_equal(sight.num_looks, [looks])
     assert len(oracle.seen) == looks
     np.testing.assert_array_equal(sight.faces.points[0], oracle.face)
-    if looks == 2:  # it lies as the mean shape does then, but for a small tilt
+    if looks == 2:  # it lies as the mean shape does then, as large as one face
         lies = to_crop(oracle.face[None].astype(float), sight.frames)[0]
-        np.testing.assert_allclose(lies, MEAN, atol=1e-3)
+        middle = (MEAN.min(0) + MEAN.max(0)) / 2
+        np.testing.assert_allclose(lies, middle + 1.03 * (MEAN - middle), atol=1e-3)
 
 
 def test_a_face_that_is_never_at_rest_is_looked_at_as_often_as_is_allowed():
@@ -115,7 +116,8 @@ def test_only_the_faces_that_need_it_are_looked_at_again():
     sight = oracle.look(IMAGE, oracle.frames(IMAGE, boxes))
     np.testing.assert_array_equal(sight.num_looks, [1, 2, 1])
     assert [len(frames.scale) for frames in oracle.seen] == [3, 1]
-    np.testing.assert_allclose(sight.frames.corner[1], FRAME.corner, atol=1e-4)
+    around = oracle.frames_around(oracle.face[None])
+    np.testing.assert_array_equal(sight.frames.corner[1], around.corner[0])
     np.testing.assert_array_equal(sight.frames.corner[2], FRAME.corner - 3)
 
 
@@ -141,7 +143,7 @@ def test_a_small_tilt_is_not_worth_turning():
         (Disturbance(scale=0.6), 0.03, 0.02),
         (Disturbance(scale=1.7), 0.03, 0.02),
         (Disturbance(shift_x=0.4), 0.03, 0.02),
-        (Disturbance(shift_y=-0.35, scale=1.3), 0.03, 0.02),
+        (Disturbance(shift_y=-0.35, scale=1.3), 0.02, 0.02),
     ],
 )
 @pytest.mark.slow
