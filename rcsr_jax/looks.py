@@ -23,7 +23,6 @@ from rcsr_jax.geometry import (
 )
 from rcsr_jax.landmarks import Faces, replace_faces
 from rcsr_jax.markup import Markup
-from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.refine import Estimate
 
 # A face is looked at again where it is turned in its crop by more than the first, larger or
@@ -85,12 +84,9 @@ def look_again(
         wanted = _lies_astray(
             frames, better, mean_shape=mean_shape, markup=config.markup
         )
-        wanted &= _can_be_seen(
-            frames,
-            better,
-            sizes=[photo_of(face).shape for face in faces.tolist()],
-            size=size,
-        )
+        if wanted.any():
+            sizes = [photo_of(face).shape for face in faces.tolist()]
+            wanted &= _can_be_seen(frames, better, sizes=sizes, size=size)
         faces, better = faces[wanted], frames_at(better, wanted)
         if not len(faces):
             break
@@ -127,7 +123,9 @@ def _lies_astray(
     middle = mean_shape.mean(0, keepdims=True)
     there = to_crop(to_photo(middle, better), frames) - middle
     off = np.linalg.norm(there[:, 0], axis=-1)
-    eyes = float(interocular_distance(mean_shape, markup=markup))
+    left, right = markup.eye_corners
+    # not of `metrics`: on the device it would take longer than all else here
+    eyes = np.linalg.norm(mean_shape[right] - mean_shape[left])
     resized = better.scale / frames.scale
     tilted = np.cos(better.angle - frames.angle) < math.cos(_TILTED)
     return tilted | (resized > _LARGER) | (resized < 1 / _LARGER) | (off > _OFF * eyes)
