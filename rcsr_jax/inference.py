@@ -45,7 +45,8 @@ _STREAM_BATCH = 64  # at most: photos wait in memory for their batch
 _STREAM_THREADS = 8  # at most
 
 Photo = tuple[np.ndarray, np.ndarray]  # an image and its boxes, as for a call
-_Cut = tuple[np.ndarray, np.ndarray, Frame]  # a photo, its crops and where they lie
+# a photo, if it may be looked at again, its crops and where they lie
+_Cut = tuple[np.ndarray | None, np.ndarray, Frame]
 _Started = tuple[list[Prediction], list[_Cut]]
 
 
@@ -152,7 +153,7 @@ class Predictor:
         Threads load and cut the next photos while the device works, and the faces of
         several photos share a batch. Each answer is that of a call with the photo. For
         live video call the predictor itself: a stream reads on before it answers. Up to
-        four batches of photos are in memory.
+        four batches of photos are in memory, for further looks.
 
         Args:
             items: (image, boxes) as for a call, or functions that load and return them:
@@ -179,7 +180,8 @@ class Predictor:
 
         def cut(item: Photo | Callable[[], Photo]) -> _Cut:
             image, boxes = _as_photo(item() if callable(item) else item)
-            return image, *self.crops(image, boxes)
+            kept = image if self.config.max_looks > 1 else None
+            return kept, *self.crops(image, boxes)
 
         def start(cuts: list[_Cut]) -> _Started:
             crops = np.concatenate([crops for _, crops, _ in cuts])

@@ -47,7 +47,7 @@ def by_field(function: Callable[..., Any], *found: Answer) -> Answer:
 
     Args:
         function: called with a field of each of them, and `axis`, that of its faces.
-        *found: answers of one kind, a `Prediction` or `inference.Faces`.
+        *found: answers of one kind, a `Prediction` or `landmarks.Faces`.
     """
     kind = type(found[0])
     fields = zip(kind._fields, *found, strict=True)
