@@ -10,6 +10,7 @@ Without --checkpoint it is the model that comes with the package. Beside a progr
 """
 
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -63,13 +64,14 @@ def main(arguments: list[str]) -> None:
             f"{' or '.join(_PROGRAMS)}, or is that of a new folder, without a suffix."
         )
     params, config = load_params(_MODEL())
-    if _MIRROR.value is not None:
-        config = replace_fields(config, {"mirror_average": _MIRROR.value})
-    if _LOOKS.value is not None:
-        config = replace_fields(config, {"max_looks": _LOOKS.value})
+    told: dict[str, Any] = {
+        "mirror_average": _MIRROR.value,
+        "max_looks": _LOOKS.value,
+    }
     if _DETECTOR.value is not None:
-        box_map = read_box_map(_DETECTOR.value)
-        config = replace_fields(config, {"detector_boxes": box_map})
+        told["detector_boxes"] = read_box_map(_DETECTOR.value)
+    changes = {name: value for name, value in told.items() if value is not None}
+    config = replace_fields(config, changes)
     if out.suffix in _PROGRAMS:
         write = _PROGRAMS[out.suffix]
         beside = write(

@@ -117,9 +117,7 @@ class Predictor:
         Raises:
             ValueError: a frame lies outside the image.
         """
-        crops = self.cut(image, frames)
-        running = self._start(crops, num_steps)
-        sight = self._finish(running, crops, frames)
+        sight = self._see(self.cut(image, frames), frames, num_steps)
         return self._look_again(sight, lambda face: image, num_steps=num_steps)
 
     def last_crops(
@@ -298,7 +296,7 @@ class Predictor:
                 f"each crop has its frame; got {len(crops)} crops and "
                 f"{len(frames.scale)} frames."
             )
-        return self._finish(self._start(crops, num_steps), crops, frames).faces
+        return self._see(crops, frames, num_steps).faces
 
     def resume(
         self, crops: np.ndarray, frames: Frame, *, start: Estimate | None = None
@@ -335,6 +333,10 @@ class Predictor:
             self.params, crops, config=self.config, num_steps=num_steps, start=start
         )
 
+    def _see(self, crops: np.ndarray, frames: Frame, num_steps: int | None) -> Sight:
+        """A single look."""
+        return self._finish(self._start(crops, num_steps), crops, frames)
+
     def _finish(
         self,
         pieces: list[Prediction],
@@ -363,9 +365,7 @@ class Predictor:
         return look_again(
             sight,
             photo_of=photo_of,
-            see=lambda crops, frames: self._finish(
-                self._start(crops, num_steps), crops, frames
-            ),
+            see=lambda crops, frames: self._see(crops, frames, num_steps),
             frames_around=self.frames_around,
             mean_shape=self._first_shape,
             config=self.config,

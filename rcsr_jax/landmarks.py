@@ -1,5 +1,6 @@
 """The landmarks of the faces of a photo, in its pixels."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -104,10 +105,13 @@ def replace_faces(faces: Faces, rows: np.ndarray, others: Faces) -> Faces:
         rows: int [n], which of them.
         others: n faces.
     """
+    return by_field(functools.partial(put_rows, rows), faces, others)
 
-    def put(values: np.ndarray, new: np.ndarray, *, axis: int) -> np.ndarray:
-        values = values.copy()
-        values[(slice(None),) * axis + (rows,)] = new
-        return values
 
-    return by_field(put, faces, others)
+def put_rows(
+    rows: np.ndarray, values: np.ndarray, new: np.ndarray, *, axis: int = 0
+) -> np.ndarray:
+    """A copy of values with new ones at these places along an axis."""
+    values = values.copy()
+    values[(slice(None),) * axis + (rows,)] = new
+    return values

@@ -5,6 +5,7 @@ learned. The landmarks that a first look finds are then far from exact, but good
 say how the face lies. So it is cut out anew around them, upright, and looked at again.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from rcsr_jax.geometry import (
     to_crop,
     to_photo,
 )
-from rcsr_jax.landmarks import Faces, replace_faces
+from rcsr_jax.landmarks import Faces, put_rows, replace_faces
 from rcsr_jax.markup import Markup
 from rcsr_jax.refine import Estimate
 
@@ -149,13 +150,7 @@ def _can_be_seen(
 
 def _replaced(sight: Sight, rows: np.ndarray, seen: Sight) -> Sight:
     """A sight in which some faces have been looked at once more."""
-
-    def put(values: np.ndarray, new: np.ndarray) -> np.ndarray:
-        values = values.copy()
-        values[rows] = new
-        return values
-
     seen = seen._replace(num_looks=sight.num_looks[rows] + 1)
     faces = replace_faces(sight.faces, rows, seen.faces)
-    others = jax.tree.map(put, sight[1:], seen[1:])
+    others = jax.tree.map(functools.partial(put_rows, rows), sight[1:], seen[1:])
     return Sight(faces, *others)

@@ -5,7 +5,7 @@ the photo is turned about the middle of the box, which stays upright, as a detec
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -108,5 +108,5 @@ def _predict_disturbed(
         *(disturb(*face, kind, frame_scale=scale) for kind in kinds), strict=True
     )
     found = predictor.stream(zip(images, boxes, strict=True))
-    points = [faces.points[0] for faces in found if isinstance(faces, Faces)]
-    return np.stack(points), np.array(truths, np.float32)
+    points = np.stack([cast(Faces, faces).points[0] for faces in found])
+    return points, np.array(truths, np.float32)

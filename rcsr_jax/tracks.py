@@ -3,6 +3,7 @@
 Everything is NumPy and nothing is changed in place: functions return new rows.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from rcsr_jax.boxes import TYPICAL_BOX
 from rcsr_jax.geometry import box_of, overlap
+from rcsr_jax.landmarks import put_rows
 from rcsr_jax.refine import Estimate
 from rcsr_jax.smoothing import Smoothed
 
@@ -60,13 +62,7 @@ def join(tracks: Tracks, others: Tracks) -> Tracks:
 
 def replace_rows(tracks: Tracks, rows: np.ndarray, others: Tracks) -> Tracks:
     """Others in place of these rows, which are indices."""
-
-    def put(leaf: np.ndarray, new: np.ndarray) -> np.ndarray:
-        leaf = leaf.copy()
-        leaf[rows] = new
-        return leaf
-
-    return jax.tree.map(put, tracks, others)
+    return jax.tree.map(functools.partial(put_rows, rows), tracks, others)
 
 
 def boxes_of(points: np.ndarray) -> np.ndarray:
