@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
+from rcsr_jax.annotated_faces import see_faces
 from rcsr_jax.checkpoint import load_params, write_model
 from rcsr_jax.confidence import measure_model, unmeasured
 from rcsr_jax.config import DataConfig, replace_fields
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.sources import read_sources
-from rcsr_jax.evaluation import cut_faces
 from rcsr_jax.inference import Predictor
 
 from . import outputs, settings
@@ -55,17 +55,19 @@ def main(arguments: list[str]) -> None:
             sources, count=_HELD_OUT.value or config.data.validation_faces
         )
     with outputs.bar(total=len(sources)) as bar:
-        cut = cut_faces(predictor, sources, on_progress=lambda *_: bar.update())
-    outputs.tell_refused(refused + cut.refused, strict=data.strict)
-    found = predictor.from_crops(cut.crops, cut.frames)
+        faces, sight = see_faces(
+            predictor, sources, on_progress=lambda *_: bar.update()
+        )
+    outputs.tell_refused(refused + faces.refused, strict=data.strict)
+    found = sight.faces
     measured = measure_model(
-        found.points, cut.truth, found.expected_error, markup=config.model.markup
+        found.points, faces.truth, found.expected_error, markup=config.model.markup
     )
     write_model(out, params=params, config=replace_fields(config, measured))
     for name, value in measured.items():
         before = _shown(getattr(config.model, name))
         print(f"{name}: {_shown(value)} (before: {before})")
-    print(f"{len(cut.names)} faces; wrote {out}")
+    print(f"{len(faces.names)} faces; wrote {out}")
 
 
 def _held_out(sources: list[Source], *, count: int) -> list[Source]:

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from rcsr_jax.annotated_faces import use_faces
 from rcsr_jax.curves import save_sweeps
-from rcsr_jax.data.crops import Source
-from rcsr_jax.data.sources import read_sources, use_each
+from rcsr_jax.data.sources import read_sources
 from rcsr_jax.disturbance import Disturbance, hard_faces
-from rcsr_jax.geometry import Frame, join_frames
-from rcsr_jax.inference import Predictor, load_predictor
+from rcsr_jax.inference import load_predictor
+from rcsr_jax.landmarks import join_faces
 from rcsr_jax.metrics import DEFAULT_LIMIT, interocular_distance, interocular_errors
 from rcsr_jax.trust import failures_caught, risk_coverage, summarise_trust
 
@@ -61,16 +61,15 @@ def main(arguments: list[str]) -> None:
         seed=_SEED.value,
     )
     with outputs.bar(total=len(hard)) as bar:
-        cuts, unused = use_each(
+        faces, answered = use_faces(
             hard,
-            lambda source: _cut(predictor, source),
-            purpose="judged",
+            lambda image, box: predictor(
+                image, np.stack([kind.box(box) for kind in _BOXES])
+            ),
             on_progress=lambda *_: bar.update(),
         )
-    outputs.tell_refused(refused + unused, strict=data.strict)
-    truths, crops, frames = zip(*cuts, strict=True)
-    truth = np.array(truths, np.float32)
-    found = predictor.from_crops(np.concatenate(crops), join_frames(frames))
+    outputs.tell_refused(refused + faces.refused, strict=data.strict)
+    truth, found = faces.truth, join_faces(answered)
     answers = found.points.reshape(len(truth), len(_BOXES), *truth.shape[1:])
     straight = slice(None, None, len(_BOXES))
     points, score = found.points[straight], found.score[straight]
@@ -97,7 +96,7 @@ def main(arguments: list[str]) -> None:
     report = {
         "command": shlex.join(["failures", *sys.argv[1:]]),
         "num_faces": len(judged),
-        "num_refused": len(refused + unused),
+        "num_refused": len(refused + faces.refused),
         "nme_interocular": 100 * float(judged.mean()),
         "failure_rate_08": 100 * float((judged > DEFAULT_LIMIT).mean()),
         "orders": results,
@@ -109,14 +108,6 @@ def main(arguments: list[str]) -> None:
     save_sweeps(out / "failures.png", {"faces kept (%)": curves})
     print(_table(report))
     print(f"wrote {out}/failures.json and failures.png")
-
-
-def _cut(predictor: Predictor, source: Source) -> tuple[np.ndarray, np.ndarray, Frame]:
-    """The landmarks of a face, and the crops that it is found in by each of the boxes."""
-    image, points, box = source.load()
-    boxes = np.stack([kind.box(box) for kind in _BOXES])
-    crops, frames, _ = predictor.last_crops(image, predictor.frames(image, boxes))
-    return points, crops, frames
 
 
 def _judge(errors: np.ndarray, order: np.ndarray) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from rcsr_jax.data.crops import Source
-from rcsr_jax.data.sources import OnProgress, read_sources
+from rcsr_jax.annotated_faces import AnnotatedFaces, see_faces
+from rcsr_jax.data.sources import read_sources
 from rcsr_jax.disturbance import Disturbance, disturbed, hidden_by
-from rcsr_jax.evaluation import CutFaces, cut_faces
-from rcsr_jax.inference import Predictor, load_predictor
+from rcsr_jax.inference import Faces, load_predictor
+from rcsr_jax.markup import Markup
 from rcsr_jax.metrics import interocular_distance, point_errors
 
 from . import outputs, settings
@@ -46,17 +46,22 @@ def main(arguments: list[str]) -> None:
     data = _DATA()
     predictor = load_predictor(_MODEL())
     sources, refused = read_sources(data.data, predictor.config, data)
+    scale = predictor.config.frame_scale
     rows: list[dict[str, Any]] = []
     with outputs.bar(total=len(_COVERS) * len(sources)) as bar:
         for name, cover in _COVERS.items():
-            cut = _cut(predictor, sources, cover, on_progress=lambda *_: bar.update())
+            covered = [disturbed(s, cover, frame_scale=scale) for s in sources]
+            faces, sight = see_faces(
+                predictor, covered, on_progress=lambda *_: bar.update()
+            )
             if not rows:
-                outputs.tell_refused(refused + cut.refused, strict=data.strict)
-            rows.append({"covered": name, **_judge(predictor, cut, cover)})
+                outputs.tell_refused(refused + faces.refused, strict=data.strict)
+            judged = _judge(sight.faces, faces, cover, markup=predictor.config.markup)
+            rows.append({"covered": name, **judged})
     out.mkdir(parents=True, exist_ok=True)
     report = {
         "command": shlex.join(["hidden", *sys.argv[1:]]),
-        "num_faces": len(cut.names),
+        "num_faces": len(faces.names),
         "rows": rows,
     }
     outputs.write_json(out / "hidden.json", report)
@@ -64,28 +69,17 @@ def main(arguments: list[str]) -> None:
     print(f"wrote {out}/hidden.json")
 
 
-def _cut(
-    predictor: Predictor,
-    sources: Sequence[Source],
-    cover: Disturbance,
-    *,
-    on_progress: OnProgress,
-) -> CutFaces:
-    scale = predictor.config.frame_scale
-    covered = [disturbed(source, cover, frame_scale=scale) for source in sources]
-    return cut_faces(predictor, covered, on_progress=on_progress)
-
-
-def _judge(predictor: Predictor, cut: CutFaces, cover: Disturbance) -> dict[str, float]:
+def _judge(
+    found: Faces, faces: AnnotatedFaces, cover: Disturbance, *, markup: Markup
+) -> dict[str, float]:
     """Expected and true errors under a cover and beside it, in eye distances, per cent."""
-    found = predictor.from_crops(cut.crops, cut.frames)
-    eyes = interocular_distance(cut.truth, markup=predictor.config.markup)[:, None]
-    true = np.asarray(100 * point_errors(found.points, cut.truth) / eyes)
+    eyes = interocular_distance(faces.truth, markup=markup)[:, None]
+    true = np.asarray(100 * point_errors(found.points, faces.truth) / eyes)
     expected = np.asarray(100 * found.expected_error / eyes)
     under = np.array(
         [
             hidden_by(cover, points, box)
-            for points, box in zip(cut.truth, cut.boxes, strict=True)
+            for points, box in zip(faces.truth, faces.boxes, strict=True)
         ]
     )
     measured = np.isfinite(true)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rcsr_jax.geometry import box_of, size_hint
+from rcsr_jax.box_checks import size_hint
+from rcsr_jax.geometry import box_of
 from rcsr_jax.plain_values import check_types, from_dict, to_dict
 
 _FEWEST = 3  # faces; of fewer, a bad one is not outvoted

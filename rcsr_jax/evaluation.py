@@ -1,45 +1,23 @@
 """A predictor judged on annotated faces: what `metrics.json` says."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rcsr_jax.annotated_faces import see_faces
 from rcsr_jax.annotation import measure_shift
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.refusals import Refusal
-from rcsr_jax.data.sources import use_each
+from rcsr_jax.data.sources import OnProgress
 from rcsr_jax.ellipses import share_inside
-from rcsr_jax.geometry import Frame, join_frames
+from rcsr_jax.geometry import frame_of_box
 from rcsr_jax.inference import Faces, Predictor
+from rcsr_jax.looks import Sight
 from rcsr_jax.published import sets_within
 from rcsr_jax.summaries import by_landmark, by_region, summarise_with_subsets
 from rcsr_jax.trust import summarise_trust
-
-
-class CutFaces(NamedTuple):
-    """Annotated faces as a predictor sees them.
-
-    Attributes:
-        names: of the faces.
-        truth: float32 [faces, num_points, 2], px of the photos.
-        boxes: float32 [faces, 4].
-        first_frames: the frames around the boxes.
-        crops: uint8 [faces, crop_size, crop_size], of the last look at each face.
-        frames: where each crop lies in its photo.
-        num_looks: int32 [faces].
-        refused: faces that could not be used, and why.
-    """
-
-    names: tuple[str, ...]
-    truth: np.ndarray
-    boxes: np.ndarray
-    first_frames: Frame
-    crops: np.ndarray
-    frames: Frame
-    num_looks: np.ndarray
-    refused: tuple[Refusal, ...]
 
 
 class Evaluation(NamedTuple):
@@ -73,81 +51,48 @@ class Evaluation(NamedTuple):
     num_looks: np.ndarray | int = 1
 
 
-def cut_faces(
-    predictor: Predictor,
-    sources: Sequence[Source],
-    *,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> CutFaces:
-    """The crops of annotated faces, from which a call of the predictor reads its answers.
-
-    Args:
-        predictor: that is to see them.
-        sources: the faces; those that cannot be loaded are left out and named.
-        on_progress: called with (faces done, faces).
-
-    Raises:
-        ValueError: no face can be used.
-    """
-
-    def cut(source: Source) -> tuple:
-        image, points, box = source.load()
-        frames = predictor.frames(image, box)
-        return source.name, points, box, frames, *predictor.last_crops(image, frames)
-
-    cuts, refused = use_each(sources, cut, purpose="evaluated", on_progress=on_progress)
-    names, truths, boxes, first, crops, frames, looks = zip(*cuts, strict=True)
-    return CutFaces(
-        names=names,
-        truth=np.array(truths, np.float32),
-        boxes=np.array(boxes, np.float32),
-        first_frames=join_frames(first),
-        crops=np.concatenate(crops),
-        frames=join_frames(frames),
-        num_looks=np.concatenate(looks),
-        refused=refused,
-    )
-
-
 def evaluate(
     predictor: Predictor,
     sources: Sequence[Source],
     *,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> Evaluation:
     """Predictions for annotated faces.
 
-    Args, raises: those of `cut_faces`.
+    Args, raises: those of `use_faces`.
     """
     config = predictor.config
-    cut = cut_faces(predictor, sources, on_progress=on_progress)
+    faces, sight = see_faces(predictor, sources, on_progress=on_progress)
     steps = max(config.max_steps, config.num_steps)
-    adaptive, milliseconds = _timed(predictor, cut, num_steps=None)
-    fixed, longest = _timed(predictor, cut, num_steps=steps)
-    _, shortest = _timed(predictor, cut, num_steps=1)
+    adaptive, milliseconds = _timed(predictor, sight, num_steps=None)
+    fixed, longest = _timed(predictor, sight, num_steps=steps)
+    _, shortest = _timed(predictor, sight, num_steps=1)
+    first_frames = frame_of_box(
+        faces.boxes, frame_scale=config.frame_scale, size=config.crop_size
+    )
     return Evaluation(
-        names=cut.names,
-        truth=cut.truth,
-        mean_shape=predictor.first_shapes(cut.first_frames),
+        names=faces.names,
+        truth=faces.truth,
+        mean_shape=predictor.first_shapes(first_frames),
         adaptive=adaptive,
         fixed=fixed.trajectory,
-        boxes=cut.boxes,
-        num_looks=cut.num_looks,
+        boxes=faces.boxes,
+        num_looks=sight.num_looks,
         milliseconds_per_face=milliseconds,
         fixed_milliseconds=np.linspace(shortest, longest, steps),
-        refused=cut.refused,
+        refused=faces.refused,
     )
 
 
 def _timed(
-    predictor: Predictor, cut: CutFaces, *, num_steps: int | None
+    predictor: Predictor, sight: Sight, *, num_steps: int | None
 ) -> tuple[Faces, float]:
-    """The faces, and the milliseconds that each took once all was compiled."""
-    predictor.from_crops(cut.crops, cut.frames, num_steps=num_steps)
+    """The faces in the crops of the last looks, and the milliseconds that each took."""
+    predictor.from_crops(sight.crops, sight.frames, num_steps=num_steps)  # compiles
     started = time.perf_counter()
-    found = predictor.from_crops(cut.crops, cut.frames, num_steps=num_steps)
-    seconds = (time.perf_counter() - started) * cut.num_looks.mean()
-    return found, 1e3 * float(seconds) / len(cut.crops)
+    found = predictor.from_crops(sight.crops, sight.frames, num_steps=num_steps)
+    seconds = (time.perf_counter() - started) * sight.num_looks.mean()
+    return found, 1e3 * float(seconds) / len(sight.crops)
 
 
 def metrics_of(

@@ -50,19 +50,6 @@ def box_of(points: ArrayLike) -> np.ndarray:
     return np.concatenate([np.nanmin(points, -2), np.nanmax(points, -2)], -1)
 
 
-def size_hint(box: Sequence[float]) -> str:
-    """How a box that is inverted may have come about, as the end of a message; or nothing.
-
-    Args:
-        box: float [4], px.
-    """
-    x0, y0, x1, y1 = box
-    inverted = x0 >= x1 or y0 >= y1
-    if not (inverted and np.isfinite(box).all() and min(x1, y1) > 0):
-        return ""
-    return ": if it is (x, y, width, height), give (x, y, x + width, y + height)"
-
-
 def meets_image(box: Sequence[float] | np.ndarray, *, size: tuple[int, int]) -> bool:
     """Whether a box overlaps an image, which spans -0.5 to width - 0.5.
 
@@ -160,15 +147,15 @@ def frame_of_shape(
         mean_shape: float [num_points, 2], crop px.
     """
     angle = np.asarray(angle, np.float64)
-    centre, side = _extent(turned(np.asarray(points, np.float64), -angle))
-    own_centre, own_side = _extent(np.asarray(mean_shape, np.float64))
+    centre, side = _tight_box(turned(np.asarray(points, np.float64), -angle))
+    own_centre, own_side = _tight_box(np.asarray(mean_shape, np.float64))
     scale = side / (_ONE_OF_MEAN * own_side)
     corner = (centre - scale[..., None] * own_centre)[..., None, :]
     return Frame(turned(corner, angle)[..., 0, :], scale, angle)
 
 
-def _extent(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Middle [..., 2] and side [...] of the tight boxes around shapes."""
+def _tight_box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Middle [..., 2] and side [...] of the tightest boxes around shapes."""
     low, high = points.min(-2), points.max(-2)
     return (low + high) / 2, (high - low).mean(-1)
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,19 +10,17 @@ from typing import Any
 import jax
 import numpy as np
 
+from rcsr_jax.box_checks import as_boxes, check_boxes
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.data.images import checked_image
-from rcsr_jax.data.names import shown
 from rcsr_jax.geometry import (
     Frame,
     frame_of_box,
     frame_of_shape,
     frames_at,
     join_frames,
-    meets_image,
-    size_hint,
     to_photo,
 )
 from rcsr_jax.landmarks import Faces, faces_in_photo, split_faces
@@ -119,23 +116,6 @@ class Predictor:
         """
         sight = self._see(self.cut(image, frames), frames, num_steps)
         return self._look_again(sight, lambda face: image, num_steps=num_steps)
-
-    def last_crops(
-        self, image: np.ndarray, frames: Frame
-    ) -> tuple[np.ndarray, Frame, np.ndarray]:
-        """The crops of the last look at faces that are first seen in these frames.
-
-        Args, raises: those of `look`.
-
-        Returns:
-            uint8 [faces, crop_size, crop_size], where they lie in the photo, and how many
-            looks there were, int32 [faces].
-        """
-        if self.config.max_looks == 1:  # which takes no network
-            crops = self.cut(image, frames)
-            return crops, frames, np.ones(len(crops), np.int32)
-        sight = self.look(image, frames)
-        return sight.crops, sight.frames, sight.num_looks
 
     def stream(
         self,
@@ -248,14 +228,7 @@ class Predictor:
 
         Args, raises: those of the call.
         """
-        try:
-            boxes = np.asarray(boxes, np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"boxes must be numbers [faces, 4]; got {shown(boxes)}."
-            ) from error
-        if boxes.shape in ((4,), (0,)):  # one box; an empty list
-            boxes = boxes.reshape(-1, 4)
+        boxes = as_boxes(boxes)
         check_boxes(boxes, checked_image(image).shape)
         config = self.config
         return frame_of_box(
@@ -392,10 +365,22 @@ class Predictor:
             angle: float [faces], radians by which the frames are turned; by default as the
                 faces are, but for a tilt below 10 degrees.
         """
-        shape, markup = self._first_shape, self.config.markup
         if angle is None:
-            angle = tilt_worth_turning(points, mean_shape=shape, markup=markup)
-        return frame_of_shape(points, angle=angle, mean_shape=shape)
+            angle = self.turns_of(points)
+        return frame_of_shape(points, angle=angle, mean_shape=self._first_shape)
+
+    def turns_of(self, points: np.ndarray) -> np.ndarray:
+        """By how much the crops of shapes are turned: as the faces, from 10 degrees on.
+
+        Args:
+            points: float [faces, num_points, 2], pixels of the photos.
+
+        Returns:
+            float64 [faces], radians.
+        """
+        return tilt_worth_turning(
+            points, mean_shape=self._first_shape, markup=self.config.markup
+        )
 
     @functools.cached_property
     def _first_shape(self) -> np.ndarray:
@@ -444,34 +429,3 @@ def _checked_batches(batches: Sequence[int]) -> Sequence[int]:
     if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or not (numbers > 0).all():
         raise ValueError(f"batches must be like (1, 8); got {batches!r}.")
     return batches
-
-
-def check_boxes(boxes: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Checks that boxes are boxes and meet an image.
-
-    Args:
-        boxes: float [faces, 4].
-        shape: of the image, (height, width, ...).
-
-    Raises:
-        ValueError: naming the first box that is not.
-    """
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"boxes must be [faces, 4]; got {boxes.shape}.")
-    height, width = shape[:2]
-    for box in boxes.tolist():
-        if not all(map(math.isfinite, box)) or box[0] >= box[2] or box[1] >= box[3]:
-            raise ValueError(
-                f"{_shown(box)} is inverted, empty or not finite; boxes are "
-                f"(x0, y0, x1, y1){size_hint(box)}."
-            )
-        if max(box[2] - box[0], box[3] - box[1]) < 1:
-            raise ValueError(f"{_shown(box)} is smaller than a pixel.")
-        if not meets_image(box, size=(width, height)):
-            raise ValueError(
-                f"{_shown(box)} lies outside the image of {width} x {height} pixels."
-            )
-
-
-def _shown(box: Sequence[float]) -> str:
-    return f"box ({', '.join(f'{value:g}' for value in box)})"

@@ -85,6 +85,11 @@ def faces_in_photo(
     )
 
 
+def join_faces(faces: Sequence[Faces]) -> Faces:
+    """The faces of several photos as those of one; `split_faces` takes them apart."""
+    return by_field(lambda *parts, axis: np.concatenate(parts, axis), *faces)
+
+
 def split_faces(faces: Faces, counts: Sequence[int]) -> Iterator[Faces]:
     """The faces of photos that hold so many each."""
     first = 0

@@ -7,7 +7,7 @@ say how the face lies. So it is cut out anew around them, upright, and looked at
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -18,11 +18,12 @@ from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.geometry import (
     Frame,
     frames_at,
+    join_frames,
     tilt_of,
     to_crop,
     to_photo,
 )
-from rcsr_jax.landmarks import Faces, put_rows, replace_faces
+from rcsr_jax.landmarks import Faces, join_faces, put_rows, replace_faces
 from rcsr_jax.markup import Markup
 from rcsr_jax.refine import Estimate
 
@@ -56,6 +57,18 @@ class Sight(NamedTuple):
     crops: np.ndarray
     frames: Frame
     num_looks: np.ndarray
+
+
+def join_sights(sights: Sequence[Sight]) -> Sight:
+    """What was seen of the faces of several photos, as of those of one."""
+    faces, estimates, crops, frames, num_looks = zip(*sights, strict=True)
+    return Sight(
+        faces=join_faces(faces),
+        estimate=jax.tree.map(lambda *parts: np.concatenate(parts), *estimates),
+        crops=np.concatenate(crops),
+        frames=join_frames(frames),
+        num_looks=np.concatenate(num_looks),
+    )
 
 
 def look_again(

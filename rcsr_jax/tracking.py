@@ -20,9 +20,11 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from rcsr_jax import tracks as rows
+from rcsr_jax.box_checks import check_boxes
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.geometry import Frame
-from rcsr_jax.inference import Faces, Predictor, check_boxes
+from rcsr_jax.inference import Predictor
+from rcsr_jax.landmarks import Faces
 from rcsr_jax.smoothing import OneEuro, at_rest, smooth
 from rcsr_jax.tracks import Tracks
 
@@ -188,7 +190,7 @@ class Tracker:
         frames = self.predictor.frames_around(tracks.points, angle=tracks.angle)
         crops = self.predictor.cut(image, frames)
         faces, _ = self._looser.resume(crops, frames, start=tracks.anchor)
-        tilted = self.predictor.frames_around(faces.points).angle - tracks.angle
+        tilted = self.predictor.turns_of(faces.points) - tracks.angle
         far = np.cos(tilted) < math.cos(_TILTED)
         return rows.moved(tracks, faces.points)._replace(
             score=self._scores(faces),
@@ -226,8 +228,8 @@ class Tracker:
 
     def _fresh(self, image: np.ndarray, frames: Frame) -> Tracks:
         """Tracks that begin in these frames, from the mean shape; without identities."""
-        faces, estimate, _, frames, _ = self.predictor.look(image, frames)
-        count = len(frames.scale)
+        sight = self.predictor.look(image, frames)
+        faces, count = sight.faces, len(sight.crops)
         return Tracks(
             ids=np.full(count, -1, np.int64),
             points=faces.points,
@@ -235,8 +237,8 @@ class Tracker:
             unseen=np.zeros(count, np.int64),
             score=self._scores(faces),
             num_steps=faces.num_steps,
-            anchor=estimate,
-            angle=frames.angle,
+            anchor=sight.estimate,
+            angle=sight.frames.angle,
             afresh=np.zeros(count, bool),
             smoothed=at_rest(faces.points),
         )

@@ -10,9 +10,16 @@ import tiny
 from skimage import data
 
 from rcsr_jax.disturbance import Disturbance, disturb
-from rcsr_jax.geometry import Frame, frame_of_box, to_crop, to_photo, turned
+from rcsr_jax.geometry import (
+    Frame,
+    frame_of_box,
+    frames_at,
+    to_crop,
+    to_photo,
+    turned,
+)
 from rcsr_jax.inference import Predictor, load_predictor
-from rcsr_jax.looks import tilt_worth_turning
+from rcsr_jax.looks import join_sights, tilt_worth_turning
 
 CONFIG = dataclasses.replace(tiny.CONFIG, max_looks=3)
 ASTRONAUT = np.array([179, 86, 271, 178])
@@ -183,18 +190,36 @@ def test_a_stream_looks_as_often_as_a_call(num_steps):
     assert off.max() < 0.02
 
 
-def test_the_last_crops_give_the_answer_of_a_call():
+def test_the_crops_of_the_last_look_give_the_answer_of_a_call():
     image = data.astronaut()
     box = ASTRONAUT + np.array([40, 0, 40, 0])
     frames = fast().frames(image, box)
-    crops, where, looks = fast().last_crops(image, frames)
-    assert looks.tolist() == [2]
-    answer = fast().from_crops(crops, where)
+    sight = fast().look(image, frames)
+    assert sight.num_looks.tolist() == [2]
+    answer = fast().from_crops(sight.crops, sight.frames)
     np.testing.assert_array_equal(answer.points, fast()(image, box).points)
     np.testing.assert_array_equal(answer.trajectory, fast()(image, box).trajectory)
-    crops, where, looks = fast(1).last_crops(image, frames)
-    assert looks.tolist() == [1] and where is frames
-    np.testing.assert_array_equal(crops, fast().crops(image, box)[0])
+    once = fast(1).look(image, frames)
+    assert once.num_looks.tolist() == [1] and once.frames is frames
+    np.testing.assert_array_equal(once.crops, fast().crops(image, box)[0])
+
+
+def test_what_was_seen_of_several_photos_is_joined():
+    image = data.astronaut()
+    boxes = ASTRONAUT + np.array([[0, 0, 0, 0], [40, 0, 40, 0], [-30, 20, -30, 20]])
+    frames = fast().frames(image, boxes)
+    whole = fast().look(image, frames)
+    photos = [
+        fast().look(image, frames_at(frames, faces)) for faces in ([0], [1, 2], [])
+    ]
+    joined = join_sights(photos)
+    assert jax.tree.structure(joined) == jax.tree.structure(whole)
+    for one, other in zip(jax.tree.leaves(joined), jax.tree.leaves(whole), strict=True):
+        assert one.dtype == other.dtype
+        of_crops = one.dtype == np.uint8  # placed by landmarks to their last bits
+        np.testing.assert_allclose(
+            one.astype(float), other, rtol=0, atol=1 if of_crops else 2e-2
+        )
 
 
 def test_compiling_beforehand_is_enough_for_further_looks(caplog):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from rcsr_jax import geometry
+from rcsr_jax.box_checks import check_boxes
 from rcsr_jax.boxes import BoxMap, calibrate_boxes
 from rcsr_jax.config import (
     AugmentConfig,
@@ -31,7 +32,6 @@ from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.data.held_out import photo_of
 from rcsr_jax.data.names import name_problem, shown
 from rcsr_jax.geometry import Frame, frame_of_box, to_crop, to_photo
-from rcsr_jax.inference import check_boxes
 from rcsr_jax.markup import FACE_49, FACE_68
 
 settings.register_profile(

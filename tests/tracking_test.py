@@ -34,9 +34,11 @@ class Oracle:
         return frame_of_box(np.reshape(boxes, (-1, 4)), frame_scale=1.0, size=size)
 
     def frames_around(self, points, *, angle=None):
-        tilt = tilt_of(points, mean_shape=FACE, markup=self.config.markup)
         frames = self.frames(None, boxes_of(points))
-        return frames._replace(angle=tilt if angle is None else angle)
+        return frames._replace(angle=self.turns_of(points) if angle is None else angle)
+
+    def turns_of(self, points):
+        return tilt_of(points, mean_shape=FACE, markup=self.config.markup)
 
     def cut(self, image, frames):
         size = self.config.crop_size

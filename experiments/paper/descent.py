@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rcsr_jax.annotated_faces import AnnotatedFaces, use_faces
 from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.data.crops import CropCache
 from rcsr_jax.data.sources import open_faces
 from rcsr_jax.descent import descend, fit_descent
-from rcsr_jax.evaluation import CutFaces, cut_faces
-from rcsr_jax.geometry import to_photo
+from rcsr_jax.geometry import join_frames, to_photo
 from rcsr_jax.inference import Predictor
 from rcsr_jax.updates import Faces, examples, faces_at
 from rcsr_jax.validation import Judge, mean_in_crops
@@ -25,7 +25,7 @@ from .study import Study
 _BATCH = 64  # faces at once
 
 
-def judge_descent(study: Study) -> tuple[dict[str, Any], np.ndarray, CutFaces]:
+def judge_descent(study: Study) -> tuple[dict[str, Any], np.ndarray, AnnotatedFaces]:
     """Fits supervised descent and judges it.
 
     Returns:
@@ -54,7 +54,9 @@ def judge_descent(study: Study) -> tuple[dict[str, Any], np.ndarray, CutFaces]:
         config=budget.descent,
     )
     predictor = Predictor(fitted, seen.model)  # for its crops
-    cut = cut_faces(predictor, study.tests)
+    tests, cuts = use_faces(study.tests, predictor.crops)
+    test_crops, frames = zip(*cuts, strict=True)
+    test_crops = np.concatenate(test_crops)
 
     def find(some: np.ndarray) -> np.ndarray:
         pieces = [
@@ -63,23 +65,23 @@ def judge_descent(study: Study) -> tuple[dict[str, Any], np.ndarray, CutFaces]:
         ]
         return np.concatenate(pieces)
 
-    last = find(cut.crops)  # compiles
+    last = find(test_crops)  # compiles
     started = time.perf_counter()
-    find(cut.crops)
+    find(test_crops)
     seconds = time.perf_counter() - started
     held_out = Judge(held, seen)
-    found = to_photo(last, cut.frames).astype(np.float32)
+    found = to_photo(last, join_frames(frames)).astype(np.float32)
     row = score(
         study,
         DESCENT,
         found,
-        cut,
+        tests,
         num_steps_mean=float(len(budget.descent.patch_sizes)),
         milliseconds_per_face=1e3 * seconds / len(last),
         parameters=sum(leaf.size for leaf in jax.tree.leaves(fitted["levels"])),
         nme_validation=held_out.error(find(held_out.crops)),
     )
-    return row, found, cut
+    return row, found, tests
 
 
 def _views(

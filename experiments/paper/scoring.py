@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from rcsr_jax.annotated_faces import AnnotatedFaces
 from rcsr_jax.costs import static_costs
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.cutting import cut_crop
-from rcsr_jax.evaluation import CutFaces, Evaluation, evaluate
+from rcsr_jax.evaluation import Evaluation, evaluate
 from rcsr_jax.geometry import frame_of_box, to_crop
 from rcsr_jax.inference import Predictor
 from rcsr_jax.markup import FACE_68
@@ -40,7 +41,7 @@ def score(
     study: Study,
     method: str,
     points: np.ndarray,
-    found: Evaluation | CutFaces,
+    found: Evaluation | AnnotatedFaces,
     **more: Any,
 ) -> dict[str, Any]:
     """A row of results: the errors on all test faces and on each test set.
@@ -79,7 +80,7 @@ def score_adaptive(
     )
 
 
-def face_errors(points: np.ndarray, found: Evaluation | CutFaces) -> np.ndarray:
+def face_errors(points: np.ndarray, found: Evaluation | AnnotatedFaces) -> np.ndarray:
     """The inter-ocular error of each face, as a share; infinite without eye corners."""
     errors = interocular_errors(points, found.truth, markup=FACE_68)
     return np.where(np.isnan(errors), np.inf, errors)

@@ -42,7 +42,7 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
             f"{_LARGEST_SCALE:g}; got corner {[x, y]}, scale {scale:g} and angle "
             f"{angle:g}."
         )
-    left, top, right, bottom = _extent(frame, size)
+    left, top, right, bottom = _window(frame, size)
     if right <= 0 or bottom <= 0 or left >= width or top >= height:
         raise ValueError(
             f"the crop frame {[round(left, 1), round(top, 1)]} to "
@@ -77,7 +77,7 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
     return np.rint(np.asarray(cut)).clip(0, 255).astype(np.uint8)
 
 
-def _extent(frame: Frame, size: int) -> tuple[float, float, float, float]:
+def _window(frame: Frame, size: int) -> tuple[float, float, float, float]:
     """The upright window around a frame: left, top, right, bottom, as pixel edges."""
     scale, angle = float(frame.scale), float(frame.angle)
     if not angle:  # to the bit what it is

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rcsr_jax.box_checks import size_hint
 from rcsr_jax.data.annotations.holding import check_held
 from rcsr_jax.data.annotations.records import (
     AnnotatedFace,
@@ -23,7 +24,6 @@ from rcsr_jax.data.annotations.records import (
 )
 from rcsr_jax.data.names import shown
 from rcsr_jax.data.whole_files import csv_text, write_whole
-from rcsr_jax.geometry import size_hint
 
 _BOX_COLUMNS = ("image", "x0", "y0", "x1", "y1")
 _OTHER_MARKS = {";": "semicolons", "\t": "tabs"}
