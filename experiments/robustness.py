@@ -9,7 +9,6 @@ One thing is disturbed at a time: the box is shifted by up to 20 % of its sides,
 
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -22,6 +21,7 @@ from rcsr_jax.robustness import Robustness, measure_robustness
 
 from . import outputs, settings
 from .out_folder import define_out
+from .short_names import short_names
 
 _CHECKPOINT = flags.DEFINE_list(
     "checkpoint",
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
     data = _DATA()
     models = {
         name: _measure(name, checkpoint, data)
-        for name, checkpoint in _names(_CHECKPOINT.value).items()
+        for name, checkpoint in short_names(_CHECKPOINT.value).items()
     }
     out.mkdir(parents=True, exist_ok=True)
     panels = {
@@ -74,12 +74,6 @@ def _measure(name: str, checkpoint: str, data: DataConfig) -> Robustness:
     found = found._replace(refused=refused + found.refused)
     outputs.tell_refused(found.refused, strict=data.strict)
     return found
-
-
-def _names(checkpoints: list[str]) -> dict[str, str]:
-    """What each model is called: the end of its path, or all where ends are shared."""
-    ends = {Path(checkpoint).resolve().name: checkpoint for checkpoint in checkpoints}
-    return ends if len(ends) == len(checkpoints) else {c: c for c in checkpoints}
 
 
 def _as_json(models: dict[str, Robustness]) -> dict[str, Any]:

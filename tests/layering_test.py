@@ -33,6 +33,7 @@ ROOMS = [
     "summaries",
     "portable",
     "trust",
+    "comparison",
     "published",
     "patches",
     "marks",
