@@ -16,6 +16,7 @@ without Ray.
 """
 
 import os
+import sys
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -31,6 +32,7 @@ from rcsr_jax.inference import load_predictor
 from . import finding, outputs, process, settings
 from .made_with import digest_of
 from .out_folder import define_out
+from .passed_over import count_passed, passed_message
 from .workers import Job, do_here, do_on_ray, forget_tries, ray_running
 
 _MODEL = settings.define_model_flags()
@@ -72,7 +74,13 @@ def main(arguments: list[str]) -> None:
     if not arguments[1:]:
         raise ValueError("no inputs: name folders or tar archives behind the flags.")
     out = Path(os.path.abspath(_OUT()))  # noqa: PTH100
-    shards = find_shards(arguments[1:], photos_per_shard=_SHARD.value)
+    others: list[Path] = []
+    shards = find_shards(
+        arguments[1:], photos_per_shard=_SHARD.value, on_other=others.append
+    )
+    passed_over = count_passed(others)
+    if told_of_others := passed_message(passed_over):
+        print(told_of_others, file=sys.stderr)
     out.mkdir(parents=True, exist_ok=True)
     num_workers, cores, gpus = _workforce()
     with ExitStack() as at_end:
@@ -106,7 +114,7 @@ def main(arguments: list[str]) -> None:
                     done[name] = counts
                     bar.update()
         finally:  # what an interrupted run has done is told as well
-            _tell(out, shards, done, num_before=num_before)
+            _tell(out, shards, done, num_before=num_before, passed_over=passed_over)
         forget_tries(out)
     if missing := [shard.name for shard in shards if shard.name not in done]:
         raise ValueError(
@@ -170,7 +178,12 @@ def _remove_stale(out: Path, shards: Iterable[Shard]) -> None:
 
 
 def _tell(
-    out: Path, shards: list[Shard], done: dict[str, Counts], *, num_before: int
+    out: Path,
+    shards: list[Shard],
+    done: dict[str, Counts],
+    *,
+    num_before: int,
+    passed_over: dict[str, int],
 ) -> None:
     counts = [done[shard.name] for shard in shards if shard.name in done]
     told = {
@@ -181,6 +194,7 @@ def _tell(
             field: sum(getattr(count, field) for count in counts)
             for field in Counts._fields
         },
+        "passed_over": passed_over,
     }
     outputs.write_json(out / "_summary.json", told)
     print(

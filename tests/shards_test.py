@@ -64,6 +64,12 @@ def test_a_folder_is_cut_into_pieces_in_order(folder):
     np.testing.assert_array_equal(first.load(), load_image(folder / "x/2.PNG"))
 
 
+def test_files_that_are_no_photos_are_told(folder):
+    others = []
+    find_shards([str(folder)], photos_per_shard=3, on_other=others.append)
+    assert others == [folder / "a.txt"]  # hidden ones apart
+
+
 def test_shards_are_the_same_from_anywhere(folder, monkeypatch):
     expected = shards_of(folder)
     monkeypatch.chdir(folder.parent)

@@ -52,13 +52,19 @@ class Photo(NamedTuple):
     load: Callable[[], np.ndarray]
 
 
-def find_shards(inputs: Iterable[str], *, photos_per_shard: int) -> list[Shard]:
+def find_shards(
+    inputs: Iterable[str],
+    *,
+    photos_per_shard: int,
+    on_other: Callable[[Path], None] = lambda path: None,
+) -> list[Shard]:
     """The shards of some inputs, in their order.
 
     Args:
         inputs: tar archives, and folders, which are searched at any depth for photos and
             tar archives, hidden ones apart.
         photos_per_shard: of those that lie in folders, in the order of their paths.
+        on_other: called with each file of a folder that is neither.
 
     Raises:
         ValueError: an input is neither, holds nothing, lies in another one, or has a folder
@@ -73,7 +79,7 @@ def find_shards(inputs: Iterable[str], *, photos_per_shard: int) -> list[Shard]:
                 )
     shards: list[Shard] = []
     for root in roots:
-        found = list(_shards_of(root, photos_per_shard))
+        found = list(_shards_of(root, photos_per_shard, on_other))
         if not found:
             kinds = f"a tar archive ({', '.join(TAR_SUFFIXES)}) or a folder with photos"
             raise ValueError(f"{root} is not {kinds}.")
@@ -115,7 +121,9 @@ def folder_of_shards(name: str) -> str:
     return name.rpartition("-")[0] + "-"
 
 
-def _shards_of(root: Path, photos_per_shard: int) -> Iterator[Shard]:
+def _shards_of(
+    root: Path, photos_per_shard: int, on_other: Callable[[Path], None]
+) -> Iterator[Shard]:
     if root.is_file() and root.name.endswith(TAR_SUFFIXES):
         yield _archive(root)
         return
@@ -131,6 +139,8 @@ def _shards_of(root: Path, photos_per_shard: int) -> Iterator[Shard]:
             yield _archive(root / path)
         elif _is_photo(path.name):
             names.append(path.as_posix())
+        else:
+            on_other(root / path)
     names.sort()
     for number, first in enumerate(range(0, len(names), photos_per_shard)):
         chosen = tuple(names[first : first + photos_per_shard])
