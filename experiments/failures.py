@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from rcsr_jax.annotated_faces import use_faces
+from rcsr_jax.annotated_faces import see_faces
 from rcsr_jax.curves import save_sweeps
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.disturbance import Disturbance, hard_faces
 from rcsr_jax.inference import load_predictor
-from rcsr_jax.landmarks import join_faces
 from rcsr_jax.metrics import DEFAULT_LIMIT, interocular_distance, interocular_errors
 from rcsr_jax.trust import failures_caught, risk_coverage, summarise_trust
 
@@ -61,15 +60,14 @@ def main(arguments: list[str]) -> None:
         seed=_SEED.value,
     )
     with outputs.bar(total=len(hard)) as bar:
-        faces, answered = use_faces(
+        faces, sight = see_faces(
+            predictor,
             hard,
-            lambda image, box: predictor(
-                image, np.stack([kind.box(box) for kind in _BOXES])
-            ),
+            boxes_for=lambda box: np.stack([kind.box(box) for kind in _BOXES]),
             on_progress=lambda *_: bar.update(),
         )
     outputs.tell_refused(refused + faces.refused, strict=data.strict)
-    truth, found = faces.truth, join_faces(answered)
+    truth, found = faces.truth, sight.faces
     answers = found.points.reshape(len(truth), len(_BOXES), *truth.shape[1:])
     straight = slice(None, None, len(_BOXES))
     points, score = found.points[straight], found.score[straight]

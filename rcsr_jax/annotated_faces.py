@@ -1,17 +1,17 @@
 """Annotated faces, and what a predictor sees of them."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+import functools
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from rcsr_jax.data.crops import Source
-from rcsr_jax.data.refusals import Refusal
-from rcsr_jax.data.sources import OnProgress, use_each
-from rcsr_jax.inference import Predictor
+from rcsr_jax.data.refusals import Refusal, none_usable
+from rcsr_jax.data.sources import OnProgress
+from rcsr_jax.inference import Photo, Predictor
 from rcsr_jax.looks import Sight, join_sights
-
-Used = TypeVar("Used")
 
 
 class AnnotatedFaces(NamedTuple):
@@ -30,54 +30,67 @@ class AnnotatedFaces(NamedTuple):
     refused: tuple[Refusal, ...]
 
 
-def use_faces(
-    sources: Sequence[Source],
-    use: Callable[[np.ndarray, np.ndarray], Used],
-    *,
-    on_progress: OnProgress = lambda done, total: None,
-) -> tuple[AnnotatedFaces, list[Used]]:
-    """Annotated faces, and what is made of the photo and the box of each.
+def annotated_faces(
+    loaded: Sequence[tuple[str, np.ndarray, np.ndarray]], refused: Sequence[Refusal]
+) -> AnnotatedFaces:
+    """Annotated faces from the name, the landmarks and the box of each.
 
     Args:
-        sources: the faces; those that cannot be used are left out and named.
-        use: called with uint8 [height, width] or [height, width, 3] and float [4]; raises
-            ValueError where a face cannot be used.
-        on_progress: called with (faces done, faces).
-
-    Raises:
-        ValueError: no face can be used.
+        loaded: the name, float [num_points, 2] and float [4]; of one face at least.
+        refused: those that could not be loaded.
     """
-
-    def load(source: Source) -> tuple[str, np.ndarray, np.ndarray, Used]:
-        image, points, box = source.load()
-        return source.name, points, box, use(image, box)
-
-    loaded, refused = use_each(
-        sources, load, purpose="evaluated", on_progress=on_progress
-    )
-    names, truths, boxes, used = zip(*loaded, strict=True)
-    faces = AnnotatedFaces(
+    names, truths, boxes = zip(*loaded, strict=True)
+    return AnnotatedFaces(
         names=names,
         truth=np.array(truths, np.float32),
         boxes=np.array(boxes, np.float32),
-        refused=refused,
+        refused=tuple(refused),
     )
-    return faces, list(used)
 
 
 def see_faces(
     predictor: Predictor,
     sources: Sequence[Source],
     *,
+    boxes_for: Callable[[np.ndarray], np.ndarray] = lambda box: box,
     on_progress: OnProgress = lambda done, total: None,
 ) -> tuple[AnnotatedFaces, Sight]:
     """Annotated faces, and what calls of a predictor find on them.
 
-    Args, raises: those of `use_faces`.
+    Args:
+        predictor: that is to see them.
+        sources: the faces; those that cannot be used are left out and named.
+        boxes_for: boxes in which each face is looked for, float [n, 4] for its own [4]; of
+            n boxes there are n rows for each face in what is seen.
+        on_progress: called with (faces done, faces).
+
+    Raises:
+        ValueError: no face can be used.
     """
-    faces, sights = use_faces(
-        sources,
-        lambda image, box: predictor.look(image, predictor.frames(image, box)),
-        on_progress=on_progress,
-    )
-    return faces, join_sights(sights)
+    waiting: deque[tuple[Source, dict[str, np.ndarray]]] = deque()
+
+    def items() -> Iterator[Callable[[], Photo]]:
+        for source in sources:
+            known: dict[str, np.ndarray] = {}
+            waiting.append((source, known))
+            yield functools.partial(load, source, known)
+
+    def load(source: Source, known: dict[str, np.ndarray]) -> Photo:
+        image, known["points"], known["box"] = source.load()
+        return image, boxes_for(known["box"])
+
+    loaded, sights, refused = [], [], []
+    answers = predictor.sights(items(), return_exceptions=True)
+    for done, answer in enumerate(answers, start=1):
+        source, known = waiting.popleft()
+        if isinstance(answer, ValueError):
+            refused.append(Refusal(source.name, str(answer)))
+        elif isinstance(answer, Exception):  # the machine's fault, not the face's
+            raise answer
+        else:
+            loaded.append((source.name, known["points"], known["box"]))
+            sights.append(answer)
+        on_progress(done, len(sources))
+    if not loaded:
+        raise none_usable(refused, purpose="evaluated")
+    return annotated_faces(loaded, refused), join_sights(sights)

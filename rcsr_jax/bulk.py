@@ -77,7 +77,7 @@ def predict_shard(
 
     Args:
         predictor: with its programs compiled, ideally.
-        shard: what to look at; as many photos as a batch are in memory.
+        shard: what to look at; as many photos are in memory as in a stream.
         find_boxes: of a photo; runs on threads. ValueError: the photo has failed.
         num_steps: as the predictor takes it.
         num_threads: that load photos.

@@ -28,7 +28,9 @@ class Evaluation(NamedTuple):
         truth: float32 [faces, num_points, 2].
         mean_shape: float32 [faces, num_points, 2], the first shape: the baseline.
         adaptive: the predictions that stop by themselves.
-        fixed: float32 [steps, faces, num_points, 2], the shape after each step.
+        fixed: float32 [steps, faces, num_points, 2], the shape after each step in the
+            crops of the last adaptive look. (A call with a fixed number of steps looks
+            again by what it sees itself.)
         boxes: float32 [faces, 4].
         milliseconds_per_face: of adaptive prediction in batches, crops cut already, all
             looks together.
@@ -59,12 +61,12 @@ def evaluate(
 ) -> Evaluation:
     """Predictions for annotated faces.
 
-    Args, raises: those of `use_faces`.
+    Args, raises: those of `see_faces`.
     """
     config = predictor.config
     faces, sight = see_faces(predictor, sources, on_progress=on_progress)
     steps = max(config.max_steps, config.num_steps)
-    adaptive, milliseconds = _timed(predictor, sight, num_steps=None)
+    _, milliseconds = _timed(predictor, sight, num_steps=None)
     fixed, longest = _timed(predictor, sight, num_steps=steps)
     _, shortest = _timed(predictor, sight, num_steps=1)
     first_frames = frame_of_box(
@@ -74,7 +76,7 @@ def evaluate(
         names=faces.names,
         truth=faces.truth,
         mean_shape=predictor.first_shapes(first_frames),
-        adaptive=adaptive,
+        adaptive=sight.faces,
         fixed=fixed.trajectory,
         boxes=faces.boxes,
         num_looks=sight.num_looks,
@@ -113,7 +115,8 @@ def metrics_of(
         how far the annotation of most faces lies beside the answers); `trust` (of
         `summarise_trust`, with the per cent of the landmarks within their error ellipses,
         and within such of twice the size);
-        `by_step` (a summary for each fixed number of steps, with its time) and
+        `by_step` (a summary for each fixed number of steps, with its time, in the crops
+        of the last adaptive look) and
         `mean_shape` (the baseline). JSON values only.
     """
     markup, truth = predictor.config.markup, evaluation.truth

@@ -18,7 +18,8 @@ from rcsr_jax.markup import Markup
 ArrayLike = np.ndarray | Array
 
 # The tight box of a face by that of the mean shape, on the average of the 300-W training
-# faces: where landmarks scatter, the outermost lie further out than their means.
+# faces: where landmarks scatter, the outermost lie further out than their means. It is that
+# of 68 landmarks; of 49 it would be 1.02, of the eyes alone 1.07.
 _ONE_OF_MEAN = 1.03
 
 
@@ -101,10 +102,17 @@ def frame_of_box(box: ArrayLike, *, frame_scale: float, size: int) -> Frame:
     return Frame(corner, scale, 0 * scale)
 
 
+def whole_frames(frames: Frame) -> Frame:
+    """Frames as float64 arrays [faces] of NumPy, each with its angle; also of one face."""
+    scale = np.asarray(frames.scale, np.float64).reshape(-1)
+    corner = np.asarray(frames.corner, np.float64).reshape(-1, 2)
+    angle = np.asarray(frames.angle, np.float64).reshape(-1)
+    return Frame(corner, scale, np.broadcast_to(angle, scale.shape))
+
+
 def join_frames(frames: Sequence[Frame]) -> Frame:
-    """The frames of several photos, [faces] each, as those of all their faces."""
-    whole = (frames_at(each, slice(None)) for each in frames)
-    return Frame(*map(np.concatenate, zip(*whole, strict=True)))
+    """The frames of several photos, as those of all their faces."""
+    return Frame(*map(np.concatenate, zip(*map(whole_frames, frames), strict=True)))
 
 
 def frames_at(frames: Frame, rows: Any) -> Frame:

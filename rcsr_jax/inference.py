@@ -22,9 +22,10 @@ from rcsr_jax.geometry import (
     frames_at,
     join_frames,
     to_photo,
+    whole_frames,
 )
-from rcsr_jax.landmarks import Faces, faces_in_photo, split_faces
-from rcsr_jax.looks import Sight, look_again, tilt_worth_turning
+from rcsr_jax.landmarks import Faces, faces_in_photo
+from rcsr_jax.looks import Sight, look_again, split_sights, tilt_worth_turning
 from rcsr_jax.model import Params, Prediction
 from rcsr_jax.pieces import (
     finish_pieces,
@@ -112,8 +113,9 @@ class Predictor:
             num_steps: as in the call.
 
         Raises:
-            ValueError: a frame lies outside the image.
+            ValueError: the image is no picture, or a frame lies outside it.
         """
+        image, frames = checked_image(image), whole_frames(frames)
         sight = self._see(self.cut(image, frames), frames, num_steps)
         return self._look_again(sight, lambda face: image, num_steps=num_steps)
 
@@ -131,7 +133,8 @@ class Predictor:
         Threads load and cut the next photos while the device works, and the faces of
         several photos share a batch. Each answer is that of a call with the photo. For
         live video call the predictor itself: a stream reads on before it answers. Up to
-        four batches of photos are in memory, for further looks.
+        three batches of photos with faces are in memory, for further looks; with
+        `max_looks` of 1 those that are just being cut.
 
         Args:
             items: (image, boxes) as for a call, or functions that load and return them:
@@ -146,6 +149,28 @@ class Predictor:
         Raises:
             ValueError: a number is below 1; and as in the call.
         """
+        sights = self.sights(
+            items,
+            num_steps=num_steps,
+            batch_size=batch_size,
+            num_threads=num_threads,
+            return_exceptions=return_exceptions,
+        )
+        return (s if isinstance(s, Exception) else s.faces for s in sights)
+
+    def sights(
+        self,
+        items: Iterable[Photo | Callable[[], Photo]],
+        *,
+        num_steps: int | None = None,
+        batch_size: int | None = None,
+        num_threads: int | None = None,
+        return_exceptions: bool = False,
+    ) -> Iterator[Sight | Exception]:
+        """What is seen of the faces of many photos: of each what `look` returns.
+
+        Args, raises: those of `stream`.
+        """
         if batch_size is None:
             batch_size = min(largest_piece(platform_of(self.params)), _STREAM_BATCH)
         if num_threads is None:
@@ -158,14 +183,16 @@ class Predictor:
 
         def cut(item: Photo | Callable[[], Photo]) -> _Cut:
             image, boxes = _as_photo(item() if callable(item) else item)
-            kept = image if self.config.max_looks > 1 else None
-            return kept, *self.crops(image, boxes)
+            image = checked_image(image)
+            crops, frames = self.crops(image, boxes)
+            again = self.config.max_looks > 1 and len(crops)
+            return image if again else None, crops, frames
 
         def start(cuts: list[_Cut]) -> _Started:
             crops = np.concatenate([crops for _, crops, _ in cuts])
             return self._start(crops, num_steps), cuts
 
-        def finish(running: _Started) -> Iterator[Faces]:
+        def finish(running: _Started) -> Iterator[Sight]:
             started, cuts = running
             images, crops, frames = zip(*cuts, strict=True)
             counts = [len(piece) for piece in crops]
@@ -174,7 +201,7 @@ class Predictor:
             seen = self._look_again(
                 sight, lambda face: images[photos[face]], num_steps=num_steps
             )
-            return split_faces(seen.faces, counts)
+            return split_sights(seen, counts)
 
         return answers(
             items,

@@ -7,7 +7,8 @@ say how the face lies. So it is cut out anew around them, upright, and looked at
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -23,12 +24,18 @@ from rcsr_jax.geometry import (
     to_crop,
     to_photo,
 )
-from rcsr_jax.landmarks import Faces, join_faces, put_rows, replace_faces
+from rcsr_jax.landmarks import (
+    Faces,
+    join_faces,
+    put_rows,
+    replace_faces,
+    split_faces,
+)
 from rcsr_jax.markup import Markup
 from rcsr_jax.refine import Estimate
 
-# A face is looked at again where it is turned in its crop by more than the first, larger or
-# smaller by more than a sixth, or off by more than a quarter of the eye distance. In the
+# A face is looked at again where it is turned in its crop by more than the first, more than
+# 7/6 or less than 6/7 as large, or off by more than a quarter of the eye distance. In the
 # boxes of a detector that is one face in thirteen; of the others little more is won.
 _TILTED = math.radians(18)
 _LARGER = 7 / 6
@@ -69,6 +76,21 @@ def join_sights(sights: Sequence[Sight]) -> Sight:
         frames=join_frames(frames),
         num_looks=np.concatenate(num_looks),
     )
+
+
+def split_sights(sight: Sight, counts: Sequence[int]) -> Iterator[Sight]:
+    """What was seen of photos that hold so many faces each; the way back of joining."""
+    ends = np.cumsum(counts).tolist()
+    faces = split_faces(sight.faces, counts)
+    for count, end, found in zip(counts, ends, faces, strict=True):
+        here = slice(end - count, end)
+        yield Sight(
+            faces=found,
+            estimate=jax.tree.map(operator.itemgetter(here), sight.estimate),
+            crops=sight.crops[here],
+            frames=frames_at(sight.frames, here),
+            num_looks=sight.num_looks[here],
+        )
 
 
 def look_again(

@@ -96,10 +96,18 @@ def teach(
         on_progress: called with (faces done, faces).
 
     Raises:
-        ValueError: there is no teacher, or so many cannot be held out.
+        ValueError: there is no teacher, teachers have other landmarks than each other, or
+            so many faces cannot be held out.
     """
     if not teachers:
         raise ValueError("without a teacher nobody is taught.")
+    markup = teachers[0].config.markup
+    for teacher in teachers[1:]:
+        if not teacher.config.markup.same_landmarks(markup):
+            raise ValueError(
+                f"teachers find the same landmarks; got those of {markup.name} and of "
+                f"{teacher.config.markup.name}."
+            )
     held = _held_out(sources, count=validation_faces)
     annotated: dict[str, np.ndarray] = {}
 
@@ -125,9 +133,7 @@ def teach(
         except (ValueError, OSError) as error:
             refused[source.name] = str(error)
         on_progress(done, len(pupils))
-    goals, left_out = _goals(
-        lessons, teaching=teaching, markup=teachers[0].config.markup
-    )
+    goals, left_out = _goals(lessons, teaching=teaching, markup=markup)
     refused |= left_out
     used = [source for source in sources if source.name not in refused]
     kept = held | _held_out_of_rest(used, refused, count=validation_faces)
@@ -193,6 +199,11 @@ def _lesson(
     points: np.ndarray, found: Sequence[Faces], *, teaching: Teaching
 ) -> _Lesson:
     """Raises ValueError for a face that is left out."""
+    if points.shape != found[0].points.shape[1:]:
+        raise ValueError(
+            f"{len(points)} landmarks are annotated, the teacher finds "
+            f"{found[0].points.shape[1]}"
+        )
     seen = np.mean([faces.points[0] for faces in found], axis=0)
     score = float(np.mean([faces.score[0] for faces in found]))
     if score < teaching.min_score:

@@ -22,7 +22,8 @@ from scipy.special import expit
 from rcsr_jax import tracks as rows
 from rcsr_jax.box_checks import check_boxes
 from rcsr_jax.config import ModelConfig
-from rcsr_jax.geometry import Frame
+from rcsr_jax.data.cutting import frame_problem
+from rcsr_jax.geometry import Frame, frames_at
 from rcsr_jax.inference import Predictor
 from rcsr_jax.landmarks import Faces
 from rcsr_jax.smoothing import OneEuro, at_rest, smooth
@@ -33,6 +34,9 @@ _LOOSER = 12
 _TILTED = math.radians(20)  # a face, against its anchor, that needs a new one
 _FEW_STEPS = 1  # of a frame whose anchor is still good
 _WANDERING = 2  # steps more than in training, which a face hardly takes
+# Grey levels, the standard deviation in a crop: of less there is nothing to see, and a
+# network that sees nothing stands still as if it were sure.
+_FLAT = 2.0
 
 Detect = Callable[[np.ndarray], ArrayLike]
 
@@ -162,9 +166,7 @@ class Tracker:
 
     def _followed(self, tracks: Tracks, image: np.ndarray) -> Tracks:
         """The tracks in the next frame, as far as their faces can be followed."""
-        boxes = rows.boxes_of(tracks.points)
-        there = [_can_be_cut(box, image.shape) for box in boxes]
-        tracks = rows.select(tracks, np.array(there, bool))
+        tracks = rows.select(tracks, self._can_be_cut(tracks, image.shape))
         found = rows.coasting(tracks)
         for afresh in (True, False):
             here = np.flatnonzero((tracks.unseen == 0) & (tracks.afresh == afresh))
@@ -193,7 +195,7 @@ class Tracker:
         tilted = self.predictor.turns_of(faces.points) - tracks.angle
         far = np.cos(tilted) < math.cos(_TILTED)
         return rows.moved(tracks, faces.points)._replace(
-            score=self._scores(faces),
+            score=self._scores(faces, crops),
             num_steps=faces.num_steps,
             afresh=(faces.num_steps > _FEW_STEPS) | far,
         )
@@ -220,6 +222,9 @@ class Tracker:
         fresh = self._fresh(image, frames)
         good = fresh.score >= self.min_score
         good &= ~rows.on_same_face(fresh, rows.select(tracks, live))
+        # an off box and a good one may have led to the same face
+        found_again = np.arange(len(good)) < len(again)
+        good = rows.first_on_each(fresh, good, order=(~found_again, -fresh.score))
         born = good[len(again) :]
         ids = [tracks.ids[lost[back]], next_id + np.cumsum(born) - 1]
         fresh = rows.select(fresh._replace(ids=np.concatenate(ids)), good)
@@ -235,7 +240,7 @@ class Tracker:
             points=faces.points,
             velocity=np.zeros((count, 2), np.float32),
             unseen=np.zeros(count, np.int64),
-            score=self._scores(faces),
+            score=self._scores(faces, sight.crops),
             num_steps=faces.num_steps,
             anchor=sight.estimate,
             angle=sight.frames.angle,
@@ -259,9 +264,26 @@ class Tracker:
         tracks = tracks._replace(smoothed=at_rest(tracks.points))
         return rows.replace_rows(tracks, going, old._replace(smoothed=new))
 
-    def _scores(self, faces: Faces) -> np.ndarray:
+    def _scores(self, faces: Faces, crops: np.ndarray) -> np.ndarray:
         # not `faces.score`: the network knows the errors of faces, not of what is none
-        return plausibility(faces, config=self.predictor.config)
+        score = plausibility(faces, config=self.predictor.config)
+        return np.where(crops.std((1, 2)) < _FLAT, 0, score).astype(np.float32)
+
+    def _can_be_cut(self, tracks: Tracks, shape: tuple[int, ...]) -> np.ndarray:
+        """bool [faces], which are still in the picture and have not shrunk to a point."""
+        config = self.predictor.config
+        sound = [_is_box(box, shape) for box in rows.boxes_of(tracks.points)]
+        there = np.array(sound, bool)
+        tracks = rows.select(tracks, there)
+        own = self.predictor.turns_of(tracks.points)
+        frames = self.predictor.frames_around(
+            tracks.points, angle=np.where(tracks.afresh, own, tracks.angle)
+        )
+        there[there] = [
+            not frame_problem(frames_at(frames, face), shape, size=config.crop_size)
+            for face in range(len(tracks.ids))
+        ]
+        return there
 
     @functools.cached_property
     def _looser(self) -> Predictor:
@@ -270,8 +292,7 @@ class Tracker:
         return dataclasses.replace(self.predictor, config=looser)
 
 
-def _can_be_cut(box: np.ndarray, shape: tuple[int, ...]) -> bool:
-    """Whether a face is still in the picture, and has not shrunk to a point."""
+def _is_box(box: np.ndarray, shape: tuple[int, ...]) -> bool:
     try:
         check_boxes(box[None], shape)
     except ValueError:

@@ -4,6 +4,7 @@ Everything is NumPy and nothing is changed in place: functions return new rows.
 """
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -138,6 +139,27 @@ def on_same_face(tracks: Tracks, others: Tracks) -> np.ndarray:
     """bool [faces], which tracks lie on a face of others."""
     shared = overlaps(boxes_of(tracks.points), boxes_of(others.points))
     return np.asarray((shared > _SAME_FACE).any(1))
+
+
+def first_on_each(
+    tracks: Tracks, chosen: np.ndarray, *, order: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Of the chosen tracks that lie on one face, the first.
+
+    Args:
+        tracks: of any faces.
+        chosen: bool [faces], those that count.
+        order: keys [faces], the first one foremost; small ones come first.
+
+    Returns:
+        bool [faces].
+    """
+    boxes = boxes_of(tracks.points)
+    same = overlaps(boxes, boxes) > _SAME_FACE
+    kept = np.zeros(len(boxes), bool)
+    for face in np.lexsort(tuple(reversed(order))).tolist():
+        kept[face] = chosen[face] and not same[face, kept].any()
+    return kept
 
 
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -110,12 +110,14 @@ def test_shrinking_first_agrees_with_the_straight_path(scale):
 
 @pytest.mark.parametrize("shape", [(3, 4), (1200, 1500)])
 @pytest.mark.parametrize("scale", [1e-30, 1e-3, 1e3, 1e5, 1e8])
-def test_extreme_frames_are_quick_small_and_keep_the_light(shape, scale):
+@pytest.mark.parametrize("angle", [0.0, 0.5])
+def test_extreme_frames_are_quick_small_and_keep_the_light(shape, scale, angle):
     image = np.full(shape, 77, np.uint8)
     corner = -8.5 * scale if scale > 1 else 1.0  # the photo in the middle, or inside it
     started = time.perf_counter()
     tracemalloc.start()
-    cut = cut_crop(image, frame(corner, corner, scale), size=20)
+    place = frame(corner, corner, scale)._replace(angle=angle)
+    cut = cut_crop(image, place, size=20)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     np.testing.assert_array_equal(cut, 77)

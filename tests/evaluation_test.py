@@ -204,7 +204,7 @@ def test_a_face_without_eye_corners_is_not_measured(truth):
     assert metrics["nme_interocular"] == pytest.approx(expected, rel=1e-4)
 
 
-def test_faces_are_looked_at_as_often_as_by_a_call():
+def test_faces_are_looked_at_as_often_as_by_a_call(monkeypatch):
     predictor = load_predictor(preset="fast")
 
     def in_a_large_box(index):
@@ -228,6 +228,12 @@ def test_faces_are_looked_at_as_often_as_by_a_call():
         )
         (first,) = predictor.first_shapes(predictor.frames(image, box))
         np.testing.assert_allclose(found.mean_shape[face], first, atol=1e-3)
+    clock = iter(range(100))  # each prediction takes a second
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    timed = evaluate(predictor, sources)
+    monkeypatch.undo()
+    milliseconds = 1e3 / len(sources) * timed.num_looks.mean()
+    assert timed.milliseconds_per_face == pytest.approx(milliseconds)
     metrics = metrics_of(found, predictor=predictor)
     for told in (metrics, metrics["by_step"]["3"]):
         assert told["num_looks_mean"] == pytest.approx(found.num_looks.mean())

@@ -142,6 +142,7 @@ SHARED = (
     "process",
     "cluster",
     "passed_over",
+    "short_names",
     "inputs",
     "finding",
     "workers",

@@ -2,11 +2,14 @@
 
 import dataclasses
 import functools
+import weakref
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from PIL import Image
 from skimage import data
 
 from rcsr_jax.disturbance import Disturbance, disturb
@@ -87,6 +90,7 @@ FRAME = frame_of_box(BOX, frame_scale=CONFIG.frame_scale, size=CONFIG.crop_size)
         ({"scale": 4.5}, 1),
         ({"scale": 0.0}, 1),
         ({"shift": (9.0, 0.0)}, 1),
+        ({"shift": (2.0, 0.0)}, 1),  # in the photo, but no more in the crop
         ({"shift": (np.nan, 0.0)}, 1),
     ],
 )
@@ -100,6 +104,43 @@ def test_a_face_is_looked_at_again_where_it_lies_astray(placing, looks):
         lies = to_crop(oracle.face[None].astype(float), sight.frames)[0]
         middle = (MEAN.min(0) + MEAN.max(0)) / 2
         np.testing.assert_allclose(lies, middle + 1.03 * (MEAN - middle), atol=1e-3)
+
+
+def test_how_faces_lie_is_told_by_the_mean_shape_as_it_is_annotated():
+    config = dataclasses.replace(CONFIG, annotation_shift=(0.3, 0.0))
+    for shift, looks in ((0.3, 1), (0.0, 2)):
+        oracle = Oracle(placed(FRAME, shift=(shift, 0.0)), config)
+        sight = oracle.look(IMAGE, oracle.frames(IMAGE, BOX))
+        np.testing.assert_array_equal(sight.num_looks, [looks])
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        Frame(FRAME.corner[None], FRAME.scale[None]),  # without its angle
+        FRAME,  # of one face
+        frame_of_box(jnp.asarray(BOX)[None], frame_scale=CONFIG.frame_scale, size=32),
+        Frame(np.rint(FRAME.corner[None]).astype(int), FRAME.scale[None]),
+    ],
+    ids=["no angle", "one", "of JAX", "whole numbers"],
+)
+def test_frames_of_any_kind_are_looked_at_again(frames):
+    predictor = Oracle(placed(FRAME, shift=(0.5, 0.1)))
+    sight = predictor.look(IMAGE, frames)
+    assert sight.num_looks.tolist() == [2]
+    better = predictor.frames_around(predictor.face[None])
+    for one, other in zip(sight.frames, better, strict=True):
+        assert isinstance(one, np.ndarray) and one.dtype == np.float64
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_picture_of_pillow_is_looked_at_again_like_an_array():
+    image, shifted = data.astronaut(), ASTRONAUT + np.array([40, 0, 40, 0])
+    expected = fast()(image, shifted)
+    photo = Image.fromarray(image)
+    np.testing.assert_array_equal(fast()(photo, shifted).points, expected.points)
+    (streamed,) = fast().stream([(photo, shifted[None])])
+    np.testing.assert_array_equal(streamed.points, expected.points)
 
 
 def test_a_face_that_is_never_at_rest_is_looked_at_as_often_as_is_allowed():
@@ -199,8 +240,15 @@ def test_the_crops_of_the_last_look_give_the_answer_of_a_call():
     answer = fast().from_crops(sight.crops, sight.frames)
     np.testing.assert_array_equal(answer.points, fast()(image, box).points)
     np.testing.assert_array_equal(answer.trajectory, fast()(image, box).trajectory)
+    _, estimate = fast().resume(sight.crops, sight.frames)
+    for one, other in zip(sight.estimate, estimate, strict=True):
+        np.testing.assert_array_equal(one, other)
+    there = to_photo(sight.estimate.points, sight.frames)
+    np.testing.assert_allclose(there, sight.faces.points, atol=1e-3)
     once = fast(1).look(image, frames)
-    assert once.num_looks.tolist() == [1] and once.frames is frames
+    assert once.num_looks.tolist() == [1]
+    for one, other in zip(once.frames, frames, strict=True):
+        np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(once.crops, fast().crops(image, box)[0])
 
 
@@ -220,6 +268,42 @@ def test_what_was_seen_of_several_photos_is_joined():
         np.testing.assert_allclose(
             one.astype(float), other, rtol=0, atol=1 if of_crops else 2e-2
         )
+
+
+def test_a_stream_of_sights_gives_what_single_looks_give():
+    image = data.astronaut()
+    boxes = ASTRONAUT + np.array([[40, 0, 40, 0], [0, 0, 0, 0]])
+    items = [(image, boxes), (image, boxes[:0]), (image, boxes[:1])]
+    for (photo, some), sight in zip(items, fast().sights(items), strict=True):
+        direct = fast().look(photo, fast().frames(photo, some))
+        for one, other in zip(
+            jax.tree.leaves(sight), jax.tree.leaves(direct), strict=True
+        ):
+            assert one.shape == other.shape
+            atol = 1 if one.dtype == np.uint8 else 2e-2
+            np.testing.assert_allclose(one.astype(float), other, rtol=0, atol=atol)
+
+
+def test_streams_keep_photos_that_may_be_looked_at_again_and_no_others():
+    alive = set()
+
+    def photo(boxes):
+        image = np.zeros((40, 50), np.uint8)
+        alive.add(id(image))
+        weakref.finalize(image, alive.discard, id(image))
+        return image, boxes
+
+    def most_alive(max_looks, boxes):
+        config = dataclasses.replace(CONFIG, max_looks=max_looks)
+        predictor = Predictor(tiny.make_params(), config)
+        items = [functools.partial(photo, boxes) for _ in range(64)]
+        answers = predictor.stream(items, batch_size=8, num_threads=1)
+        return max(len(alive) for _ in answers)
+
+    box = np.array([[10.0, 10, 30, 30]])
+    assert most_alive(1, box) <= 2
+    assert most_alive(3, box[:0]) <= 2
+    assert 8 <= most_alive(3, box) <= 25
 
 
 def test_compiling_beforehand_is_enough_for_further_looks(caplog):

@@ -233,3 +233,15 @@ def test_where_too_few_remain_the_reason_is_told():
             teaching=Teaching(min_score=0.5),
             validation_faces=2,
         )
+
+
+def test_teachers_of_other_landmarks_are_told_apart():
+    other = Teacher((SHAPE[:3], 1.0))
+    other.config = SimpleNamespace(
+        markup=Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
+    )
+    with pytest.raises(ValueError, match="same landmarks; got those of 4 and of 3"):
+        teach([face("a", SHAPE)], [Teacher(), other], teaching=Teaching())
+    taught = teach([face("a", SHAPE)], [other], teaching=Teaching())
+    (refused,) = taught.refused
+    assert refused.reason == "4 landmarks are annotated, the teacher finds 3"

@@ -42,7 +42,8 @@ class Oracle:
 
     def cut(self, image, frames):
         size = self.config.crop_size
-        return np.zeros((len(frames.scale), size, size), np.uint8)
+        stripes = np.resize(np.array([0, 9], np.uint8), (size, size))
+        return np.repeat(stripes[None], len(frames.scale), 0)
 
     def look(self, image, frames):
         crops = self.cut(image, frames)
@@ -153,15 +154,89 @@ def test_a_face_out_of_sight_is_waited_for(gap, name):
     assert set(range(5, 6 + gap)) <= set(asked)  # looked for in every frame
 
 
-def test_a_second_box_on_a_face_is_no_second_face():
-    oracle = Oracle([at(200)])
-    tracker = Tracker(
-        predictor=oracle, detect=lambda image: np.repeat(boxes([at(200)]), 2, 0)
-    )
+@pytest.mark.parametrize("shift", [[0, 0, 0, 0], [24, 0, 24, 0], [-14, 14, -14, 14]])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_second_box_on_a_face_is_no_second_face(shift, order):
+    """Also one so far off that only the landmarks tell."""
+    oracle, asked = Oracle([at(200)]), []
+    found = np.concatenate([boxes([at(200)]), boxes([at(200)]) + shift])
+
+    def detect(image):
+        asked.append(None)
+        return found[::order]
+
+    tracker = Tracker(predictor=oracle, detect=detect)
     state = tracker.start()
     for _ in range(12):
         state, faces = tracker(state, IMAGE)
-    assert len(faces.ids) == 1
+        assert faces.ids.tolist() == [0]
+        np.testing.assert_array_equal(faces.points[0], at(200))
+    assert (state.next_id, len(asked)) == (1, 2)
+
+
+def test_a_box_beside_a_face_in_sight_leads_to_no_second_one():
+    oracle = Oracle([at(200)])
+    off = boxes([at(200)]) + [36, 0, 36, 0]  # overlaps too little to be of that face
+    assert overlaps(off, boxes_of(np.array(oracle.world))) < 0.3
+    seen = iter([boxes([at(200)])])
+    tracker = Tracker(predictor=oracle, detect=lambda image: next(seen, off))
+    state = tracker.start()
+    for _ in range(25):
+        state, faces = tracker(state, IMAGE)
+        assert faces.ids.tolist() == [0]
+    assert state.next_id == 1
+
+
+def test_where_there_is_nothing_to_see_there_is_no_face():
+    """Of a picture of one colour a network is as sure as of a face."""
+
+    class Blind(Oracle):
+        def cut(self, image, frames):
+            return super().cut(image, frames) // 9 * image[0, 0]
+
+    oracle = Blind([at(200)])
+    tracker = Tracker(predictor=oracle, detect=lambda image: boxes(oracle.world))
+    state, told = tracker.start(), []
+    for light in (9, 9, 3, 0, 0, 9):
+        state, faces = tracker(state, np.full_like(IMAGE, light))
+        told.append(faces.ids.tolist())
+    assert told == [[0], [0], [], [], [], [0]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grey", [0, 128])
+@pytest.mark.parametrize("preset", ["fast", "base"])
+def test_after_a_cut_to_one_colour_no_face_is_told(preset, grey):
+    predictor = load_predictor(preset=preset)
+    box = np.array([[179, 86, 271, 178]])
+    seen = [box, *[box[:0]] * 9]
+    tracker = Tracker(predictor=predictor, detect=lambda image: seen.pop(0))
+    state, faces = tracker(tracker.start(), data.astronaut())
+    assert faces.ids.tolist() == [0]
+    for _ in range(3):
+        state, faces = tracker(state, np.full_like(data.astronaut(), grey))
+        assert faces.ids.tolist() == []
+
+
+def test_a_face_whose_crop_would_lie_outside_the_photo_is_gone():
+    """Turned and distorted, landmarks may have a box in the photo and a crop outside."""
+
+    class Aside(Oracle):
+        def frames_around(self, points, *, angle=None):
+            frames = super().frames_around(points, angle=angle)
+            return frames._replace(corner=frames.corner + [self.world[0][0, 0], 0])
+
+    predictor = Predictor(tiny.make_params(), tiny.CONFIG)
+    oracle = Aside([at(330)])
+    told = boxes(oracle.world), np.zeros((0, 4))
+    with pytest.raises(ValueError, match="lies outside the image"):
+        predictor.cut(IMAGE, oracle.frames_around(at(330)[None]))
+    seen = iter(told)
+    tracker = Tracker(predictor=oracle, detect=lambda image: next(seen, told[1]))
+    state, faces = tracker(tracker.start(), IMAGE)
+    assert faces.ids.tolist() == [0]
+    state, faces = tracker(state, IMAGE)
+    assert faces.ids.tolist() == [] == state.tracks.ids.tolist()
 
 
 def test_the_state_is_returned_anew():

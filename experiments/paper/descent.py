@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rcsr_jax.annotated_faces import AnnotatedFaces, use_faces
+from rcsr_jax.annotated_faces import AnnotatedFaces, annotated_faces
 from rcsr_jax.config import RunConfig, replace_fields
-from rcsr_jax.data.crops import CropCache
-from rcsr_jax.data.sources import open_faces
+from rcsr_jax.data.crops import CropCache, Source
+from rcsr_jax.data.sources import open_faces, use_each
 from rcsr_jax.descent import descend, fit_descent
-from rcsr_jax.geometry import join_frames, to_photo
+from rcsr_jax.geometry import Frame, join_frames, to_photo
 from rcsr_jax.inference import Predictor
 from rcsr_jax.updates import Faces, examples, faces_at
 from rcsr_jax.validation import Judge, mean_in_crops
@@ -54,9 +54,7 @@ def judge_descent(study: Study) -> tuple[dict[str, Any], np.ndarray, AnnotatedFa
         config=budget.descent,
     )
     predictor = Predictor(fitted, seen.model)  # for its crops
-    tests, cuts = use_faces(study.tests, predictor.crops)
-    test_crops, frames = zip(*cuts, strict=True)
-    test_crops = np.concatenate(test_crops)
+    tests, test_crops, frames = _cut_tests(predictor, study)
 
     def find(some: np.ndarray) -> np.ndarray:
         pieces = [
@@ -70,7 +68,7 @@ def judge_descent(study: Study) -> tuple[dict[str, Any], np.ndarray, AnnotatedFa
     find(test_crops)
     seconds = time.perf_counter() - started
     held_out = Judge(held, seen)
-    found = to_photo(last, join_frames(frames)).astype(np.float32)
+    found = to_photo(last, frames).astype(np.float32)
     row = score(
         study,
         DESCENT,
@@ -82,6 +80,22 @@ def judge_descent(study: Study) -> tuple[dict[str, Any], np.ndarray, AnnotatedFa
         nme_validation=held_out.error(find(held_out.crops)),
     )
     return row, found, tests
+
+
+def _cut_tests(
+    predictor: Predictor, study: Study
+) -> tuple[AnnotatedFaces, np.ndarray, Frame]:
+    """The test faces, their crops and where these lie."""
+
+    def cut(source: Source) -> tuple:
+        image, points, box = source.load()
+        return (source.name, points, box), *predictor.crops(image, box)
+
+    cuts, refused = use_each(
+        study.tests, cut, purpose="evaluated", on_progress=lambda done, total: None
+    )
+    loaded, crops, frames = zip(*cuts, strict=True)
+    return annotated_faces(loaded, refused), np.concatenate(crops), join_frames(frames)
 
 
 def _views(

@@ -34,21 +34,10 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
     """
     image = checked_image(image)
     height, width = image.shape[:2]
-    x, y = (float(value) for value in frame.corner)
-    scale, angle = float(frame.scale), float(frame.angle)
-    if not (all(map(math.isfinite, (x, y, angle))) and 0 < scale < _LARGEST_SCALE):
-        raise ValueError(
-            f"a crop frame must be finite, of a scale above 0 and below "
-            f"{_LARGEST_SCALE:g}; got corner {[x, y]}, scale {scale:g} and angle "
-            f"{angle:g}."
-        )
+    if problem := frame_problem(frame, image.shape, size=size):
+        raise ValueError(problem)
     left, top, right, bottom = _window(frame, size)
-    if right <= 0 or bottom <= 0 or left >= width or top >= height:
-        raise ValueError(
-            f"the crop frame {[round(left, 1), round(top, 1)]} to "
-            f"{[round(right, 1), round(bottom, 1)]} lies outside the image of "
-            f"{width} x {height} pixels."
-        )
+    scale, angle = float(frame.scale), float(frame.angle)
     # shrink first: a frame far larger than its crop, or its photo, stays cheap
     shrink = int(scale // 2) if scale > 4 else 1
     if angle:  # which is sampled at up to two places along each of these pixels
@@ -75,6 +64,33 @@ def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:
         picture, box = _upright(picture, box, angle, scale=scale / shrink, size=size)
     cut = picture.resize((size, size), Image.Resampling.BILINEAR, box=box)
     return np.rint(np.asarray(cut)).clip(0, 255).astype(np.uint8)
+
+
+def frame_problem(frame: Frame, shape: tuple[int, ...], *, size: int) -> str:
+    """Why a frame cannot be cut out of a photo; empty: it can.
+
+    Args:
+        frame: of one crop.
+        shape: of the photo, (height, width, ...).
+        size: pixels along a side of the crop.
+    """
+    x, y = (float(value) for value in frame.corner)
+    scale, angle = float(frame.scale), float(frame.angle)
+    if not (all(map(math.isfinite, (x, y, angle))) and 0 < scale < _LARGEST_SCALE):
+        return (
+            f"a crop frame must be finite, of a scale above 0 and below "
+            f"{_LARGEST_SCALE:g}; got corner {[x, y]}, scale {scale:g} and angle "
+            f"{angle:g}."
+        )
+    height, width = shape[:2]
+    left, top, right, bottom = _window(frame, size)
+    if right <= 0 or bottom <= 0 or left >= width or top >= height:
+        return (
+            f"the crop frame {[round(left, 1), round(top, 1)]} to "
+            f"{[round(right, 1), round(bottom, 1)]} lies outside the image of "
+            f"{width} x {height} pixels."
+        )
+    return ""
 
 
 def _window(frame: Frame, size: int) -> tuple[float, float, float, float]:
