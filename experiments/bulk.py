@@ -97,9 +97,15 @@ def main(arguments: list[str]) -> None:
             for shard in shards
             if (counts := _done(out, shard, job)) is not None
         }
-        _remove_stale(out, shards)
+        _remove_strangers(out, shards)
         num_before = len(done)
         waiting = [shard for shard in shards if shard.name not in done]
+        if changed := [s for s in waiting if (out / f"{s.name}{SUFFIX}").exists()]:
+            print(
+                f"{len(changed)} shards are done again: their photos, or such that come "
+                "before these in their folder, are not what they were",
+                file=sys.stderr,
+            )
         forget_tries(out)
         if num_workers:
             working = do_on_ray(waiting, job, num_workers=num_workers, gpus=gpus)
@@ -168,13 +174,28 @@ def _done(out: Path, shard: Shard, job: Job) -> Counts | None:
     return what_is_done(out, shard, made_with=job.made_with, overwrite=job.overwrite)
 
 
-def _remove_stale(out: Path, shards: Iterable[Shard]) -> None:
-    """Removes results of pieces that a folder had and has no more."""
+def _remove_strangers(out: Path, shards: Iterable[Shard]) -> None:
+    """Removes results of pieces that a folder had and has no more, if that is wanted.
+
+    Raises:
+        ValueError: it is not, and there are some: their faces would come twice.
+    """
     names = {shard.name for shard in shards}
-    for prefix in {folder_of_shards(shard.name) for shard in shards if shard.photos}:
-        for path in out.glob(f"{prefix}*{SUFFIX}"):
-            if path.name.removesuffix(SUFFIX) not in names:
-                path.unlink()
+    folders = {folder_of_shards(shard.name) for shard in shards if shard.photos}
+    strangers = [
+        path
+        for folder in sorted(folders)
+        for path in out.glob(f"{folder}*{SUFFIX}")
+        if path.name.removesuffix(SUFFIX) not in names
+    ]
+    if strangers and not _OVERWRITE.value:
+        raise ValueError(
+            f"{len(strangers)} files in {out} are of pieces that their folder has no more, "
+            f"{strangers[0].name} the first: photos are gone, or --photos_per_shard was "
+            "another. --overwrite removes them, or choose another --out."
+        )
+    for path in strangers:
+        path.unlink()
 
 
 def _tell(

@@ -3,7 +3,8 @@
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,7 +58,9 @@ class Inputs(NamedTuple):
     passed_over: dict[str, int]
 
 
-def find_inputs(arguments: Iterable[str]) -> Inputs:
+def find_inputs(
+    arguments: Iterable[str], *, owner_of: Callable[[str], str | None] = lambda _: None
+) -> Inputs:
     """The photos and videos that arguments name.
 
     Args:
@@ -65,6 +68,9 @@ def find_inputs(arguments: Iterable[str]) -> Inputs:
             depth and through links, hidden ones apart; patterns with *, ?, [] and **,
             which does not go through links. Folders and patterns leave out
             NAME_overlay.png and NAME_overlay.mp4, which are results.
+        owner_of: the name of the photo that results of a name are of already; None: there
+            are none. Asked where photos share their name but for the suffix, so that each
+            keeps its results when another one comes.
     """
     found: dict[Path, tuple[str, str]] = {}  # name, and stem of the results
     empty: dict[str, str] = {}
@@ -90,7 +96,7 @@ def find_inputs(arguments: Iterable[str]) -> Inputs:
                 stem = Path(short).with_suffix("").as_posix()
                 found[absolute] = name, stem
                 names.add(name)
-    results = _free_names([stem for _, stem in found.values()])
+    results = _free_names(list(found.values()), owner_of=owner_of)
     inputs = [
         Input(name, path, result)
         for (path, (name, _)), result in zip(found.items(), results, strict=True)
@@ -158,14 +164,27 @@ def _matches(pattern: Path) -> tuple[Path, Iterator[Path]]:
     )
 
 
-def _free_names(stems: Sequence[str]) -> list[str]:
-    """Names of results: the stems, numbered where one would be that of other results."""
-    known = {stem.lower() for stem in stems}  # some file systems do not tell a from A
+def _free_names(
+    named: Sequence[tuple[str, str]], *, owner_of: Callable[[str], str | None]
+) -> list[str]:
+    """Names of results: the stems, numbered where one would be that of other results.
+
+    Args:
+        named: name and stem of each photo or video.
+        owner_of: as `find_inputs` takes it.
+    """
+    # some file systems do not tell a from A
+    known = Counter(stem.lower() for _, stem in named)
     taken, names = {SUMMARY, TABLE}, []
-    for stem in stems:
+    for name, stem in named:
         free, number = stem, 1
         face = _OF_A_FACE.fullmatch(stem.lower())
-        while free.lower() in taken or (number == 1 and face and face[1] in known):
+        shared = known[stem.lower()] > 1
+        while (
+            free.lower() in taken
+            or (number == 1 and face and face[1] in known)
+            or (shared and owner_of(free) not in (None, name))
+        ):
             number += 1
             free = f"{stem}-{number}"
         taken.add(free.lower())

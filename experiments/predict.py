@@ -22,6 +22,7 @@ replaced without --overwrite. The exit code is 1 where a photo or a video failed
 """
 
 import functools
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
@@ -42,7 +43,7 @@ from .out_folder import define_out
 from .passed_over import passed_message
 from .photos import predict_into
 from .process import num_cores
-from .results import Results
+from .results import Results, owner_of
 from .video import define_flags, track_into
 from .video_results import Counts, VideoResults
 
@@ -77,6 +78,7 @@ _JOBS = flags.DEFINE_integer(
     "jobs", 0, "Threads that load and write photos; 0: one per core.", lower_bound=0
 )
 
+_ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 Told = TypeVar("Told")
 
 
@@ -85,13 +87,19 @@ def main(arguments: list[str]) -> None:
     if not arguments[1:] and _VIDEO["video"].value is None:
         raise ValueError("no images: name photos or folders behind the flags.")
     out = _OUT()
-    inputs = find_inputs(arguments[1:])
+    inputs = find_inputs(arguments[1:], owner_of=functools.partial(owner_of, out))
     if told_of_others := passed_message(inputs.passed_over):
         print(told_of_others, file=sys.stderr)
     failed = dict(inputs.empty)  # name -> reason
     of_photos = (_NUM_STEPS, _MIN_SCORE, _SHOW_BOXES, _SHOW_STEPS, _SHOW_ERRORS)
     if not inputs.photos and (given := [flag for flag in of_photos if flag.value]):
         raise ValueError(f"--{given[0].name} is for photos, and there is none.")
+    if not (inputs.videos or _VIDEO["video"].value is not None):
+        for_videos = [flag for flag in _VIDEO.values() if flag.present]
+        if for_videos:
+            raise ValueError(
+                f"--{for_videos[0].name} is for videos, and there is none."
+            )
     predictor = load_predictor(_MODEL())
     find_boxes = finding.box_finder(
         box_map=predictor.config.detector_boxes, **_FINDING()
@@ -243,7 +251,7 @@ def _tell_video(counts: Counts, table: Path, *, before: bool = False) -> None:
 def _reason(photo: Input, error: Exception) -> str:
     """What went wrong, without the path that messages begin with."""
     text = shown(" ".join(str(error).split()), limit=1000).rstrip(".")
-    text = text.removeprefix(f"{photo.path}: ")
+    text = _ERROR_NUMBER.sub("", text.removeprefix(f"{photo.path}: "))
     known = isinstance(error, ValueError | OSError)
     return text if known and text else f"{type(error).__name__}: {text}"
 

@@ -1,8 +1,8 @@
 """What rcsr-predict leaves of each photo, and how it tells what is done already.
 
-For a photo: NAME.json, NAME.pts of each face, NAME_overlay.png. For all of them:
-faces.csv with a row for each face, summary.json with what became of them. The JSON of a
-photo is written last, so where it is all else is.
+For a photo: NAME.json, NAME.pts of each face, NAME_overlay.png. For all of the folder
+faces.csv, with a row for each face; for all of a run summary.json, with what became of
+them. The JSON of a photo is written last, so where it is all else is.
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rcsr_jax.data.annotations import write_pts
+from rcsr_jax.data.folders import files_below
 from rcsr_jax.data.images import save_image
 from rcsr_jax.data.whole_files import checksum, whole_file
 from rcsr_jax.markup import Markup
@@ -136,13 +137,16 @@ class Results:
     def write_table(self, photos: Sequence[Input]) -> list[int]:
         """Writes faces.csv from the results of photos that are done.
 
-        It stays as it is where this run has found nothing: somebody may have corrected it.
+        Behind them come those of other photos that earlier runs with the same settings
+        left in the folder. It stays as it is where this run has found nothing: somebody
+        may have corrected it.
 
         Returns:
-            The number of faces of each.
+            The number of faces of each of the photos.
         """
         if self._written or (photos and not holds_rows(self._table)):
-            rows = (row for photo in photos for row in self._rows(photo))
+            paths = dict.fromkeys([*map(self._json, photos), *self._of_earlier_runs()])
+            rows = (row for path in paths for row in _rows(path))
             kept = replace_table(self._table, rows, known=self._checksum)
             self._checksum = checksum(self._table)
             if kept is not None:
@@ -172,10 +176,14 @@ class Results:
                 "--out, or --overwrite replaces it"
             )
 
-    def _rows(self, photo: Input) -> Iterator[dict[str, Any]]:
-        faces = _faces(_read_result(self._json(photo)))
-        for number, face in enumerate(faces, start=1):
-            yield table_row(photo.name, number, face)
+    def _of_earlier_runs(self) -> Iterator[Path]:
+        """The results of photos in the folder that were made with the settings of now."""
+        for path in files_below(self._out, on_problem=lambda folder, reason: None):
+            result = None
+            if path.suffix == ".json" and self._out / path != self._summary:
+                result = _read_result(self._out / path)
+            if result and result.get("made_with") == self._made_with:
+                yield self._out / path
 
     def _others(self, photo: Input, *, counts: Iterable[int]) -> list[Path]:
         """Where results of a photo are beside the JSON, by numbers of faces."""
@@ -197,6 +205,17 @@ class Results:
 
     def _unfinished(self, photo: Input) -> Path:
         return self._out / f"{photo.result}.json.unfinished"
+
+
+def owner_of(out: Path, result: str) -> str | None:
+    """The name of the photo that results in a folder are of; None: there are none."""
+    return (read_object(out / f"{result}.json") or {}).get("image")
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    result = _read_result(path)
+    for number, face in enumerate(_faces(result), start=1):
+        yield table_row((result or {})["image"], number, face)
 
 
 def _read_result(path: Path) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ from rcsr_jax.model import Prediction, init_params, predict, predict_adaptive
 from rcsr_jax.onnx import write_onnx
 from rcsr_jax.patches import extract_patches
 from rcsr_jax.plots import draw_overlay
-from rcsr_jax.resampling import crop_faces
+from rcsr_jax.resampling import crop_faces, crop_frames
 from rcsr_jax.training import train
 from rcsr_jax.version import __version__
 from rcsr_jax.weights import read_weights, write_weights
@@ -50,6 +50,7 @@ __all__ = [
     "__version__",
     "calibrate_boxes",
     "crop_faces",
+    "crop_frames",
     "detect_faces",
     "draw_face",
     "draw_overlay",

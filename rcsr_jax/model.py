@@ -82,7 +82,8 @@ def first_estimate(mean_shape: Array, *, batch: int, config: ModelConfig) -> Est
         memory: tuple[int, ...] = (config.map_size, config.map_size, config.hidden_size)
     else:
         memory = (config.hidden_size,)
-    points = jnp.broadcast_to(mean_shape, (batch, *mean_shape.shape))
+    shape = mean_shape.astype(jnp.float32)  # of parameters of any precision
+    points = jnp.broadcast_to(shape, (batch, *shape.shape))
     return Estimate(points, jnp.zeros((batch, *memory), config.compute_dtype))
 
 

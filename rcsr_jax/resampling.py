@@ -1,17 +1,24 @@
 """Crops cut by JAX: what `data.cutting` gives, differentiable in the photo and the boxes.
 
 A crop pixel is a weighted mean of photo pixels, with weights that fall linearly to zero
-within max(scale, 1) pixels along each axis. Rows and columns part, so a crop is two matrix
-products, `rows @ grey @ columns`, and its gradient two more.
+within max(scale, 1) pixels along each axis. Rows and columns part, so an upright crop is
+two matrix products, `rows @ grey @ columns`, and its gradient two more. A turned crop is
+sampled from an upright window around it that is up to twice as fine.
 """
 
+import math
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
 
 from rcsr_jax.data.cutting import LUMA
-from rcsr_jax.geometry import Frame, frame_of_box
+from rcsr_jax.geometry import Frame, frame_of_box, to_photo
+
+_FINER = 2  # a window's pixels in a crop's, where the photo has as many
 
 
 def crop_faces(
@@ -39,27 +46,97 @@ def crop_faces(
         ValueError: the photo or the boxes are of another shape, or `size` or
             `frame_scale` is not positive.
     """
-    photo, boxes = jnp.asarray(photo, jnp.float32), jnp.asarray(boxes, jnp.float32)
+    grey, boxes = _grey(photo), jnp.asarray(boxes, jnp.float32)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"boxes must be [faces, 4]; got {boxes.shape}.")
+    _check_size(size)
+    if not frame_scale > 0:
+        raise ValueError(f"frame_scale must be positive; got {frame_scale}.")
+    frames = frame_of_box(boxes, frame_scale=frame_scale, size=size)
+    return _windows(grey, frames.corner, frames.scale, size=size), frames
+
+
+def crop_frames(photo: ArrayLike, frames: Frame, *, size: int) -> Array:
+    """The crops that lie in frames, which may be turned, under jit, vmap and grad.
+
+    With the frames of `Predictor.look` these are the crops of the last look at each face,
+    to a few grey levels. Upright crops are cut by `crop_faces` more exactly and in less
+    time. Outside the photo its edges are repeated.
+
+    Args:
+        photo: uint8 or float [height, width] or [height, width, 3], of any range.
+        frames: of `size`; float [faces, 2], [faces] and [faces].
+        size: pixels along a side of a crop, `config.crop_size`.
+
+    Returns:
+        float32 [faces, size, size], grey, of the photo's range.
+
+    Raises:
+        ValueError: the photo or the frames are of another shape, or `size` is not positive.
+    """
+    grey = _grey(photo)
+    corner, scale = (jnp.asarray(part, jnp.float32) for part in frames[:2])
+    if scale.ndim != 1 or corner.shape != (*scale.shape, 2):
+        raise ValueError(
+            "frames are corners [faces, 2] and scales [faces]; got "
+            f"{corner.shape} and {scale.shape}."
+        )
+    _check_size(size)
+    frames = Frame(
+        corner,
+        scale,
+        jnp.broadcast_to(jnp.asarray(frames.angle, jnp.float32), scale.shape),
+    )
+    pitch = jnp.maximum(scale / _FINER, 1.0)
+    # what a turned crop needs at most, and what its filter sees beyond
+    side = math.ceil(math.sqrt(2) * _FINER * size) + 4 * _FINER
+    middle = to_photo(jnp.full((len(scale), 1, 2), (size - 1) / 2), frames)[:, 0]
+    first = jnp.floor(middle - pitch[:, None] * (side - 1) / 2)
+    windows = _windows(grey, first, pitch, size=side)
+    # The window has blurred already, and so does sampling between its pixels: what is left
+    # of the variance of the filter of an upright crop.
+    blurred = jnp.square(pitch) * jnp.where(pitch > 1, 2.0, 1.0)
+    left = jnp.maximum(jnp.square(scale) - blurred, 1e-6)
+    offsets = (jnp.arange(2 * _FINER) + 0.5) / _FINER - 1
+    weights = (1 - jnp.abs(offsets)) / jnp.sum(1 - jnp.abs(offsets))
+    spread = (jnp.sqrt(left) / scale)[:, None, None] * offsets[None, None]
+    along = (jnp.arange(size)[None, :, None] + spread).reshape(len(scale), -1)
+
+    def sampled(window: Array, places: Array) -> Array:
+        return map_coordinates(window, [places[1], places[0]], order=1, mode="nearest")
+
+    grid = jnp.stack(jnp.broadcast_arrays(along[:, None, :], along[:, :, None]), -1)
+    places = to_photo(grid.reshape(len(scale), -1, 2), frames)
+    places = jnp.moveaxis((places - first[:, None]) / pitch[:, None, None], -1, 1)
+    fine = jax.vmap(sampled)(windows, places)
+    fine = fine.reshape(len(scale), size, len(weights), size, len(weights))
+    return jnp.einsum("fyaxb,a,b->fyx", fine, weights, weights, precision="highest")
+
+
+def _grey(photo: ArrayLike) -> Array:
+    """float32 [height, width] of a photo; raises ValueError for another shape."""
+    photo = jnp.asarray(photo, jnp.float32)
     planar = photo.ndim == 2 or (photo.ndim == 3 and photo.shape[-1] == 3)
     if not planar or not photo.size:
         raise ValueError(
             f"a photo is [height, width] or [height, width, 3]; got {photo.shape}."
         )
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"boxes must be [faces, 4]; got {boxes.shape}.")
+    return photo if photo.ndim == 2 else photo @ jnp.asarray(LUMA, jnp.float32)
+
+
+def _check_size(size: int) -> None:
     if not isinstance(size, int | np.integer) or size < 1:
         raise ValueError(f"size must be a whole number from 1 on; got {size!r}.")
-    if not frame_scale > 0:
-        raise ValueError(f"frame_scale must be positive; got {frame_scale}.")
-    height, width = photo.shape[:2]
-    grey = photo if photo.ndim == 2 else photo @ jnp.asarray(LUMA, jnp.float32)
-    frames = frame_of_box(boxes, frame_scale=frame_scale, size=size)
-    steps = frames.scale[:, None] * jnp.arange(size)[None]  # [faces, size]
-    columns = _weights(frames.corner[:, :1] + steps, frames.scale[:, None], width)
-    rows = _weights(frames.corner[:, 1:] + steps, frames.scale[:, None], height)
+
+
+def _windows(grey: Array, corner: Array, scale: Array, *, size: int) -> Array:
+    """Upright windows of a photo: float32 [faces, size, size]."""
+    height, width = grey.shape
+    steps = scale[:, None] * jnp.arange(size)[None]  # [faces, size]
+    columns = _weights(corner[:, :1] + steps, scale[:, None], width)
+    rows = _weights(corner[:, 1:] + steps, scale[:, None], height)
     seen = jnp.einsum("fyh,hw->fyw", rows, grey, precision="highest")
-    crops = jnp.einsum("fyw,fxw->fyx", seen, columns, precision="highest")
-    return crops, frames
+    return jnp.einsum("fyw,fxw->fyx", seen, columns, precision="highest")
 
 
 def _weights(centres: Array, scale: Array, count: int) -> Array:

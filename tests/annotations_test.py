@@ -115,6 +115,15 @@ def test_boxes_are_read_by_column_name(tmp_path):
     )
 
 
+def test_boxes_of_a_table_of_landmarks_are_read(tmp_path):
+    text = "image,face,box_x0,box_y0,box_x1,box_y1,x_0,y_0\na.png,1,2,3,40,50,7,8\n"
+    boxes = annotations.read_boxes(_write(tmp_path, text, "faces.csv"))
+    np.testing.assert_array_equal(boxes["a.png"], [[2, 3, 40, 50]])
+    both = "image,x0,y0,x1,y1,box_x0,box_y0,box_x1,box_y1\na.png,1,2,3,4,5,6,7,8\n"
+    boxes = annotations.read_boxes(_write(tmp_path, both, "both.csv"))
+    np.testing.assert_array_equal(boxes["a.png"], [[1, 2, 3, 4]])
+
+
 def test_boxes_round_trip(tmp_path):
     boxes = {
         "a, b.png": np.array([0.125, 1, 2, 3]),

@@ -123,6 +123,35 @@ def test_killed_workers(place):
     check(place, "killed")
 
 
+def test_results_of_other_pieces_are_removed_on_demand_only(place, capfd):
+    def run(*flags):
+        code = finish(start(place, "pieces", "--workers=0", *flags))
+        return code, capfd.readouterr().err, set(results(place / "pieces"))
+
+    code, _, few = run("--photos_per_shard=20")
+    assert code == 0 and len(few) == 3
+    code, _, many = run()  # by fours: the first two have other photos now
+    assert code == 0 and len(many) == 9
+    code, told, left = run("--photos_per_shard=20")
+    assert code == 1 and left == many
+    assert "6 files in" in told and "--overwrite removes them" in told
+    code, _, left = run("--photos_per_shard=20", "--overwrite")
+    assert code == 0 and left == few
+
+
+def test_photos_that_changed_are_told(place, capfd):
+    assert finish(start(place, "changed", "--workers=0")) == 0
+    assert "done again" not in capfd.readouterr().err
+    photo = sorted((place / "photos").iterdir())[0]
+    before = photo.stat().st_mtime_ns
+    os.utime(photo, ns=(1, 1))
+    try:
+        assert finish(start(place, "changed", "--workers=0")) == 0
+    finally:
+        os.utime(photo, ns=(before, before))
+    assert "1 shards are done again" in capfd.readouterr().err
+
+
 def test_a_killed_run_goes_on(place):
     for count in (1, 4):
         running = start(place, "again", "--workers=1", "--cores_per_worker=1")

@@ -266,7 +266,7 @@ def test_pts_of_several_faces_get_numbers(tmp_path, generator):
     assert len(one) == 1
     assert "\n6.000000 7.000000\n" in (tmp_path / "o/x.pts").read_text()  # 1-based
     with pytest.raises(
-        ValueError, match=r"x\.pts would belong to x\.png and to x\.jpg"
+        ValueError, match=r"x\.pts would belong to x\.png and to x\.jpg; rename"
     ):
         annotations.write_pts_folder(
             tmp_path / "p", [AnnotatedFace(name, second) for name in ("x.png", "x.jpg")]
@@ -295,7 +295,9 @@ def test_faces_that_a_format_cannot_hold_are_refused(tmp_path, generator):
     with pytest.raises(ValueError, match=r"a\.png: too dark"):
         broken = [AnnotatedFace("a.png", problem="too dark")]
         annotations.write_annotations(tmp_path / "f.json", broken)
-    with pytest.raises(ValueError, match=r"no format for \.txt"):
+    with pytest.raises(
+        ValueError, match=r"no format for \.txt; .* a folder, named without"
+    ):
         annotations.write_annotations(tmp_path / "f.txt", faces)
     with pytest.raises(ValueError, match="got 'yaml'"):
         annotations.write_annotations(tmp_path / "f.json", faces, kind="yaml")

@@ -111,6 +111,18 @@ def test_bfloat16_keeps_positions_and_parameters(params, crops):
     assert kinds == {jnp.dtype("float32")}
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_parameters_of_less_precision_are_taken(params, crops, dtype):
+    exact = predict(params, crops, config=CONFIG)
+    coarse = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+    for found in (
+        predict(coarse, crops, config=CONFIG),
+        predict_adaptive(coarse, crops, config=CONFIG),
+    ):
+        assert found.points.dtype == jnp.float32
+        assert np.abs(found.points - exact.points).max() < 0.5  # crop pixels
+
+
 def test_increments_are_whole_or_of_a_step(params, crops):
     # the dense layer gives (2, 1) whatever it sees; 80 inputs leave its scale at one
     constant = with_output(params, kernel=0.0, bias=[2.0, 1.0] * 5)

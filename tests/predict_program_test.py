@@ -142,6 +142,12 @@ def test_an_interrupted_video_is_told_and_done_anew(place):
     assert half < 401 == len(table.read_text().splitlines())
 
 
+def test_flags_of_videos_are_refused_for_photos(place):
+    words = ["--checkpoint=run", "--filled", "--smooth", "--out=none"]
+    told = fail("rcsr-predict", *words, "photos", cwd=place)
+    assert "--smooth is for videos, and there is none" in told
+
+
 def test_a_video_gives_a_video_and_a_table(place):
     clip = write_clip(place / "clip.mp4")
     options = ["--checkpoint=run", "--filled", "--smooth", "--video_frames=6"]

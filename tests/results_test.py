@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rcsr_jax.experiments import results as results_module
 from rcsr_jax.experiments.found import Found
-from rcsr_jax.experiments.inputs import Input
+from rcsr_jax.experiments.inputs import Input, find_inputs
 from rcsr_jax.experiments.results import Results
 
 from rcsr_jax.data.annotations import read_annotations, read_pts
@@ -322,4 +322,34 @@ def test_new_faces_go_to_the_table_and_corrections_are_kept(table, photo, capsys
     assert kept.read_text() == corrected
     again = table.with_name("faces.csv.corrected-2")
     assert again.read_text() == "corrected again"
-    assert len(table.read_text().splitlines()) == 2
+    # those of earlier runs come behind
+    images = [row.split(",")[0] for row in table.read_text().splitlines()]
+    assert images == ["image", "c.jpg", "b.jpg", "sub/a.jpg"]
+
+
+def test_the_table_leaves_out_what_other_settings_found(table, photo):
+    other = photo._replace(name="b.jpg", result="b")
+    results = Results(table.parent, made_with="y", overwrite=False)
+    results.write(other, found(1), markup=MARKUP, overlay=False)
+    (table.parent / "notes.json").write_text('{"faces": [{"points": []}]}')
+    conclude(results, [other])
+    images = [row.split(",")[0] for row in table.read_text().splitlines()]
+    assert images == ["image", "b.jpg"]
+
+
+def test_photos_that_share_a_name_keep_their_results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    owners = {"face": "face.jpg", "face-2": "face.png"}
+
+    def results_of(*names):
+        inputs = find_inputs(names, owner_of=owners.get)
+        return {photo.name: photo.result for photo in inputs.photos}
+
+    assert results_of("face.bmp", "face.jpg", "face.png") == {
+        "face.bmp": "face-3",
+        "face.jpg": "face",
+        "face.png": "face-2",
+    }
+    assert results_of("face.png", "face.jpg")["face.png"] == "face-2"
+    # a photo that is alone has its name: results of another one are told
+    assert results_of("face.bmp") == {"face.bmp": "face"}

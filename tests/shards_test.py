@@ -169,6 +169,13 @@ def test_inputs_that_are_none_are_refused(folder, tmp_path):
     for path in (tmp_path / "empty", tmp_path / "nowhere", folder / "a.txt"):
         with pytest.raises(ValueError, match=f"{path.name} is not a tar archive"):
             shards_of(path)
+    for name, remedy in (
+        ("nowhere", "there is nothing of this name"),
+        ("*.jpg", "patterns are not taken"),
+        ("a.png", "name the folder of the photo, or take rcsr-predict"),
+    ):
+        with pytest.raises(ValueError, match=remedy):
+            shards_of(folder / name)
     with pytest.raises(ValueError, match=r"photos/x lies in .*photos: .* come twice"):
         shards_of(folder, folder / "x")
     with pytest.raises(ValueError, match="would come twice"):

@@ -5,6 +5,7 @@ source alone, so that a run that goes on, or another machine, finds the same sha
 """
 
 import functools
+import glob
 import hashlib
 import os
 import tarfile
@@ -81,10 +82,22 @@ def find_shards(
     for root in roots:
         found = list(_shards_of(root, photos_per_shard, on_other))
         if not found:
-            kinds = f"a tar archive ({', '.join(TAR_SUFFIXES)}) or a folder with photos"
-            raise ValueError(f"{root} is not {kinds}.")
+            raise ValueError(_no_shard(root))
         shards += found
     return shards
+
+
+def _no_shard(root: Path) -> str:
+    """Why nothing can be made of an input, and the remedy."""
+    kinds = f"a tar archive ({', '.join(TAR_SUFFIXES)}) or a folder with photos"
+    why = ""
+    if not root.exists():
+        why = ": there is nothing of this name"
+        if glob.has_magic(root.name):
+            why += ", and patterns are not taken; name the folder"
+    elif root.is_file() and _is_photo(root.name):
+        why = ": name the folder of the photo, or take rcsr-predict"
+    return f"{root} is not {kinds}{why}."
 
 
 def photos_of(shard: Shard) -> Iterator[Photo]:

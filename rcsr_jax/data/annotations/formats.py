@@ -68,7 +68,8 @@ def format_of(path: str | Path) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in _OF_SUFFIX:
         raise ValueError(
-            f"{path}: no format for {suffix}; there is .json, .csv, .xml, or a folder."
+            f"{path}: no format for {suffix}; there is .json, .csv, .xml, and a "
+            "folder, named without a suffix, for .pts files."
         )
     return _OF_SUFFIX[suffix]
 

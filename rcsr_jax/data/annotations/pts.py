@@ -141,7 +141,7 @@ def pts_places(
             if name in places:
                 raise ValueError(
                     f"{root}: {name} would belong to {places[name][1].image} and to "
-                    f"{image}."
+                    f"{image}; rename one, or write JSON, CSV or XML."
                 )
             places[name] = path.with_name(stem + path.suffix).as_posix(), face
     return places

@@ -34,7 +34,8 @@ FACE_COLUMNS = ("image", "box_x0", "box_y0", "box_x1", "box_y1")
 def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
     """The face boxes of a CSV file with the columns image, x0, y0, x1, y1.
 
-    Other columns are ignored. An image may have several boxes, but not one box twice.
+    Without these, box_x0, box_y0, box_x1 and box_y1 of a table of landmarks. Other columns
+    are ignored. An image may have several boxes, but not one box twice.
 
     Returns:
         image name as written -> float32 [num_boxes, 4], 0-based pixels, in file order.
@@ -45,18 +46,20 @@ def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
             repeated one.
     """
     header, rows = _read_csv(path)
-    if missing := [name for name in _BOX_COLUMNS if name not in header]:
+    kinds = (_BOX_COLUMNS, FACE_COLUMNS)
+    names = next((kind for kind in kinds if set(kind) <= set(header)), _BOX_COLUMNS)
+    if missing := [name for name in names if name not in header]:
         raise ValueError(
             f"{path}: line 1 must name the columns {','.join(_BOX_COLUMNS)}; it lacks "
             f"{','.join(missing)} and has {shown(','.join(header))}{_spelling(header)}."
         )
-    _check_once(path, header, _BOX_COLUMNS)
-    columns = [header.index(name) for name in _BOX_COLUMNS]
+    _check_once(path, header, names)
+    columns = [header.index(name) for name in names]
     boxes: dict[str, list[tuple[float, ...]]] = {}
     for line, row in rows:
         where = f"{path}: line {line}"
         if len(row) <= max(columns) or not row[columns[0]].strip():
-            raise ValueError(f"{where}: needs a value for {','.join(_BOX_COLUMNS)}.")
+            raise ValueError(f"{where}: needs a value for {','.join(names)}.")
         image, *corners = (row[column].strip() for column in columns)
         try:
             box = tuple(to_box(corners).tolist())
