@@ -94,18 +94,14 @@ def main(arguments: list[str]) -> None:
     of_photos = (_NUM_STEPS, _MIN_SCORE, _SHOW_BOXES, _SHOW_STEPS, _SHOW_ERRORS)
     if not inputs.photos and (given := [flag for flag in of_photos if flag.value]):
         raise ValueError(f"--{given[0].name} is for photos, and there is none.")
-    if not (inputs.videos or _VIDEO["video"].value is not None):
-        for_videos = [flag for flag in _VIDEO.values() if flag.present]
-        if for_videos:
-            raise ValueError(
-                f"--{for_videos[0].name} is for videos, and there is none."
-            )
+    sources = _sources(inputs)
+    if not sources and (given := [flag for flag in _VIDEO.values() if flag.present]):
+        raise ValueError(f"--{given[0].name} is for videos, and there is none.")
     predictor = load_predictor(_MODEL())
     find_boxes = finding.box_finder(
         box_map=predictor.config.detector_boxes, **_FINDING()
     )
     results, video_results = _results(out, predictor)
-    sources = _sources(inputs)
     photos_before, waiting = _sort_out(inputs.photos, results.is_done, failed)
     videos_before, videos = _sort_out(sources, video_results.counts, failed)
     done, told = list(photos_before), dict(videos_before)

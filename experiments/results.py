@@ -145,8 +145,8 @@ class Results:
             The number of faces of each of the photos.
         """
         if self._written or (photos and not holds_rows(self._table)):
-            paths = dict.fromkeys([*map(self._json, photos), *self._of_earlier_runs()])
-            rows = (row for path in paths for row in _rows(path))
+            found = self._found(photos)
+            rows = (row for result in found for row in _rows(result))
             kept = replace_table(self._table, rows, known=self._checksum)
             self._checksum = checksum(self._table)
             if kept is not None:
@@ -176,14 +176,18 @@ class Results:
                 "--out, or --overwrite replaces it"
             )
 
-    def _of_earlier_runs(self) -> Iterator[Path]:
-        """The results of photos in the folder that were made with the settings of now."""
-        for path in files_below(self._out, on_problem=lambda folder, reason: None):
-            result = None
-            if path.suffix == ".json" and self._out / path != self._summary:
-                result = _read_result(self._out / path)
-            if result and result.get("made_with") == self._made_with:
-                yield self._out / path
+    def _found(self, photos: Sequence[Input]) -> Iterator[dict[str, Any]]:
+        """The results of photos, then others that were made with the settings of now."""
+        paths = [self._json(photo) for photo in photos]
+        for path in paths:
+            yield _read_result(path) or {}
+        known = {*paths, self._summary}
+        for below in files_below(self._out, on_problem=lambda folder, reason: None):
+            path = self._out / below
+            if path.suffix == ".json" and path not in known:
+                result = _read_result(path) or {}
+                if result.get("made_with") == self._made_with:
+                    yield result
 
     def _others(self, photo: Input, *, counts: Iterable[int]) -> list[Path]:
         """Where results of a photo are beside the JSON, by numbers of faces."""
@@ -212,10 +216,9 @@ def owner_of(out: Path, result: str) -> str | None:
     return (read_object(out / f"{result}.json") or {}).get("image")
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    result = _read_result(path)
+def _rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for number, face in enumerate(_faces(result), start=1):
-        yield table_row((result or {})["image"], number, face)
+        yield table_row(result["image"], number, face)
 
 
 def _read_result(path: Path) -> dict[str, Any] | None:

@@ -33,11 +33,11 @@ def common_faces(
     Raises:
         ValueError: there is no such face.
     """
-    first, *others = errors.values()
+    models = list(errors.values())
     names = [
         face
-        for face in first
-        if not any(np.isnan(each.get(face, np.nan)) for each in (first, *others))
+        for face in models[0]
+        if not any(np.isnan(each.get(face, np.nan)) for each in models)
     ]
     if not names:
         raise ValueError("there is no face that was measured with all of them.")

@@ -40,12 +40,8 @@ from rcsr_jax.refine import Estimate
 _TILTED = math.radians(18)
 _LARGER = 7 / 6
 _OFF = 0.25
-_LEVEL = math.radians(
-    10
-)  # crops are not turned by less: it takes time and wins nothing
-_RESIZED = (
-    4.0  # what would be so many times as large, or as small, as its crop is no face
-)
+_LEVEL = math.radians(10)  # crops are turned by no less: it takes time and wins nothing
+_RESIZED = 4.0  # times as large, or as small, as its crop is no face
 
 
 class Sight(NamedTuple):

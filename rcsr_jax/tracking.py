@@ -166,13 +166,13 @@ class Tracker:
 
     def _followed(self, tracks: Tracks, image: np.ndarray) -> Tracks:
         """The tracks in the next frame, as far as their faces can be followed."""
-        tracks = rows.select(tracks, self._can_be_cut(tracks, image.shape))
+        tracks, frames = self._within(tracks, image.shape)
         found = rows.coasting(tracks)
         for afresh in (True, False):
             here = np.flatnonzero((tracks.unseen == 0) & (tracks.afresh == afresh))
             if len(here):
-                before = rows.select(tracks, here)
-                after = self._one_frame_on(before, image, afresh=afresh)
+                before, places = rows.select(tracks, here), frames_at(frames, here)
+                after = self._one_frame_on(before, image, places, afresh=afresh)
                 found = rows.replace_rows(found, here, after)
         seen = np.flatnonzero((found.unseen == 0) & (found.score >= self.min_score))
         astray = rows.strays(rows.select(tracks, seen), found.points[seen])
@@ -181,15 +181,14 @@ class Tracker:
         return rows.replace_rows(found, gone, coasted)
 
     def _one_frame_on(
-        self, tracks: Tracks, image: np.ndarray, *, afresh: bool
+        self, tracks: Tracks, image: np.ndarray, frames: Frame, *, afresh: bool
     ) -> Tracks:
         if afresh:
-            after = self._fresh(image, self.predictor.frames_around(tracks.points))
+            after = self._fresh(image, frames)
             moved = rows.moved(tracks, after.points)
             return after._replace(
                 ids=tracks.ids, velocity=moved.velocity, smoothed=tracks.smoothed
             )
-        frames = self.predictor.frames_around(tracks.points, angle=tracks.angle)
         crops = self.predictor.cut(image, frames)
         faces, _ = self._looser.resume(crops, frames, start=tracks.anchor)
         tilted = self.predictor.turns_of(faces.points) - tracks.angle
@@ -269,21 +268,21 @@ class Tracker:
         score = plausibility(faces, config=self.predictor.config)
         return np.where(crops.std((1, 2)) < _FLAT, 0, score).astype(np.float32)
 
-    def _can_be_cut(self, tracks: Tracks, shape: tuple[int, ...]) -> np.ndarray:
-        """bool [faces], which are still in the picture and have not shrunk to a point."""
-        config = self.predictor.config
+    def _within(self, tracks: Tracks, shape: tuple[int, ...]) -> tuple[Tracks, Frame]:
+        """The tracks that are still in the picture and no points, and their frames."""
         sound = [_is_box(box, shape) for box in rows.boxes_of(tracks.points)]
-        there = np.array(sound, bool)
-        tracks = rows.select(tracks, there)
+        tracks = rows.select(tracks, np.array(sound, bool))
         own = self.predictor.turns_of(tracks.points)
         frames = self.predictor.frames_around(
             tracks.points, angle=np.where(tracks.afresh, own, tracks.angle)
         )
-        there[there] = [
-            not frame_problem(frames_at(frames, face), shape, size=config.crop_size)
+        size = self.predictor.config.crop_size
+        problems = [
+            frame_problem(frames_at(frames, face), shape, size=size)
             for face in range(len(tracks.ids))
         ]
-        return there
+        there = np.array([not problem for problem in problems], bool)
+        return rows.select(tracks, there), frames_at(frames, there)
 
     @functools.cached_property
     def _looser(self) -> Predictor:
