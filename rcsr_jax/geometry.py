@@ -190,6 +190,14 @@ def to_photo(points: ArrayLike, frame: Frame) -> Any:
     return turned(scaled, frame.angle) + frame.corner[..., None, :]
 
 
+def enlarged(points: Any, factor: float) -> Any:
+    """Crop points [..., num_points, 2] in crops of the same window, `factor` times as fine.
+
+    A whole number is the centre of a pixel, so crops begin at -0.5.
+    """
+    return factor * points + (factor - 1) / 2
+
+
 def mean_shape(shapes: ArrayLike | Iterator[ArrayLike]) -> np.ndarray:
     """The mean of shapes in their crop frames, over the faces that annotate a landmark.
 

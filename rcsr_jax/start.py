@@ -8,12 +8,14 @@ import jax
 from rcsr_jax import checkpoint
 from rcsr_jax.confidence import MEASURED
 from rcsr_jax.config import RunConfig, differences
+from rcsr_jax.geometry import enlarged
 from rcsr_jax.model import Params
 from rcsr_jax.weights import model_source
 
 # What a network may be trained on with: everything else decides what its numbers mean.
 _FREE = {
     "markup",  # what it is called, or what is looked for in the same picture
+    "crop_size",  # a finer picture of the same face; the mean shape goes with it
     "num_steps",
     "max_steps",
     "max_looks",
@@ -36,7 +38,7 @@ def given_params(config: RunConfig) -> Params | None:
     The mean of runs that went on from the same parameters is often better than each of
     them (Wortsman et al., Model soups, ICML 2022); of others it is worth nothing. A model
     of other landmarks gives what sees the picture: its local features, and its pyramid but
-    for the marks.
+    for the marks. From crops of another size the mean shape is enlarged with the crop.
 
     Args:
         config: the run.
@@ -92,7 +94,8 @@ def _load(source: str, config: RunConfig) -> Params:
         )
         raise ValueError(f"init_from={source} is another network: {told}.")
     if run.model.markup.same_landmarks(config.model.markup):
-        return params
+        finer = config.model.crop_size / run.model.crop_size
+        return {**params, "mean_shape": enlarged(params["mean_shape"], finer)}
     seeing = {
         part: {
             name: layer

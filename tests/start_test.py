@@ -9,6 +9,7 @@ import tiny
 
 from rcsr_jax.checkpoint import export_params
 from rcsr_jax.config import RunConfig, preset, replace_fields
+from rcsr_jax.geometry import frame_of_box, to_photo
 from rcsr_jax.markup import FACE_68, subset
 from rcsr_jax.model import init_params
 from rcsr_jax.start import completed, given_params, is_whole
@@ -105,12 +106,29 @@ def test_a_model_of_other_landmarks_gives_what_sees_the_picture(tmp_path):
         given_params(both)
 
 
+def test_from_crops_of_another_size_the_mean_shape_is_enlarged(given):
+    """The same place of the photo, in a crop of the same window with other pixels."""
+    source, params = next(iter(given.items()))
+    size = 2 * tiny.CONFIG.crop_size
+    found = start(source, crop_size=size)
+    box = np.array([10.0, 20.0, 70.0, 90.0])
+    scale = tiny.CONFIG.frame_scale
+    coarse = frame_of_box(box, frame_scale=scale, size=tiny.CONFIG.crop_size)
+    fine = frame_of_box(box, frame_scale=scale, size=size)
+    np.testing.assert_allclose(
+        to_photo(found["mean_shape"], fine),
+        to_photo(params["mean_shape"], coarse),
+        rtol=1e-6,
+    )
+    jax.tree.map(np.testing.assert_array_equal, found["network"], params["network"])
+
+
 def test_shipped_weights_are_named():
     run = replace_fields(preset("fast"), {"init_from": "fast"})
     expected, _ = read_weights(shipped_weights("fast"))
     jax.tree.map(np.testing.assert_array_equal, given_params(run), expected)
     with pytest.raises(
-        ValueError, match="init_from=base is another network: crop_size"
+        ValueError, match="init_from=base is another network: filters"
     ):
         given_params(replace_fields(preset("fast"), {"init_from": "base"}))
 
