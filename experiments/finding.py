@@ -11,7 +11,7 @@ from absl import flags
 
 from rcsr_jax.boxes import DLIB_BOXES, BoxMap
 from rcsr_jax.data.annotations import read_boxes
-from rcsr_jax.data.names import name_problem
+from rcsr_jax.data.names import name_problem, one_spelling
 from rcsr_jax.detection import FoundBoxes, detect_faces
 
 flags.disclaim_key_flags()  # they belong to the program that asks for them
@@ -109,13 +109,13 @@ def _lookup(table: str) -> Callable[[NamedPhoto], np.ndarray]:
     real = functools.cache(os.path.realpath)  # many photos share a folder
 
     def place(path: Path) -> str:
-        """One spelling of a path: no ./ and ../, no links but the file itself."""
+        """One spelling of a path: no ./, no ../, no links but the file, accents alike."""
         plain = Path(os.path.normpath(path))
-        return str(Path(real(plain.parent), plain.name))
+        return one_spelling(str(Path(real(plain.parent), plain.name)))
 
     by_name: dict[str, np.ndarray] = {}
     for key, boxes in read_boxes(table).items():
-        name = os.path.normpath(key)  # ./a.jpg is a.jpg
+        name = one_spelling(os.path.normpath(key))  # ./a.jpg is a.jpg
         if (known := by_name.get(name)) is not None:
             new = ~(boxes[:, None] == known).all(2).any(1)
             boxes = np.concatenate([known, boxes[new]])
@@ -132,7 +132,7 @@ def _lookup(table: str) -> Callable[[NamedPhoto], np.ndarray]:
         if (boxes := by_place.get(place(photo.path))) is not None:
             return boxes
         names = dict.fromkeys([os.path.normpath(photo.name), photo.path.name])
-        for name in names:
+        for name in map(one_spelling, names):
             if name in by_name:
                 return by_name[name]
         raise ValueError(

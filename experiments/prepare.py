@@ -19,13 +19,12 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from rcsr_jax.confidence import unmeasured
 from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
 from rcsr_jax.data import crops
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.refusals import refusal_table
 from rcsr_jax.data.sources import read_sources
-from rcsr_jax.data.whole_files import write_whole
+from rcsr_jax.data.whole_files import unfinished_name, write_whole
 from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.teaching import Taught, Teaching, teach
 
@@ -66,7 +65,8 @@ _OVERWRITE = flags.DEFINE_boolean(
 )
 _config = settings.define_run_flags(ModelConfig, DataConfig)
 
-_OURS = {"refused.csv", *crops.FILES}
+_REFUSED = "refused.csv"
+_OURS = {_REFUSED, unfinished_name(_REFUSED), *crops.FILES}
 
 
 def main(arguments: list[str]) -> None:
@@ -97,12 +97,12 @@ def main(arguments: list[str]) -> None:
             on_progress=lambda *_: bar.update(),
         )
     refused += cache.refused
-    write_whole(out / "refused.csv", refusal_table(refused))
+    write_whole(out / _REFUSED, refusal_table(refused))
     print(f"{len(cache.names)} faces in {out}, {len(refused)} refused")
 
 
 def _check_flags(config: RunConfig) -> None:
-    """Checks that nothing is asked for that would be passed over."""
+    """Checks that there is one data set, and nothing about teachers without any."""
     data = config.data.data
     if "," in data and not Path(data).exists():
         raise ValueError(
@@ -149,7 +149,7 @@ def _taught(sources: Sequence[Source], config: RunConfig) -> Taught:
 
 
 def _teacher(name: str, pupil: ModelConfig) -> Predictor:
-    """The model of this name, which looks at mirror images as well."""
+    """The model of this name as it sees, in mirror images as well; as sure as it is."""
     predictor = load_predictor(name)
     theirs, ours = predictor.config.markup, pupil.markup
     if not theirs.same_landmarks(ours):
@@ -157,7 +157,9 @@ def _teacher(name: str, pupil: ModelConfig) -> Predictor:
             f"the teacher {name} finds the {theirs.num_points} landmarks of {theirs.name}, "
             f"not the {ours.num_points} of {ours.name}."
         )
-    config = dataclasses.replace(unmeasured(predictor.config), mirror_average=True)
+    config = dataclasses.replace(
+        predictor.config, annotation_shift=(0.0, 0.0), mirror_average=True
+    )
     return dataclasses.replace(predictor, config=config)
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -16,8 +17,13 @@ def as_boxes(boxes: ArrayLike) -> np.ndarray:
     What is of another shape stays so: `check_boxes` tells.
 
     Raises:
-        ValueError: they are no numbers.
+        ValueError: they are no numbers, or traced by JAX.
     """
+    if isinstance(boxes, jax.core.Tracer):
+        raise ValueError(
+            "boxes are taken outside of jit, vmap and grad; inside them cut with "
+            "rcsr_jax.crop_faces and call rcsr_jax.predict."
+        )
     try:
         boxes = np.asarray(boxes, np.float64)
     except (TypeError, ValueError) as error:

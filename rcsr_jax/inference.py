@@ -268,7 +268,8 @@ class Predictor:
         Raises:
             ValueError: the image is no picture, or a frame lies outside it.
         """
-        image, size = checked_image(image), self.config.crop_size
+        image, frames = checked_image(image), whole_frames(frames)
+        size = self.config.crop_size
         crops = [
             cut_crop(image, frames_at(frames, face), size=size)
             for face in range(len(frames.scale))
@@ -291,11 +292,7 @@ class Predictor:
             ValueError: there are not as many frames as crops, or crops are of another
                 size.
         """
-        if len(crops) != len(frames.scale):
-            raise ValueError(
-                f"each crop has its frame; got {len(crops)} crops and "
-                f"{len(frames.scale)} frames."
-            )
+        frames = _frames_of(crops, frames)
         return self._see(crops, frames, num_steps).faces
 
     def resume(
@@ -311,7 +308,11 @@ class Predictor:
 
         Returns:
             The faces in pixels of their photos, and the estimate they ended with.
+
+        Raises:
+            ValueError: those of `from_crops`, and a start of another shape.
         """
+        frames = _frames_of(crops, frames)
         running = self._start(crops, None, start=start)
         sight = self._finish(running, crops, frames, start=start)
         return sight.faces, sight.estimate
@@ -444,6 +445,26 @@ def _as_photo(item: Any) -> Photo:
             f"{type(item).__name__}."
         )
     return item[0], item[1]
+
+
+def _frames_of(crops: np.ndarray, frames: Frame) -> Frame:
+    """The frames of crops, one for each.
+
+    Raises:
+        ValueError: there are not as many, or this is a single crop.
+    """
+    frames = whole_frames(frames)
+    if np.ndim(crops) < 3:
+        raise ValueError(
+            f"crops are [faces, crop_size, crop_size], of one face as well; got "
+            f"{np.shape(crops)}."
+        )
+    if len(crops) != len(frames.scale):
+        raise ValueError(
+            f"each crop has its frame; got {len(crops)} crops and "
+            f"{len(frames.scale)} frames."
+        )
+    return frames
 
 
 def _checked_batches(batches: Sequence[int]) -> Sequence[int]:

@@ -6,21 +6,28 @@ leaves the old file or the new one. Of several processes the first one writes.
 
 import contextlib
 import csv
+import hashlib
 import json
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
+import numpy as np
 
 from rcsr_jax import hosts
 from rcsr_jax.config import RunConfig, differences, from_dict, to_dict
+from rcsr_jax.data.crops import CropCache
 from rcsr_jax.data.refusals import Refusal, refusal_table
 from rcsr_jax.data.whole_files import csv_text, write_whole
 from rcsr_jax.progress import Progress
 
 # Settings that may change when a run goes on: they do not change what is learned.
 RESUMABLE = frozenset({"max_seconds", "eval_every", "strict", "stream_faces"})
+_AT_ONCE = 4096  # faces whose landmarks are read
+_SAME_LANDMARKS = 1e-7  # of their mean: a last digit is less, a moved landmark more
 
 
 def check_same_run(workdir: Path, config: RunConfig, *, resuming: bool) -> None:
@@ -45,6 +52,67 @@ def check_same_run(workdir: Path, config: RunConfig, *, resuming: bool) -> None:
             f"{workdir} holds a run with other settings: {listed}. Give it the same "
             f"settings or another workdir.{longer if now > before else ''}"
         )
+
+
+def check_same_faces(
+    workdir: Path, faces: Mapping[str, CropCache], *, data: str, resuming: bool
+) -> None:
+    """Checks that a run goes on with the faces that it began with.
+
+    Writes faces.json: what they are known by.
+
+    Args:
+        workdir: of the run.
+        faces: those to train on and those to validate on, by what they are called.
+        data: where they come from.
+        resuming: whether the run goes on; a work folder of an earlier version may lack
+            the file.
+
+    Raises:
+        ValueError: faces are there or lacking, or have other landmarks than then.
+    """
+    now = {name: _known_by(cache) for name, cache in faces.items()}
+    path = workdir / "faces.json"
+    if resuming and path.is_file():
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            same = all(_alike(before[name], now[name]) for name in now)
+            counts = [
+                " and ".join(f"{v[n]['faces']} {n}" for n in now) for v in (before, now)
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path} is damaged ({error}); delete it if the faces are those of before."
+            ) from error
+        if not same:
+            raise ValueError(
+                f"{data} does not hold the faces that {workdir} began with, {counts[0]} "
+                f"faces; now there are {counts[1]}, or other landmarks. Bring the old ones "
+                f"back; or train on from it, --init_from={workdir} and another workdir."
+            )
+    _replace(path, json.dumps(now) + "\n")
+
+
+def _known_by(cache: CropCache) -> dict[str, Any]:
+    """Of faces: how many, what they are called, and where their landmarks lie on average.
+
+    A mean, not a digest: another machine may cut a crop with another last digit.
+    """
+    sums = np.zeros(3)
+    for first in range(0, len(cache.points), _AT_ONCE):
+        points = np.asarray(cache.points[first : first + _AT_ONCE], np.float64)
+        points = points[np.isfinite(points)]
+        sums += [len(points), points.sum(), (points**2).sum()]
+    names = hashlib.sha256("\n".join(cache.names).encode()).hexdigest()
+    landmarks = (sums[1:] / max(sums[0], 1)).tolist()
+    return {"faces": len(cache.names), "names": names, "landmarks": landmarks}
+
+
+def _alike(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    pairs = zip(before["landmarks"], now["landmarks"], strict=True)
+    return before["names"] == now["names"] and all(
+        math.isclose(old, new, rel_tol=_SAME_LANDMARKS) for old, new in pairs
+    )
 
 
 def write_config(workdir: Path, config: RunConfig) -> None:

@@ -90,17 +90,21 @@ def crop_frames(photo: ArrayLike, frames: Frame, *, size: int) -> Array:
     pitch = jnp.maximum(scale / _FINER, 1.0)
     # what a turned crop needs at most, and what its filter sees beyond
     side = math.ceil(math.sqrt(2) * _FINER * size) + 4 * _FINER
-    middle = to_photo(jnp.full((len(scale), 1, 2), (size - 1) / 2), frames)[:, 0]
+    middle = to_photo(
+        jnp.full((len(scale), 1, 2), (size - 1) / 2, jnp.float32), frames
+    )[:, 0]
     first = jnp.floor(middle - pitch[:, None] * (side - 1) / 2)
     windows = _windows(grey, first, pitch, size=side)
     # The window has blurred already, and so does sampling between its pixels: what is left
     # of the variance of the filter of an upright crop.
     blurred = jnp.square(pitch) * jnp.where(pitch > 1, 2.0, 1.0)
     left = jnp.maximum(jnp.square(scale) - blurred, 1e-6)
-    offsets = (jnp.arange(2 * _FINER) + 0.5) / _FINER - 1
+    offsets = (jnp.arange(2 * _FINER, dtype=jnp.float32) + 0.5) / _FINER - 1
     weights = (1 - jnp.abs(offsets)) / jnp.sum(1 - jnp.abs(offsets))
     spread = (jnp.sqrt(left) / scale)[:, None, None] * offsets[None, None]
-    along = (jnp.arange(size)[None, :, None] + spread).reshape(len(scale), -1)
+    along = (jnp.arange(size, dtype=jnp.float32)[None, :, None] + spread).reshape(
+        len(scale), -1
+    )
 
     def sampled(window: Array, places: Array) -> Array:
         return map_coordinates(window, [places[1], places[0]], order=1, mode="nearest")

@@ -88,8 +88,8 @@ def teach(
 
     Args:
         sources: annotated faces.
-        teachers: the models, of the same markup, as they see (`confidence.unmeasured`);
-            what they say is the mean of their answers.
+        teachers: the models, of the same markup, without the shift of the annotation
+            (`annotation_shift` of zero); what they say is the mean of their answers.
         teaching: how much they say.
         validation_faces: how many of the faces will be held out to validate on: those
             keep their annotation.
@@ -134,7 +134,7 @@ def teach(
             refused[source.name] = str(error)
         on_progress(done, len(pupils))
     goals, left_out = _goals(lessons, teaching=teaching, markup=markup)
-    refused |= left_out
+    refused |= left_out | _unusable([s for s in sources if s.name in held], teachers[0])
     used = [source for source in sources if source.name not in refused]
     kept = held | _held_out_of_rest(used, refused, count=validation_faces)
     return Taught(
@@ -232,6 +232,18 @@ def _goals(
         else:
             goals[name] = goal.astype(np.float32)
     return goals, refused
+
+
+def _unusable(sources: Sequence[Source], teacher: Predictor) -> dict[str, str]:
+    """Faces that cannot be cut, and why: others will be held out in their place."""
+    reasons = {}
+    for source in sources:
+        try:
+            image, _, box = source.load()
+            teacher.crops(image, np.asarray(box)[None])
+        except (ValueError, OSError) as error:
+            reasons[source.name] = str(error)
+    return reasons
 
 
 def _held_out(sources: Sequence[Source], *, count: int) -> set[str]:

@@ -23,6 +23,7 @@ from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.progress import Pace, Progress, TrainResult
 from rcsr_jax.records import (
     MetricsTable,
+    check_same_faces,
     check_same_run,
     environment_change,
     write_config,
@@ -61,8 +62,8 @@ def train(
         on_progress: called now and then.
         should_stop: asked after every update, of several processes after every tenth.
             Once it says yes in one of them the run saves where it stands, without a
-            validation unless it was the last update, and ends; the checkpoint is ranked by
-            the validation before.
+            validation unless it was the last update, and ends; the checkpoint ranks right
+            behind the one that was judged last.
 
     Returns:
         A `TrainResult`; the parameters are in the work folder.
@@ -92,9 +93,12 @@ def _train(
     devices = jax.devices()
     # what can be refused is, before any face is cut
     sharing.places_of(config, devices=devices)
-    given = given_params(config)
-    check_same_run(workdir, config, resuming=bool(checkpoint.saved_steps(workdir)))
-    training, validation = _open_data(config, workdir, on_progress=on_progress)
+    resuming = bool(checkpoint.saved_steps(workdir))
+    check_same_run(workdir, config, resuming=resuming)
+    given = None if resuming else given_params(config)
+    training, validation = _open_data(
+        config, workdir, resuming=resuming, on_progress=on_progress
+    )
     faces = updates.Faces(training.crops, training.points)
     shape = mean_in_crops(training, config.model, config.data)
     optimiser = make_optimiser(config.train, num_faces=len(faces.crops))
@@ -108,7 +112,7 @@ def _train(
     if config.augment.mirror:
         markup, num_faces = config.model.markup, len(training.names)
         notes.append(mirror_problem(shape, num_faces=num_faces, markup=markup))
-    if given and not step and not is_whole(given):
+    if given and not is_whole(given):
         notes.append(
             f"{config.train.init_from} finds other landmarks: what sees the picture is "
             "taken from there, the rest is fresh"
@@ -156,7 +160,11 @@ def _train(
 
 
 def _open_data(
-    config: RunConfig, workdir: Path, *, on_progress: Callable[[Progress], None]
+    config: RunConfig,
+    workdir: Path,
+    *,
+    resuming: bool,
+    on_progress: Callable[[Progress], None],
 ) -> tuple[CropCache, CropCache]:
     """The faces to train on and those held out; the work folder is this run's then."""
     training, validation = hosts.first_before_others(
@@ -166,6 +174,12 @@ def _open_data(
             folder=workdir,
             on_progress=lambda done, total: on_progress(Progress("data", done, total)),
         )
+    )
+    check_same_faces(
+        workdir,
+        {"training": training, "validation": validation},
+        data=config.data.data,
+        resuming=resuming,
     )
     write_refused(workdir, training.refused)
     write_config(workdir, config)
@@ -231,7 +245,7 @@ def _update_all(
             run.table.add(report)
         if report.checkpoint:
             config = replace_fields(run.config, measured)
-            _save(run.manager, state, config, report)
+            _save(run.manager, state, config, report, judged=look.evaluate)
         report = report._replace(
             seconds_left=pace.seconds_left(step, total=total),
             compile_seconds=pace.compile_seconds,
@@ -282,9 +296,15 @@ def _save(
     state: updates.TrainState,
     config: RunConfig,
     report: Progress,
+    *,
+    judged: bool,
 ) -> None:
     # before the first validation it ranks behind all that were judged
     error = report.baseline_nme if math.isnan(report.nme) else report.nme
+    if (
+        not judged
+    ):  # it may be worse: it ranks right behind the one that was judged last
+        error = math.nextafter(error, math.inf)
     if not math.isfinite(error):
         raise TrainingError(
             f"the validation error is no number at update {int(state.step)}; the last "

@@ -189,6 +189,14 @@ def test_differences_name_what_changed():
         (TrainConfig, {"learning_rate": 0.0}, "learning_rate must be positive"),
         (TrainConfig, {"across_weight": 0.0}, "across_weight must be positive"),
         (TrainConfig, {"ema_decay": 1.0}, r"ema_decay must be in \[0, 1\)"),
+        (
+            RunConfig,
+            {
+                "model": ModelConfig(cell="gru"),
+                "train": TrainConfig(optimiser="muon"),
+            },
+            "this network has neither: take adam",
+        ),
     ],
 )
 def test_impossible_settings_are_refused(kind, fields, message):

@@ -216,10 +216,19 @@ def test_faces_that_are_all_refused_are_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("model", "data", "message"),
     [
-        ({"crop_size": 20}, {}, r"another size \(27, not 34\); run rcsr-prepare again"),
-        ({"frame_scale": 2.0}, {}, r"another frame_scale \(2.25, not 3.0\)"),
-        ({}, {"cache_margin": 2.0}, r"size \(27, not 36\), frame_scale \(2.25, not 3"),
-        ({"markup": dataclasses.replace(MARKUP, name="x")}, {}, "another markup"),
+        (
+            {"crop_size": 20},
+            {},
+            r"for cached crops of 27 pixels \(crop_size, cache_margin\); this model takes "
+            r"cached crops of 34 pixels .*: give rcsr-prepare the preset",
+        ),
+        ({"frame_scale": 2.0}, {}, "for frames of 2.25 boxes .* takes frames of 3 box"),
+        ({}, {"cache_margin": 2.0}, "of 27 pixels .* and frames of 2.25 .* of 36 pix"),
+        (
+            {"markup": dataclasses.replace(MARKUP, name="x")},
+            {},
+            r"the landmarks of '3' \(3 of them\); this model takes the landmarks of 'x'",
+        ),
     ],
 )
 def test_a_cache_for_another_model_is_refused(model, data, message, tmp_path):

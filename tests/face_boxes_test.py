@@ -1,5 +1,7 @@
 """The box of each face: listed, drawn, refused."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from photo_folders import (
@@ -20,6 +22,17 @@ from rcsr_jax.data.refusals import Refusal
 @pytest.fixture
 def folder(tmp_path):
     return small_300_w(tmp_path / "300 w")
+
+
+@pytest.mark.parametrize(("listed", "called"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_may_be_spelt_in_two_ways(listed, called, tmp_path):
+    ours, theirs = (unicodedata.normalize(form, "Zoë.png") for form in (listed, called))
+    add_face(tmp_path, theirs)
+    box = np.array([8, 7, 31, 26.5], np.float32)
+    write_boxes(tmp_path / "boxes.csv", {ours: box})
+    found = read_faces(tmp_path, markup=MARKUP, boxes=tmp_path / "boxes.csv")
+    assert names_of(found) == [theirs]
+    np.testing.assert_array_equal(found.faces[0].box, box)
 
 
 def test_boxes_are_looked_up_from_the_data_folder_and_from_the_csv(folder, monkeypatch):

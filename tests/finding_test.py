@@ -1,5 +1,7 @@
 """Where boxes come from: a table, the photo's size, or a detector with the model's map."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from rcsr_jax.experiments.finding import box_finder
@@ -29,6 +31,19 @@ def test_a_table_is_looked_up_by_path_and_by_name(tmp_path, monkeypatch):
         ValueError, match=r"no box in .*boxes\.csv; looked for .*c\.jpg"
     ):
         find(Input("c.jpg", tmp_path / "c.jpg", "out"), PLAIN)
+
+
+@pytest.mark.parametrize(("listed", "called"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_may_be_spelt_in_two_ways(listed, called, tmp_path):
+    """As by Linux and by a Mac: one character, or a letter and what goes above it."""
+    ours, theirs = (unicodedata.normalize(form, "Zoë.jpg") for form in (listed, called))
+    assert ours != theirs
+    table = tmp_path / "boxes.csv"
+    table.write_text(f"image,x0,y0,x1,y1\n{ours},1,2,30,40\n", encoding="utf-8")
+    find = box_finder(table=str(table))
+    for path in (tmp_path / theirs, tmp_path / "elsewhere" / theirs):
+        boxes, _ = find(Input(path.name, path, "out"), PLAIN)
+        np.testing.assert_array_equal(boxes, [[1, 2, 30, 40]])
 
 
 def test_a_path_is_found_however_it_is_spelt(tmp_path, monkeypatch):

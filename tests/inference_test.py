@@ -13,7 +13,7 @@ from tiny import CONFIG
 import rcsr_jax
 from rcsr_jax.box_checks import check_boxes
 from rcsr_jax.data.drawn import draw_face
-from rcsr_jax.geometry import Frame
+from rcsr_jax.geometry import Frame, frames_at
 from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.model import predict_adaptive
 from rcsr_jax.pieces import piece_sizes, platform_of
@@ -201,8 +201,33 @@ def test_a_fixed_number_of_steps_is_taken(num_steps):
 def test_each_crop_has_a_frame():
     predictor = moving()
     crops, frames = predictor.crops(photo(), BOXES)
-    with pytest.raises(ValueError, match="got 2 crops and 3 frames"):
-        predictor.from_crops(crops[:2], frames)
+    for call in (predictor.from_crops, predictor.resume):
+        with pytest.raises(ValueError, match="got 2 crops and 3 frames"):
+            call(crops[:2], frames)
+        with pytest.raises(ValueError, match=r"of one face as well; got \(32, 32\)"):
+            call(crops[0], frames_at(frames, slice(1)))
+
+
+def test_the_frame_of_a_single_face_will_do():
+    predictor = moving()
+    crops, frames = predictor.crops(photo(), BOXES[:1])
+    single = frames_at(frames, 0)
+    assert np.ndim(single.scale) == 0
+    np.testing.assert_array_equal(predictor.cut(photo(), single), crops)
+    expected = predictor.from_crops(crops, frames).points
+    for faces in (
+        predictor.from_crops(crops, single),
+        predictor.resume(crops, single)[0],
+    ):
+        np.testing.assert_array_equal(faces.points, expected)
+
+
+def test_traced_photos_and_boxes_are_told_what_takes_them():
+    predictor = moving()
+    with pytest.raises(ValueError, match="inside them call rcsr_jax.predict"):
+        jax.jit(lambda image: predictor(image, BOXES).points)(photo())
+    with pytest.raises(ValueError, match="inside them cut with rcsr_jax.crop_faces"):
+        jax.jit(lambda boxes: predictor(photo(), boxes).points)(BOXES)
 
 
 def test_a_predictor_is_like_no_other_and_short_to_read():

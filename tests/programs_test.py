@@ -107,6 +107,7 @@ def test_what_is_there_is_not_replaced_unasked(place):
 
     words = ["--preset=demo", "--split=all", "--validation_faces=1", "--out=small"]
     succeed("rcsr-prepare", "--data=mine", *words, cwd=place)
+    (place / "small/refused.csv.unfinished").touch()  # as one that is killed leaves it
     again = succeed("rcsr-prepare", "--data=mine", *words, cwd=place)
     assert again.startswith("2 faces")
     other = ["--data=photos", *words]

@@ -3,15 +3,19 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
 from rcsr_jax.config import RunConfig, preset, replace_fields
+from rcsr_jax.data.crops import CropCache
 from rcsr_jax.data.refusals import Refusal
+from rcsr_jax.geometry import Frame
 from rcsr_jax.markup import FACE_51
 from rcsr_jax.progress import Progress
 from rcsr_jax.records import (
     RESUMABLE,
     MetricsTable,
+    check_same_faces,
     check_same_run,
     environment_change,
     write_config,
@@ -175,6 +179,49 @@ def test_a_run_of_more_updates_is_told_how_to_train_on(num_updates, told, tmp_pa
         f"another workdir. To train on from it, give the other --init_from={tmp_path}."
     )
     assert str(caught.value).endswith(remedy) == told
+
+
+def faces(*numbers, moved=0.0):
+    """Faces of these numbers, one landmark of the last one moved."""
+    points = np.random.default_rng(0).uniform(10, 90, (9, 5, 2)).astype(np.float32)
+    points[0, 1] = np.nan  # not annotated
+    points[numbers[-1], 3, 0] += moved
+    index = list(numbers)
+    frames = Frame(np.zeros((9, 2)), np.ones(9), np.zeros(9))
+    names = tuple(f"{number}.png" for number in range(9))
+    return CropCache(np.zeros((9, 4, 4), np.uint8), points, frames, names, ()).take(
+        index
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "others"),
+    [
+        (((0, 1, 2), (3,)), ""),
+        (((0, 1, 2, 4), (3,)), "3 training and 1 validation faces; now there are 4 tr"),
+        (((0, 1, 3), (2,)), "3 training and 1 validation faces; now there are 3 tr"),
+    ],
+)
+def test_a_run_goes_on_with_the_faces_that_it_began_with(now, others, tmp_path):
+    def check(parts, *, moved=0.0, resuming):
+        named = {
+            "training": faces(*parts[0], moved=moved),
+            "validation": faces(*parts[1]),
+        }
+        check_same_faces(tmp_path, named, data="DATA", resuming=resuming)
+
+    begun = ((0, 1, 2), (3,))
+    check(now, resuming=True)  # nothing is known yet, as in a run of an earlier version
+    check(begun, resuming=False)
+    if others:
+        with pytest.raises(ValueError, match=f"DATA does not hold .*{others}"):
+            check(now, resuming=True)
+    check(begun, moved=1e-6, resuming=True)  # no more than a last digit
+    with pytest.raises(ValueError, match="or other landmarks.*--init_from"):
+        check(begun, moved=0.01, resuming=True)
+    (tmp_path / "faces.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"faces.json is damaged \('training'\)"):
+        check(begun, resuming=True)
 
 
 def test_what_does_not_change_the_result_may_change(tmp_path):

@@ -170,6 +170,16 @@ def test_turned_crops_by_jit_and_by_vmap_are_the_same(photo):
     np.testing.assert_array_equal(cut(photo, upright), cut(photo, zero))
 
 
+def test_crops_are_float32_whatever_jax_prefers(photo):
+    frames = turned_frames(10, scale=1.4, middle=[50, 40], size=16)
+    with jax.enable_x64(True):
+        turned = jax.eval_shape(functools.partial(crop_frames, size=16), photo, frames)
+        straight, _ = jax.eval_shape(
+            functools.partial(crop_faces, frame_scale=1.5, size=16), photo, BOXES
+        )
+    assert turned.dtype == straight.dtype == np.float32
+
+
 def test_other_shapes_are_refused(photo):
     with pytest.raises(ValueError, match=r"\[height, width, 3\]; got \(80, 96, 3, 1\)"):
         crop(photo[..., None], BOXES)

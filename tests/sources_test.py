@@ -216,13 +216,59 @@ def test_a_prepared_folder_is_taken_as_it_is(folder, tmp_path):
     data = of_folder(folder, split="all")
     sources, _ = read_sources(str(folder), MODEL, data)
     cache = crops.open_or_build(tmp_path / "ready", sources, model=MODEL, data=data)
-    prepared = DataConfig(data=str(tmp_path / "ready"), validation_faces=2)
+    prepared = DataConfig(data=str(tmp_path / "ready"), validation_faces=2, split="all")
     training, validation = open_faces(MODEL, prepared, folder=tmp_path / "run")
     assert {*training.names, *validation.names} == set(cache.names)
+    place = cache.names.index(training.names[0])
+    np.testing.assert_array_equal(training.crops[0], cache.crops[place])
     assert not (tmp_path / "run").exists()
     other = dataclasses.replace(MODEL, crop_size=20)
-    with pytest.raises(ValueError, match=r"ready was prepared with another size"):
+    with pytest.raises(ValueError, match=r"ready was prepared for cached crops of 27"):
         open_faces(other, prepared, folder=tmp_path / "run")
+
+
+def test_test_faces_of_a_prepared_folder_are_not_trained_on(folder, tmp_path):
+    data = of_folder(folder, split="all")
+    sources, _ = read_sources(str(folder), MODEL, data)
+    crops.open_or_build(tmp_path / "ready", sources, model=MODEL, data=data)
+
+    def names(**changes):
+        prepared = DataConfig(
+            data=str(tmp_path / "ready"), validation_faces=2, **changes
+        )
+        found = open_faces(MODEL, prepared, folder=tmp_path / "run")
+        return {name for part in found for name in part.names}
+
+    uncut = open_faces(MODEL, of_folder(folder), folder=tmp_path / "run")
+    assert names() == {name for part in uncut for name in part.names}
+    assert "helen/testset/9_1.png" not in names()
+    assert names(split="lfpw") == {n for n in names() if n.startswith("lfpw")}
+    with pytest.raises(ValueError, match="ready: no face in split 'afw'"):
+        names(split="afw")
+
+
+def test_faces_held_out_are_not_trained_on_in_another_data_set(folder, tmp_path):
+    data = of_folder(folder)
+    sources, _ = read_sources(str(folder), MODEL, data)
+    crops.open_or_build(tmp_path / "taught", sources, model=MODEL, data=data)
+    # another folder with a photo of a held-out name, whose face lies elsewhere
+    _, held = open_faces(MODEL, data, folder=tmp_path / "run")
+    other = tmp_path / "other"
+    write_face(other, held.names[0])
+    write_boxes(other / "boxes.csv", {held.names[0]: BOX + [25, 18, 12, 9]})
+    elsewhere, _ = read_sources(str(other), MODEL, of_folder(other))
+    crops.open_or_build(tmp_path / "cut", elsewhere, model=MODEL, data=data)
+    three = of_folder(folder, data=f"{folder},{tmp_path / 'taught'},{tmp_path / 'cut'}")
+    training, validation = open_faces(MODEL, three, folder=tmp_path / "run")
+    assert validation.names == held.names
+    rest = [source.name for source in sources if source.name not in held.names]
+    assert training.names == (
+        *(f"0/{name}" for name in rest),
+        *(f"1/{name}" for name in rest),
+        f"2/{held.names[0]}",
+    )
+    assert [name for name, _ in training.refused] == list(held.names)
+    assert "holds it out" in training.refused[0].reason
 
 
 def test_boxes_that_would_change_nothing_are_refused(folder, tmp_path):
@@ -236,7 +282,7 @@ def test_boxes_that_would_change_nothing_are_refused(folder, tmp_path):
     # photos beside prepared faces do take them
     both = of_folder(folder, data=f"{prepared},{folder}")
     training, _ = open_faces(MODEL, both, folder=tmp_path / "run")
-    assert len(training.names) == 6 - 2 + 6
+    assert len(training.names) == 6 - 2 + 6 - 2
 
 
 @pytest.mark.parametrize("data", ["drawn,", ",drawn", "", "drawn, ,drawn"])

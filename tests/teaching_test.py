@@ -1,12 +1,15 @@
 """Taught landmarks: placing by hand, shares, who is left out and who keeps his own."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rcsr_jax.experiments import prepare
 
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.held_out import hold_out
+from rcsr_jax.inference import load_predictor
 from rcsr_jax.markup import Markup
 from rcsr_jax.teaching import Teaching, placed, teach
 
@@ -28,6 +31,9 @@ class Teacher:
 
     def __init__(self, *answers):
         self.answers = answers
+
+    def crops(self, image, boxes):
+        assert image.shape == (40, 40) and boxes.shape == (1, 4)
 
     def stream(self, items, *, return_exceptions):
         assert return_exceptions
@@ -144,6 +150,28 @@ def test_who_will_be_held_out_keeps_the_annotation():
         np.testing.assert_allclose(moved, 0 if own else 1, atol=0 if own else 0.2)
 
 
+def test_a_torn_photo_is_held_out_by_nobody():
+    """Another one is in its place then, which keeps its annotation as well."""
+
+    def torn():
+        raise OSError("torn")
+
+    names = [f"photo {i}.png" for i in range(20)]
+    first = hold_out(names, count=4)[1]
+    faces = [face(name, SHAPE) for name in names if name != first[0]]
+    sources, refused = teach(
+        [Source(first[0], torn, "1"), *faces],
+        [Teacher(*[(SHAPE + 2 * (-1) ** i, 0.9) for i in range(16)])],
+        teaching=Teaching(),
+        validation_faces=4,
+    )
+    assert [(f.name, f.reason) for f in refused] == [(first[0], "torn")]
+    held = hold_out([source.name for source in sources], count=4)[1]
+    assert len(set(held) - set(first)) == 1
+    own = [s.name for s in sources if np.array_equal(points_of(s), SHAPE)]
+    assert sorted(own) == sorted(held)
+
+
 @pytest.mark.parametrize("count", [30, 12])
 def test_annotation_that_is_shifted_in_all_faces_is_moved_back(count):
     answers = [(SHAPE + [-3, 1] + 0.1 * (-1) ** i, 0.9) for i in range(count)]
@@ -233,6 +261,15 @@ def test_where_too_few_remain_the_reason_is_told():
             teaching=Teaching(min_score=0.5),
             validation_faces=2,
         )
+
+
+def test_a_teacher_is_as_sure_as_the_model():
+    """Or faces that it is not sure of would be kept."""
+    shipped = load_predictor(preset="fast").config
+    teacher = prepare._teacher("fast", shipped).config
+    assert shipped.error_scale > 1.5 and shipped.annotation_shift != (0, 0)
+    changed = {"annotation_shift": (0.0, 0.0), "mirror_average": True}
+    assert teacher == dataclasses.replace(shipped, **changed)
 
 
 def test_teachers_of_other_landmarks_are_told_apart():

@@ -14,6 +14,8 @@ from tiny import tiny_run
 import rcsr_jax
 from rcsr_jax import checkpoint, sharing, updates
 from rcsr_jax.config import replace_fields
+from rcsr_jax.data import crops
+from rcsr_jax.data.sources import drawn_sources
 from rcsr_jax.feed import feed
 from rcsr_jax.markup import FACE_68
 from rcsr_jax.model import predict
@@ -117,10 +119,12 @@ def at_update(number):
 def test_a_run_that_is_told_to_stop_goes_on_to_the_same(straight, tmp_path):
     first = train(tiny_run(), workdir=tmp_path, should_stop=at_update(4))
     assert not first.finished and first.step == 4
-    # no validation at 4: it is ranked by the one at 3, with what that has measured
+    # no validation at 4: what is known of it is what the one at 3 has measured
     stored = checkpoint.load_params(tmp_path / "checkpoints/4")[1]
     before = checkpoint.load_params(tmp_path / "checkpoints/3")[1]
     assert stored == before
+    # it ranks behind that one, so it is not taken for as good
+    assert checkpoint.find_checkpoint(tmp_path).name == "3"
     assert train(tiny_run(), workdir=tmp_path).finished
     place = "checkpoints/6"
     assert_same(stored_params(tmp_path / place), stored_params(straight / place))
@@ -234,6 +238,35 @@ def test_a_run_starts_from_the_parameters_of_another(straight, tmp_path):
         started,
         stored_params(straight),
     )
+
+
+def test_a_run_goes_on_without_what_it_started_from(straight, tmp_path):
+    first = shutil.copytree(straight, tmp_path / "first")
+    run = tiny_run(init_from=str(first))
+    train(run, workdir=tmp_path / "run", should_stop=at_update(4))
+    shutil.rmtree(first)
+    assert train(run, workdir=tmp_path / "run").finished
+    with pytest.raises(ValueError, match="first does not exist"):
+        train(run, workdir=tmp_path / "new")
+
+
+def test_a_run_does_not_go_on_with_other_faces(tmp_path):
+    run = tiny_run(data=str(tmp_path / "cache"))
+
+    def prepare(count):
+        shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+        drawn = replace_fields(run, {"drawn_faces": count}).data
+        sources = drawn_sources(run.model, drawn)
+        crops.open_or_build(tmp_path / "cache", sources, model=run.model, data=run.data)
+
+    prepare(24)
+    workdir = tmp_path / "run"
+    train(run, workdir=workdir, should_stop=at_update(4))
+    prepare(30)
+    with pytest.raises(ValueError, match=r"cache does not hold .* --init_from=.*run"):
+        train(run, workdir=workdir)
+    prepare(24)
+    assert train(run, workdir=workdir).finished
 
 
 def test_another_network_is_no_start(straight, tmp_path):

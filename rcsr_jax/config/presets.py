@@ -29,6 +29,7 @@ _WITH_CONTEXT = {
 _PRESETS: dict[str, dict[str, Any]] = {
     "base": {
         **_WITH_CONTEXT,
+        "crop_size": 128,
         "filters": (32, 16, 2),
         "context_widths": (32, 48, 128, 160),
         "context_blocks": (1, 2, 2),

@@ -100,8 +100,9 @@ class TrainConfig:
     init_from: str = setting(
         "",
         "Checkpoint, work folder, weights file or shipped weights (base, fast) of the same "
-        "network to start from, or several with commas, the mean of which is taken; of one "
-        "for other landmarks, what sees the picture. Empty: fresh parameters.",
+        "network, with crops of any size, to start from, or several with commas, the mean "
+        "of which is taken; of one for other landmarks, what sees the picture. Empty: "
+        "fresh parameters.",
     )
     num_updates: int = setting(6000, "Parameter updates of the whole run.")
     batch_size: int = setting(32, "Faces per update, over all devices.")
@@ -179,6 +180,12 @@ class RunConfig:
 
     def __post_init__(self):
         check_types(self)
+        learns_kernels = self.model.cell == "conv_gru" or self.model.context_widths
+        if self.train.optimiser == "muon" and not learns_kernels:
+            raise ValueError(
+                "optimiser=muon is for kernels between channels, of a conv_gru or a "
+                "context pyramid, and this network has neither: take adam."
+            )
         if self.train.heatmap_weight and not self.model.context_widths:
             raise ValueError(
                 "heatmap_weight is for the marks of a context pyramid: give its "

@@ -9,10 +9,10 @@ made from, the names and the checksums. It is rebuilt when its inputs change.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -172,10 +172,24 @@ def check_fits(folder: str | Path, *, model: ModelConfig, data: DataConfig) -> N
     wrong = [name for name in wanted if made.get(name) != wanted[name]]
     if wrong:
         raise ValueError(
-            f"{folder} was prepared with another "
-            + ", ".join(f"{n} ({made.get(n)}, not {wanted[n]})" for n in wrong)
-            + "; run rcsr-prepare again with the model's settings."
+            f"{folder} was prepared for {_told(made, wrong)}; this model takes "
+            f"{_told(wanted, wrong)}: give rcsr-prepare the preset and the settings that "
+            "rcsr-train has."
         )
+
+
+def _told(settings: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Some settings of a cache, as a person would say them."""
+    told = {
+        "format": "format {}",
+        "size": "cached crops of {} pixels (crop_size, cache_margin)",
+        "frame_scale": "frames of {:.3g} boxes (frame_scale, cache_margin)",
+        "markup": "the landmarks of {0[name]!r} ({1} of them)",
+    }
+    return " and ".join(
+        told[name].format(settings[name], len(settings["markup"]["mirror"]))
+        for name in names
+    )
 
 
 def checksums(folder: str | Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from rcsr_jax.boxes import TYPICAL_BOX, BoxMap
 from rcsr_jax.data.annotations import read_boxes
 from rcsr_jax.data.entries import Entry
 from rcsr_jax.data.held_out import stable_hash
+from rcsr_jax.data.names import one_spelling
 from rcsr_jax.geometry import box_of, meets_image, overlap
 
 FindBox = Callable[[Entry, np.ndarray], np.ndarray]  # entry, tight box -> box
@@ -88,7 +89,10 @@ def box_rows(path: Path, *, root: Path) -> FindRows:
         ValueError: it cannot be read; and, by what is returned, it lists no box of an
             image.
     """
-    table = {PurePosixPath(key).as_posix(): v for key, v in read_boxes(path).items()}
+    table = {
+        one_spelling(PurePosixPath(key).as_posix()): boxes
+        for key, boxes in read_boxes(path).items()
+    }
     root, folder = root.resolve(), path.parent.resolve()
 
     def find(image: str, name: str) -> np.ndarray:
@@ -97,8 +101,8 @@ def box_rows(path: Path, *, root: Path) -> FindRows:
             keys.append((root / image).relative_to(folder).as_posix())
         keys = list(dict.fromkeys(keys))  # they are often the same
         for key in keys:
-            if key in table:
-                return table[key]
+            if (boxes := table.get(one_spelling(key))) is not None:
+                return boxes
         raise ValueError(f"no row in {path}; looked for {' and '.join(keys)}")
 
     return find

@@ -8,7 +8,7 @@ with the reason and left out.
 """
 
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +16,12 @@ import numpy as np
 from rcsr_jax.data.annotations import AnnotatedFace
 from rcsr_jax.data.entries import Entry, list_entries
 from rcsr_jax.data.face_boxes import check_box, listed_box, own_box
+from rcsr_jax.data.held_out import names_in_split
 from rcsr_jax.data.images import image_size
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.geometry import box_of
 from rcsr_jax.markup import Markup
 
-_TEST_FOLDERS = {"testset", "test", "ibug"}
-_HELD_OUT_FOLDERS = _TEST_FOLDERS | {"val"}  # never trained on
 _LEAST_SPAN = 2.0  # pixels: no face is smaller, and shares of a photo end at 1
 
 
@@ -67,9 +66,7 @@ def read_faces(
             to it, or to `img` or `images` beside it; those of a CSV called
             `train_keypoints.csv` in `train` beside it or relative to it.
         markup: how many landmarks a face must have.
-        split: "all"; "train", what lies in no folder called testset, test, ibug or val
-            within `data`; "test", what lies in one called testset, test or ibug; or
-            folders relative to `data`, such as "lfpw/testset", with commas.
+        split: as `held_out.names_in_split` takes it.
         boxes: CSV of face boxes; an image is looked up by its path relative to `data`,
             then by the name that `data` has for it, then by its path relative to the CSV.
             Of several boxes of an image the one that overlaps the landmarks most is the
@@ -85,7 +82,7 @@ def read_faces(
     data = Path(data)
     entries, refused = list_entries(data)
     names = [entry.name for entry in entries] + [name for name, _ in refused]
-    wanted = _names_of_split(names, split=split, data=data)
+    wanted = names_in_split(names, split=split, origin=data)
     root = data if data.is_dir() else data.parent
     find_box = (
         own_box(seed=seed) if boxes is None else listed_box(Path(boxes), root=root)
@@ -110,37 +107,6 @@ def read_faces(
     return FaceSet(
         tuple(sorted(faces, key=lambda face: face.name)), tuple(sorted(refused))
     )
-
-
-def _names_of_split(names: Sequence[str], *, split: str, data: Path) -> set[str]:
-    if split == "all":
-        return set(names)
-    parents = {name: PurePosixPath(name).parent for name in names}
-    if split in ("train", "test"):
-        folders = _HELD_OUT_FOLDERS if split == "train" else _TEST_FOLDERS
-        inside = {
-            name
-            for name, parent in parents.items()
-            if not folders.isdisjoint(part.lower() for part in parent.parts)
-        }
-        chosen = {split: inside if split == "test" else set(names) - inside}
-    else:
-        parts = [part for part in map(str.strip, split.split(",")) if part]
-        chosen = {
-            part: {
-                n for n, p in parents.items() if PurePosixPath(part) in (p, *p.parents)
-            }
-            for part in parts  # "" would be the whole folder
-        } or {split: set()}
-    for part, inside in chosen.items():
-        if not inside:
-            folders = {f.as_posix() for p in parents.values() for f in (p, *p.parents)}
-            listed = ", ".join(sorted(folders - {"."})[:12]) or "none"
-            raise ValueError(
-                f"{data}: no face in split '{part}'; there is 'all', and the folders are "
-                f"{listed}."
-            )
-    return set().union(*chosen.values())
 
 
 def _remedy(entries: Sequence[Entry], *, wanted: set[str], markup: Markup) -> str:

@@ -1,12 +1,14 @@
-"""Faces that are kept apart, by whole photos: to validate on, or to train on fewer."""
+"""Faces that are kept apart: in test folders, to validate on, or to train on fewer."""
 
 import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 
+_TEST_FOLDERS = {"testset", "test", "ibug"}
+_HELD_OUT_FOLDERS = _TEST_FOLDERS | {"val"}  # never trained on
 _FACE_NUMBER = re.compile("[1-9][0-9]?")
 _NUMBER_BEHIND = re.compile("#[0-9]+$")
 _MOST_IMAGES = 20  # of one photo, each around another of its faces
@@ -52,6 +54,49 @@ def photos_of(names: Iterable[str]) -> list[str]:
 
 def _image_of(name: str) -> str:
     return _NUMBER_BEHIND.sub("", name)
+
+
+def names_in_split(names: Sequence[str], *, split: str, origin: str | Path) -> set[str]:
+    """The faces of a split, by the folders that they lie in.
+
+    Args:
+        names: of the faces, paths with "/".
+        split: "all"; "train", what lies in no folder called testset, test, ibug or val;
+            "test", what lies in one called testset, test or ibug; or folders, such as
+            "lfpw/testset", with commas.
+        origin: the data set, for the error.
+
+    Raises:
+        ValueError: no face is in the split, or in one of its folders.
+    """
+    if split == "all":
+        return set(names)
+    parents = {name: PurePosixPath(name).parent for name in names}
+    if split in ("train", "test"):
+        folders = _HELD_OUT_FOLDERS if split == "train" else _TEST_FOLDERS
+        inside = {
+            name
+            for name, parent in parents.items()
+            if not folders.isdisjoint(part.lower() for part in parent.parts)
+        }
+        chosen = {split: inside if split == "test" else set(names) - inside}
+    else:
+        parts = [part for part in map(str.strip, split.split(",")) if part]
+        chosen = {
+            part: {
+                n for n, p in parents.items() if PurePosixPath(part) in (p, *p.parents)
+            }
+            for part in parts  # "" would be the whole folder
+        } or {split: set()}
+    for part, inside in chosen.items():
+        if not inside:
+            folders = {f.as_posix() for p in parents.values() for f in (p, *p.parents)}
+            listed = ", ".join(sorted(folders - {"."})[:12]) or "none"
+            raise ValueError(
+                f"{origin}: no face in split '{part}'; there is 'all', and the folders are "
+                f"{listed}."
+            )
+    return set().union(*chosen.values())
 
 
 def hold_out(

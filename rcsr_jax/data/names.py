@@ -5,6 +5,7 @@ refused where it comes in.
 """
 
 import re
+import unicodedata
 from typing import Any
 
 # Control characters and line separators; halves of a surrogate pair, which is what bytes
@@ -22,6 +23,11 @@ def name_problem(name: str) -> str:
     if _UNFIT.search(name):
         return "its name has control characters or is no UTF-8; rename it"
     return ""
+
+
+def one_spelling(name: str) -> str:
+    """A name to look others up by: an accent is one character or two, as systems differ."""
+    return unicodedata.normalize("NFC", name)
 
 
 def shown(value: Any, *, limit: int = 200) -> str:

@@ -6,6 +6,7 @@ that `faces` reads, and folders that `rcsr-prepare` made.
 
 import functools
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,16 +19,22 @@ from rcsr_jax.data.crops import CropCache, Source
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.face_boxes import detector_like_box
 from rcsr_jax.data.faces import Face, read_faces
-from rcsr_jax.data.held_out import hold_out, split_by_photos
+from rcsr_jax.data.held_out import (
+    hold_out,
+    names_in_split,
+    photo_of,
+    split_by_photos,
+)
 from rcsr_jax.data.images import load_image
 from rcsr_jax.data.refusals import Refusal, none_usable
 from rcsr_jax.data.rows import joined
-from rcsr_jax.geometry import join_frames
+from rcsr_jax.geometry import Frame, join_frames, overlap
 from rcsr_jax.markup import FACE_68
 
 DRAWN = "drawn"
 # Drawn faces of each split come from a random stream of their own.
 _DRAWN_STREAMS = {"train": 0, "test": 1}
+_SAME_FACE = 0.5  # of the windows of two crops, what they share
 _SHARE_HELD_OUT = 5  # one of so many, where the number that is given is too large
 
 OnProgress = Callable[[int, int], None]
@@ -44,7 +51,8 @@ def open_faces(
     """The faces to train on and those to validate on, by whole photos.
 
     Of several data sets the first gives the faces to validate on, so that errors of runs
-    with and without the others compare.
+    with and without the others compare. Where these are in another one as well, as in the
+    same faces with taught landmarks, they are refused there.
 
     Args:
         model: gives the crop and the markup.
@@ -75,6 +83,8 @@ def open_faces(
         for name, count in zip(names, held_out, strict=True)
     ]
     rest, held = _taken(first, hold_out(first.names, count=data.validation_faces))
+    size = crops.cached_size(model, data)
+    others = [_not_held_out(other, held, size=size) for other in others]
     training = _join([rest, *others]) if others else rest
     if data.training_faces > len(training.names):
         raise ValueError(
@@ -118,6 +128,36 @@ def _taken(
     place = {name: index for index, name in enumerate(cache.names)}
     first, second = ([place[name] for name in names] for names in parts)
     return cache.take(first), cache.take(second)
+
+
+def _not_held_out(cache: CropCache, held: CropCache, *, size: int) -> CropCache:
+    """The faces of another data set, without those that are validated on.
+
+    Photos of data sets that have nothing to do with each other may have the same name: a
+    face is the same where its crop lies in the photo like that of the held-out one.
+    """
+    windows: dict[str, list[np.ndarray]] = defaultdict(list)
+    for name, window in zip(held.names, _windows(held.frames, size), strict=True):
+        windows[photo_of(name)].append(window)
+    found = zip(cache.names, _windows(cache.frames, size), strict=True)
+    again = [
+        any(overlap(window, other) > _SAME_FACE for other in windows[photo_of(name)])
+        for name, window in found
+    ]
+    kept = cache.take([n for n, is_held in enumerate(again) if not is_held])
+    refused = tuple(
+        Refusal(name, "the first data set holds it out to validate on")
+        for name, is_held in zip(cache.names, again, strict=True)
+        if is_held
+    )
+    return kept._replace(refused=kept.refused + refused)
+
+
+def _windows(frames: Frame, size: int) -> np.ndarray:
+    """What frames show of a photo: float [faces, 4], (x0, y0, x1, y1)."""
+    side = size * frames.scale[:, None]
+    corner = frames.corner - frames.scale[:, None] / 2
+    return np.concatenate([corner, corner + side], axis=-1)
 
 
 def use_each(
@@ -177,6 +217,8 @@ def open_cached(
     if name != DRAWN and crops.is_cache(name):
         crops.check_fits(name, model=model, data=data)
         cache = crops.open_cache(name)
+        inside = names_in_split(cache.names, split=data.split, origin=name)
+        cache = cache.take([i for i, face in enumerate(cache.names) if face in inside])
         _check_held_out(cache.names, held_out, name=name)
         return cache
     sources, refused = read_sources(name, model, data)

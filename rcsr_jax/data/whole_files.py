@@ -21,7 +21,7 @@ def whole_file(path: Path, *, unfinished: Path | None = None) -> Iterator[Binary
         unfinished: what it is called until then, in the same folder; by default
             `path` with .unfinished behind.
     """
-    unfinished = unfinished or path.with_name(f"{path.name}.unfinished")
+    unfinished = unfinished or path.with_name(unfinished_name(path.name))
     try:
         with unfinished.open("wb") as file:
             yield file
@@ -31,6 +31,11 @@ def whole_file(path: Path, *, unfinished: Path | None = None) -> Iterator[Binary
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def unfinished_name(name: str) -> str:
+    """What a file is called while it is written; it stays behind where that is killed."""
+    return f"{name}.unfinished"
 
 
 def checksum(path: Path) -> str:
