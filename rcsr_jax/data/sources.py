@@ -144,13 +144,20 @@ def _not_held_out(cache: CropCache, held: CropCache, *, size: int) -> CropCache:
         any(overlap(window, other) > _SAME_FACE for other in windows[photo_of(name)])
         for name, window in found
     ]
-    kept = cache.take([n for n, is_held in enumerate(again) if not is_held])
+    kept = _kept(cache, [not is_held for is_held in again])
     refused = tuple(
         Refusal(name, "the first data set holds it out to validate on")
         for name, is_held in zip(cache.names, again, strict=True)
         if is_held
     )
     return kept._replace(refused=kept.refused + refused)
+
+
+def _kept(cache: CropCache, keep: Sequence[bool]) -> CropCache:
+    """Some faces of a cache; where these are all, it stays as it is on the disk."""
+    if all(keep):
+        return cache
+    return cache.take([number for number, kept in enumerate(keep) if kept])
 
 
 def _windows(frames: Frame, size: int) -> np.ndarray:
@@ -218,7 +225,7 @@ def open_cached(
         crops.check_fits(name, model=model, data=data)
         cache = crops.open_cache(name)
         inside = names_in_split(cache.names, split=data.split, origin=name)
-        cache = cache.take([i for i, face in enumerate(cache.names) if face in inside])
+        cache = _kept(cache, [face in inside for face in cache.names])
         _check_held_out(cache.names, held_out, name=name)
         return cache
     sources, refused = read_sources(name, model, data)
