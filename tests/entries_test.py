@@ -1,6 +1,7 @@
 """Which faces an annotation lists, and which images they have, in every layout."""
 
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -42,6 +43,17 @@ def test_keypoint_csv_finds_images_in_its_folder_or_beside_it(tmp_path):
     assert names_of(found) == ["b.jpg", "train/a_01.jpg"]
     assert [name for name, _ in found.refused] == ["train/c.jpg"]
     np.testing.assert_array_equal(found.faces[1].points, POINTS)
+
+
+@pytest.mark.parametrize(("listed", "called"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_an_image_is_found_however_its_accents_are_spelt(tmp_path, listed, called):
+    ours, theirs = (unicodedata.normalize(form, "Zoë.png") for form in (listed, called))
+    add_image(tmp_path / "img" / theirs)
+    text = json.dumps({ours: POINTS.tolist()}, ensure_ascii=False)
+    (tmp_path / "landmarks.json").write_text(text, encoding="utf-8")
+    found = read_faces(tmp_path, markup=MARKUP)
+    assert names_of(found) == [f"img/{theirs}"]
+    np.testing.assert_array_equal(found.faces[0].points, POINTS)
 
 
 def test_broken_entries_of_a_json_are_refused_one_by_one(tmp_path):

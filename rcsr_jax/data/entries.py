@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from rcsr_jax.data.annotations import AnnotatedFace, read_annotations
+from rcsr_jax.data.names import spellings
 from rcsr_jax.data.refusals import Refusal
 
 
@@ -72,8 +73,9 @@ def find_image(data: Path, image: str) -> str | None:
     folder, places = data.parent, _image_places(data, image)
     if data.is_dir():
         folder, places = data, [image]
+    spelt = (spelling for place in places for spelling in spellings(place))
     # not Path.is_file, which raises for names that no file can have
-    return next((p for p in places if os.path.isfile(folder / p)), None)  # noqa: PTH113
+    return next((s for s in spelt if os.path.isfile(folder / s)), None)  # noqa: PTH113
 
 
 def _image_places(table: Path, image: str) -> list[str]:

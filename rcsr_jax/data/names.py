@@ -30,6 +30,12 @@ def one_spelling(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def spellings(name: str) -> list[str]:
+    """A name as it is, then as other systems spell its accents."""
+    forms = [unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)]
+    return list(dict.fromkeys([name, *forms]))
+
+
 def shown(value: Any, *, limit: int = 200) -> str:
     """A value as a text for messages: no control characters, and not too long.
 
