@@ -301,9 +301,8 @@ def _save(
 ) -> None:
     # before the first validation it ranks behind all that were judged
     error = report.baseline_nme if math.isnan(report.nme) else report.nme
-    if (
-        not judged
-    ):  # it may be worse: it ranks right behind the one that was judged last
+    if not judged:
+        # it may be worse, so it ranks right behind the one that was judged last
         error = math.nextafter(error, math.inf)
     if not math.isfinite(error):
         raise TrainingError(

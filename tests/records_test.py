@@ -186,12 +186,10 @@ def faces(*numbers, moved=0.0):
     points = np.random.default_rng(0).uniform(10, 90, (9, 5, 2)).astype(np.float32)
     points[0, 1] = np.nan  # not annotated
     points[numbers[-1], 3, 0] += moved
-    index = list(numbers)
     frames = Frame(np.zeros((9, 2)), np.ones(9), np.zeros(9))
     names = tuple(f"{number}.png" for number in range(9))
-    return CropCache(np.zeros((9, 4, 4), np.uint8), points, frames, names, ()).take(
-        index
-    )
+    every = CropCache(np.zeros((9, 4, 4), np.uint8), points, frames, names, ())
+    return every.take(numbers)
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,24 @@ def test_faces_held_out_are_not_trained_on_in_another_data_set(folder, tmp_path)
     assert "holds it out" in training.refused[0].reason
 
 
+def test_numbered_photos_are_not_taken_for_a_held_out_one(tmp_path):
+    """More than 20 of NAME_1, NAME_2, ... are as many photos, also in a further set."""
+    root, taught = tmp_path / "faces", str(tmp_path / "taught")
+    for index in range(1, 31):
+        write_face(root, f"img_{index}.png", index=index)
+    write_boxes(root / "boxes.csv", {f"img_{i}.png": BOX for i in range(1, 31)})
+    data = of_folder(root)
+    sources, _ = read_sources(str(root), MODEL, data)
+    crops.open_or_build(taught, sources[:9], model=MODEL, data=data)
+    crops.open_or_build(taught + "2", sources, model=MODEL, data=data)
+    both = of_folder(root, data=f"{root},{taught},{taught}2")
+    training, held = open_faces(MODEL, both, folder=tmp_path / "run")
+    assert len(held.names) == 2
+    again = [s.name for s in [*sources[:9], *sources] if s.name in held.names]
+    assert [name for name, _ in training.refused] == again
+    assert len(training.names) == 28 + 9 + 30 - len(again)
+
+
 def test_boxes_that_would_change_nothing_are_refused(folder, tmp_path):
     open_faces(MODEL, of_folder(folder), folder=tmp_path)
     (prepared,) = (tmp_path / "crops").iterdir()

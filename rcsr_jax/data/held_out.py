@@ -30,7 +30,7 @@ def photo_of(name: str) -> str:
     The faces of one photo are called NAME.jpg#1 and NAME.jpg#2, or, by 300-W, NAME_1 and
     NAME_2: a last "_" goes with a number from 1 to 99 behind it; image_0001 stays whole.
     """
-    path = PurePosixPath(_image_of(name))
+    path = PurePosixPath(image_of(name))
     stem, underscore, number = path.stem.rpartition("_")
     numbered = stem and underscore and _FACE_NUMBER.fullmatch(number)
     return (path.parent / (stem if numbered else path.stem)).as_posix()
@@ -44,7 +44,7 @@ def photos_of(names: Iterable[str]) -> list[str]:
     """
     names = list(names)
     photos = [photo_of(name) for name in names]
-    images = [_image_of(name) for name in names]
+    images = [image_of(name) for name in names]
     counts = Counter(photo for photo, _ in set(zip(photos, images, strict=True)))
     return [
         photo if counts[photo] <= _MOST_IMAGES else PurePosixPath(image).as_posix()
@@ -52,7 +52,8 @@ def photos_of(names: Iterable[str]) -> list[str]:
     ]
 
 
-def _image_of(name: str) -> str:
+def image_of(name: str) -> str:
+    """The image of a face: its name without the number behind it."""
     return _NUMBER_BEHIND.sub("", name)
 
 

@@ -32,8 +32,8 @@ def one_spelling(name: str) -> str:
 
 def spellings(name: str) -> list[str]:
     """A name as it is, then as other systems spell its accents."""
-    forms = [unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)]
-    return list(dict.fromkeys([name, *forms]))
+    apart = unicodedata.normalize("NFD", name)
+    return list(dict.fromkeys([name, one_spelling(name), apart]))
 
 
 def shown(value: Any, *, limit: int = 200) -> str:

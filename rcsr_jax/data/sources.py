@@ -21,8 +21,8 @@ from rcsr_jax.data.face_boxes import detector_like_box
 from rcsr_jax.data.faces import Face, read_faces
 from rcsr_jax.data.held_out import (
     hold_out,
+    image_of,
     names_in_split,
-    photo_of,
     split_by_photos,
 )
 from rcsr_jax.data.images import load_image
@@ -133,15 +133,15 @@ def _taken(
 def _not_held_out(cache: CropCache, held: CropCache, *, size: int) -> CropCache:
     """The faces of another data set, without those that are validated on.
 
-    Photos of data sets that have nothing to do with each other may have the same name: a
-    face is the same where its crop lies in the photo like that of the held-out one.
+    Images of data sets that have nothing to do with each other may have the same name: a
+    face is the same where its crop lies in the image like that of the held-out one.
     """
     windows: dict[str, list[np.ndarray]] = defaultdict(list)
     for name, window in zip(held.names, _windows(held.frames, size), strict=True):
-        windows[photo_of(name)].append(window)
+        windows[image_of(name)].append(window)
     found = zip(cache.names, _windows(cache.frames, size), strict=True)
     again = [
-        any(overlap(window, other) > _SAME_FACE for other in windows[photo_of(name)])
+        any(overlap(window, o) > _SAME_FACE for o in windows.get(image_of(name), ()))
         for name, window in found
     ]
     kept = _kept(cache, [not is_held for is_held in again])
