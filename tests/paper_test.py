@@ -35,7 +35,7 @@ from rcsr_jax.checkpoint import export_params, load_params
 from rcsr_jax.config import RunConfig, preset, replace_fields
 from rcsr_jax.data import splits
 from rcsr_jax.data.annotations import write_pts
-from rcsr_jax.inference import Predictor
+from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.progress import Progress
 from rcsr_jax.records import MetricsTable
 
@@ -285,6 +285,14 @@ def photos(folder, count):
             folder / f"image_{number} _1.png"
         )
         write_pts(folder / f"image_{number} _1.pts", points)
+
+
+def test_shipped_weights_stand_for_a_trained_system(tmp_path):
+    photos(tmp_path / "lfpw/testset", 2)
+    here = study.open_study(
+        data=str(tmp_path), budget="tiny", out=tmp_path / "out", checkpoint="fast"
+    )
+    assert study.rcsr_model(here).config == load_predictor(preset="fast").config
 
 
 def test_a_part_of_300_w_is_used_and_what_lacks_is_told(place, tmp_path):

@@ -34,6 +34,7 @@ from rcsr_jax.inference import Predictor
 from rcsr_jax.markup import FACE_68
 from rcsr_jax.progress import Progress
 from rcsr_jax.training import train
+from rcsr_jax.weights import model_source
 
 from .. import outputs, process, settings
 from . import results
@@ -189,7 +190,7 @@ def train_model(study: Study, name: str, changes: Mapping[str, Any]) -> Predicto
 def rcsr_model(study: Study) -> Predictor:
     """The paper's own system: the checkpoint that was named, or trained now."""
     if study.checkpoint:
-        params, trained = load_params(study.checkpoint)
+        params, trained = load_params(model_source(study.checkpoint))
         if trained.model.markup != FACE_68:
             raise ValueError(
                 f"{study.checkpoint} finds the landmarks of markup "
@@ -280,7 +281,10 @@ def run(
     seed = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
     if takes_model:
         flags.DEFINE_string(
-            "checkpoint", "", f"A trained {RCSR} to take instead of training one."
+            "checkpoint",
+            "",
+            f"A trained {RCSR} to take instead of training one, or the name of weights "
+            "that come with the package.",
         )
 
     @functools.wraps(make)  # its module's docstring is the help
