@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from rcsr_jax.experiments import prepare
 
+from rcsr_jax.checkpoint import load_params, write_model
+from rcsr_jax.config import replace_fields
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.held_out import hold_out
-from rcsr_jax.inference import load_predictor
 from rcsr_jax.markup import Markup
 from rcsr_jax.teaching import Teaching, placed, teach
+from rcsr_jax.weights import model_source
 
 MARKUP = Markup(name="4", mirror=(1, 0, 2, 3), eye_corners=(0, 1), eyes=((0,), (1,)))
 SHAPE = np.float32([[10, 10], [30, 10], [20, 22], [20, 30]])  # eyes 20 apart
@@ -263,13 +265,16 @@ def test_where_too_few_remain_the_reason_is_told():
         )
 
 
-def test_a_teacher_is_as_sure_as_the_model():
+def test_a_teacher_is_as_sure_as_the_model(tmp_path):
     """Or faces that it is not sure of would be kept."""
-    shipped = load_predictor(preset="fast").config
-    teacher = prepare._teacher("fast", shipped).config
-    assert shipped.error_scale != 1 and shipped.annotation_shift != (0, 0)
+    params, run = load_params(model_source(preset="fast"))
+    measured = {"error_scale": 1.8, "annotation_shift": (0.009, 0.001)}
+    model = dataclasses.replace(run.model, **measured)
+    write_model(tmp_path / "model", params=params, config=replace_fields(run, measured))
+    teacher = prepare._teacher(str(tmp_path / "model"), model).config
+    assert teacher.error_scale == 1.8 and teacher.annotation_shift == (0, 0)
     changed = {"annotation_shift": (0.0, 0.0), "mirror_average": True}
-    assert teacher == dataclasses.replace(shipped, **changed)
+    assert teacher == dataclasses.replace(model, **changed)
 
 
 def test_teachers_of_other_landmarks_are_told_apart():

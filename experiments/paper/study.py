@@ -15,7 +15,6 @@ from typing import Any
 import jax
 from absl import flags
 
-from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.sources import DRAWN, read_sources
@@ -30,11 +29,10 @@ from rcsr_jax.data.splits import (
     size_of,
 )
 from rcsr_jax.data.whole_files import write_whole
-from rcsr_jax.inference import Predictor
+from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.markup import FACE_68
 from rcsr_jax.progress import Progress
 from rcsr_jax.training import train
-from rcsr_jax.weights import model_source
 
 from .. import outputs, process, settings
 from . import results
@@ -183,20 +181,19 @@ def train_model(study: Study, name: str, changes: Mapping[str, Any]) -> Predicto
 
     jax.clear_caches()  # the programs of the model before
     train(run, workdir=workdir, on_progress=tell)
-    params, trained = load_params(workdir)
-    return Predictor(params, trained.model)
+    return load_predictor(workdir)
 
 
 def rcsr_model(study: Study) -> Predictor:
     """The paper's own system: the checkpoint that was named, or trained now."""
     if study.checkpoint:
-        params, trained = load_params(model_source(study.checkpoint))
-        if trained.model.markup != FACE_68:
+        predictor = load_predictor(study.checkpoint)
+        if predictor.config.markup != FACE_68:
             raise ValueError(
                 f"{study.checkpoint} finds the landmarks of markup "
-                f"{trained.model.markup.name}; 300-W has {FACE_68.num_points}."
+                f"{predictor.config.markup.name}; 300-W has {FACE_68.num_points}."
             )
-        return Predictor(params, trained.model)
+        return predictor
     return train_model(study, "rcsr", {})
 
 
