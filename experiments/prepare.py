@@ -63,7 +63,12 @@ _SCORE = flags.DEFINE_float(
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Replace crops of other faces or settings that are there."
 )
-_config = settings.define_run_flags(ModelConfig, DataConfig)
+_config = settings.define_run_flags(
+    ModelConfig,
+    DataConfig,
+    # which of the faces a run takes, and when, is up to rcsr-train
+    without=("training_faces", "last_data", "stream_faces"),
+)
 
 _REFUSED = "refused.csv"
 _OURS = {_REFUSED, unfinished_name(_REFUSED), *crops.FILES}
@@ -108,10 +113,6 @@ def _check_flags(config: RunConfig) -> None:
         raise ValueError(
             f"--data={data} is no folder or file; prepare data sets one by one: rcsr-train "
             "takes the folders of several, with commas."
-        )
-    if config.data.training_faces:
-        raise ValueError(
-            "--training_faces is for rcsr-train, which takes part of a set."
         )
     if not _TEACHERS.value:
         for given in (_SHARE, _PLACE, _APART, _SCORE):

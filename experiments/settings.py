@@ -45,7 +45,10 @@ _DEFINE: dict[Any, Callable[..., flags.FlagHolder]] = {
 
 
 def define_flags(
-    *parts: Any, only: Container[str] | None = None, unless: str = ""
+    *parts: Any,
+    only: Container[str] | None = None,
+    without: Container[str] = (),
+    unless: str = "",
 ) -> dict[str, flags.FlagHolder]:
     """A flag for each field of config dataclasses; none is set unless it is given.
 
@@ -53,6 +56,7 @@ def define_flags(
         parts: dataclasses such as `TrainConfig`, or objects of them that hold other
             defaults.
         only: names of the fields that get one; None: all.
+        without: names of those that get none.
         unless: what else may set the fields, told behind their defaults.
     """
     holders = {}
@@ -61,18 +65,21 @@ def define_flags(
         for field in dataclasses.fields(part):
             if float in typing.get_args(kinds[field.name]):
                 continue  # measured, not typed
-            if only is not None and field.name not in only:
+            if (only is not None and field.name not in only) or field.name in without:
                 continue
             default = f"(default: {_shown(getattr(part, field.name))}{unless})"
             holders[field.name] = _define(field, kinds[field.name], default)
     return holders
 
 
-def define_run_flags(*parts: type) -> Callable[[], RunConfig]:
+def define_run_flags(
+    *parts: type, without: Container[str] = ()
+) -> Callable[[], RunConfig]:
     """Flags for the named presets and for the fields of config dataclasses.
 
     Args:
         parts: dataclasses that a run is made of.
+        without: names of fields that mean nothing to the program, and get no flag.
 
     Returns:
         what makes the run of --preset, with the flags that were given in place of its
@@ -81,7 +88,9 @@ def define_run_flags(*parts: type) -> Callable[[], RunConfig]:
     named = flags.DEFINE_enum(
         "preset", "base", list(PRESETS), "Named run to start from."
     )
-    holders = define_flags(*parts, unless=", unless the preset differs")
+    holders = define_flags(
+        *parts, without=without, unless=", unless the preset differs"
+    )
     return lambda: replace_fields(preset(named.value), _given(holders))
 
 

@@ -24,7 +24,7 @@ from rcsr_jax.config import (
     RunConfig,
     TrainConfig,
 )
-from rcsr_jax.data.sources import DRAWN, names_of
+from rcsr_jax.data.sources import DRAWN, last_names_of, names_of
 from rcsr_jax.progress import Progress, TrainResult
 from rcsr_jax.training import train
 
@@ -79,12 +79,16 @@ def main(arguments: list[str]) -> None:
 def _plan(config: RunConfig) -> str:
     """What is about to be done: a default that was not meant shows before the work."""
     data = config.data
-    drawn = f"{data.drawn_faces:,} drawn faces"
-    named = [drawn if name == DRAWN else name for name in names_of(data)]
+
+    def told(names: list[str]) -> str:
+        drawn = f"{data.drawn_faces:,} drawn faces"
+        return " and ".join(drawn if name == DRAWN else name for name in names)
+
     ours = "" if flags.FLAGS["data"].present else " (no --data given)"
+    last = f", the last {config.train.last_updates:,} on {told(last_names_of(data))}"
     return (
         f"preset {flags.FLAGS['preset'].value}: {config.train.num_updates:,} updates on "
-        f"{' and '.join(named)}{ours}"
+        f"{told(names_of(data))}{ours}{last if data.last_data else ''}"
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from rcsr_jax.checkpoint import load_params
 from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.costs import static_costs
-from rcsr_jax.data.sources import open_faces
+from rcsr_jax.data.training_faces import open_faces
 from rcsr_jax.data.whole_files import write_whole
 from rcsr_jax.metrics import interocular_errors
 from rcsr_jax.progress import Progress

@@ -57,6 +57,7 @@ def feed(
     *,
     config: RunConfig,
     devices: Sequence[jax.Device],
+    num_last: int = 0,
 ) -> Generator[updates.Faces, None, None]:
     """The faces of each update from a number on, on the devices, without end.
 
@@ -67,22 +68,26 @@ def feed(
         first: updates done.
         config: the run; `config.data.stream_faces` chooses.
         devices: that the update runs on.
+        num_last: how many of the faces, at the end, are for the last updates alone.
 
     Raises:
         ValueError: grain is not installed and faces are to be streamed.
     """
+    options = {"config": config, "devices": devices, "num_last": num_last}
     if not is_streamed(faces, choice=config.data.stream_faces, devices=devices):
-        return _resident(faces, first, config=config, devices=devices)
+        return _resident(faces, first, **options)
     if importlib.util.find_spec("grain") is None:
         raise ValueError(
             f"reading {num_bytes(faces) / 1e9:.1f} GB of training faces from the disk "
             'while training needs grain: pip install "rcsr-jax[stream]", or set '
             "stream_faces to never."
         )
-    return _streamed(faces, first, config=config, devices=devices)
+    return _streamed(faces, first, **options)
 
 
-def _resident(faces, first, *, config, devices) -> Generator[updates.Faces, None, None]:
+def _resident(
+    faces, first, *, config, devices, num_last
+) -> Generator[updates.Faces, None, None]:
     held = updates.Faces(*(_held(rows, devices) for rows in faces))
     places = sharing.places_of(config, devices=devices)
     shares = PartitionSpec(sharing.AXIS)
@@ -97,7 +102,11 @@ def _resident(faces, first, *, config, devices) -> Generator[updates.Faces, None
     step = first
     while True:
         chosen = updates.numbers_at(
-            step, places, num_faces=len(faces.crops), config=config
+            step,
+            places,
+            num_faces=len(faces.crops),
+            config=config,
+            num_last=num_last,
         )
         yield gather(held, chosen.astype(np.int32))
         step += 1
@@ -139,13 +148,17 @@ def _brought_together(held, chosen):
     return jax.tree.map(bring, held)
 
 
-def _streamed(faces, first, *, config, devices) -> Generator[updates.Faces, None, None]:
+def _streamed(
+    faces, first, *, config, devices, num_last
+) -> Generator[updates.Faces, None, None]:
     import grain
 
     places = sharing.own_places(config, devices=devices)
     steps = grain.MapDataset.range(first, sys.maxsize)
     batches = steps.map(
-        lambda step: updates.faces_at(int(step), places, faces, config=config)
+        lambda step: updates.faces_at(
+            int(step), places, faces, config=config, num_last=num_last
+        )
     )
     options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_AHEAD)
     with closing(iter(batches.to_iter_dataset(options))) as ready:

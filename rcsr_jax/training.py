@@ -15,7 +15,8 @@ from rcsr_jax.confidence import MEASURED
 from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.data.crops import CropCache
 from rcsr_jax.data.locks import alone_in
-from rcsr_jax.data.sources import open_faces
+from rcsr_jax.data.rows import joined
+from rcsr_jax.data.training_faces import open_faces, open_last_faces
 from rcsr_jax.feed import feed
 from rcsr_jax.lookout import Look, Lookout
 from rcsr_jax.model import Params, init_params
@@ -96,10 +97,14 @@ def _train(
     resuming = bool(checkpoint.saved_steps(workdir))
     check_same_run(workdir, config, resuming=resuming)
     given = None if resuming else given_params(config)
-    training, validation = _open_data(
+    training, validation, *last = _open_data(
         config, workdir, resuming=resuming, on_progress=on_progress
     )
-    faces = updates.Faces(training.crops, training.points)
+    every = [training, *last]
+    faces = updates.Faces(
+        joined([part.crops for part in every]), joined([part.points for part in every])
+    )
+    num_last = sum(len(part.names) for part in last)
     shape = mean_in_crops(training, config.model, config.data)
     optimiser = make_optimiser(config.train, num_faces=len(faces.crops))
     params = given if given and is_whole(given) else _fresh(given, shape, config)
@@ -131,11 +136,14 @@ def _train(
     on_progress(report)
     with (
         resumption.open_manager(workdir) as manager,
-        closing(feed(faces, step, config=config, devices=devices)) as batches,
+        closing(
+            feed(faces, step, config=config, devices=devices, num_last=num_last)
+        ) as batches,
     ):
         run = _Run(
             config=config,
             faces=faces,
+            num_last=num_last,
             judge=judge,
             batches=batches,
             update=updates.parallel_update(
@@ -153,7 +161,7 @@ def _train(
         nme=report.nme,
         baseline_nme=report.baseline_nme,
         num_faces=len(training.names),
-        num_refused=len(training.refused),
+        num_refused=sum(len(part.refused) for part in every),
         skipped=report.skipped,
         told=told,
     )
@@ -165,25 +173,37 @@ def _open_data(
     *,
     resuming: bool,
     on_progress: Callable[[Progress], None],
-) -> tuple[CropCache, CropCache]:
-    """The faces to train on and those held out; the work folder is this run's then."""
-    training, validation = hosts.first_before_others(
-        lambda: open_faces(
-            config.model,
-            config.data,
-            folder=workdir,
-            on_progress=lambda done, total: on_progress(Progress("data", done, total)),
+) -> tuple[CropCache, ...]:
+    """The faces to train on, those held out and, where there are any, the last ones.
+
+    The work folder is this run's then.
+    """
+
+    def report(done: int, total: int) -> None:
+        on_progress(Progress("data", done, total))
+
+    def cut() -> tuple[CropCache, ...]:
+        model, data = config.model, config.data
+        opened = open_faces(model, data, folder=workdir, on_progress=report)
+        if not data.last_data:
+            return opened
+        last = open_last_faces(
+            model, data, held=opened[1], folder=workdir, on_progress=report
         )
-    )
+        return *opened, last
+
+    opened = hosts.first_before_others(cut)
+    names = ("training", "validation", "last")
     check_same_faces(
         workdir,
-        {"training": training, "validation": validation},
-        data=config.data.data,
+        dict(zip(names, opened, strict=False)),
+        data=",".join(filter(None, [config.data.data, config.data.last_data])),
         resuming=resuming,
     )
-    write_refused(workdir, training.refused)
+    training, _, *last = opened
+    write_refused(workdir, [r for part in (training, *last) for r in part.refused])
     write_config(workdir, config)
-    return training, validation
+    return opened
 
 
 def _fresh(given: Params | None, shape: np.ndarray, config: RunConfig) -> Params:
@@ -198,6 +218,7 @@ class _Run(NamedTuple):
 
     config: RunConfig
     faces: updates.Faces
+    num_last: int
     judge: Judge
     batches: Iterator[Any]
     update: Callable[..., tuple[updates.TrainState, dict[str, jax.Array]]]
@@ -267,7 +288,9 @@ def _judged(state: updates.TrainState, run: _Run) -> tuple[float, dict[str, Any]
     """The validation error, percent, and the settings that are measured of a model."""
     points, measured = run.judge.measure(state.average)
     if measured and run.config.train.calibrate:
-        measured["tolerance"] = measured_tolerance(state, run.faces, config=run.config)
+        measured["tolerance"] = measured_tolerance(
+            state, run.faces, config=run.config, num_last=run.num_last
+        )
     return run.judge.error(points), measured
 
 

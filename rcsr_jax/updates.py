@@ -160,7 +160,12 @@ def update(
 
 
 def faces_at(
-    step: int, places: np.ndarray, faces: Faces, *, config: RunConfig
+    step: int,
+    places: np.ndarray,
+    faces: Faces,
+    *,
+    config: RunConfig,
+    num_last: int = 0,
 ) -> Faces:
     """The faces of a step, in some places of its batch.
 
@@ -169,16 +174,24 @@ def faces_at(
         places: int [...], in the batch.
         faces: the training set; only these are read of what is on the disk.
         config: the run.
+        num_last: how many of them, at the end, are for the last updates alone.
 
     Returns:
         The arrays of `faces`, with the shape of `places` in front.
     """
-    chosen = numbers_at(step, places, num_faces=len(faces.crops), config=config)
+    chosen = numbers_at(
+        step, places, num_faces=len(faces.crops), config=config, num_last=num_last
+    )
     return Faces(faces.crops[chosen], faces.points[chosen])
 
 
 def numbers_at(
-    step: int, places: np.ndarray, *, num_faces: int, config: RunConfig
+    step: int,
+    places: np.ndarray,
+    *,
+    num_faces: int,
+    config: RunConfig,
+    num_last: int = 0,
 ) -> np.ndarray:
     """The numbers of the faces of a step, in some places of its batch.
 
@@ -187,14 +200,20 @@ def numbers_at(
         places: int [...], in the batch.
         num_faces: in the training set.
         config: the run.
+        num_last: how many of them, at the end, are for the last updates alone.
 
     Returns:
         int64, with the shape of `places`.
     """
     train = config.train
-    return faces_of_step(
-        step, seed=train.seed, num_faces=num_faces, batch_size=train.batch_size
-    )[places]
+    first, count = 0, num_faces - num_last
+    begins = train.num_updates - train.last_updates
+    if num_last and step >= begins:
+        step, first, count = step - begins, count, num_last
+    chosen = faces_of_step(
+        step, seed=train.seed, num_faces=count, batch_size=train.batch_size
+    )
+    return first + chosen[places]
 
 
 def examples(

@@ -134,7 +134,11 @@ def mean_in_crops(cache: CropCache, model: ModelConfig, data: DataConfig) -> np.
 
 
 def measured_tolerance(
-    state: updates.TrainState, faces: updates.Faces, *, config: RunConfig
+    state: updates.TrainState,
+    faces: updates.Faces,
+    *,
+    config: RunConfig,
+    num_last: int = 0,
 ) -> float:
     """The tolerance of adaptive prediction, measured on replicates of training faces.
 
@@ -143,13 +147,17 @@ def measured_tolerance(
         faces: the training set, in memory or on the disk.
         config: the run. The replicates are those of steps behind its last one, which no
             update has seen.
+        num_last: how many of the faces, at the end, are for the last updates alone; where
+            there are some, the replicates are of these.
     """
     model, size = unmeasured(config.model), config.train.batch_size
     params = jax.device_get(state.average)
     paths, truths = [], []
     for number in range(-(-_REPLICATES // size)):
         unseen = config.train.num_updates + number
-        batch = updates.faces_at(unseen, np.arange(size), faces, config=config)
+        batch = updates.faces_at(
+            unseen, np.arange(size), faces, config=config, num_last=num_last
+        )
         step = jnp.asarray(unseen, jnp.int32)
         crops, points = _cut_examples(step, jnp.arange(size), batch, config=config)
         crops, points = jax.device_get((crops, points))

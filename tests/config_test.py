@@ -189,6 +189,30 @@ def test_differences_name_what_changed():
         (TrainConfig, {"learning_rate": 0.0}, "learning_rate must be positive"),
         (TrainConfig, {"across_weight": 0.0}, "across_weight must be positive"),
         (TrainConfig, {"ema_decay": 1.0}, r"ema_decay must be in \[0, 1\)"),
+        (TrainConfig, {"last_updates": -1}, "last_updates must be at least 0"),
+        (
+            TrainConfig,
+            {"num_updates": 9, "last_updates": 9},
+            "last_updates must be below the 9 of num_updates; got 9",
+        ),
+        (
+            RunConfig,
+            {"data": DataConfig(last_data="faces")},
+            r"last_data \('faces'\) and last_updates \(0\) belong together",
+        ),
+        (
+            RunConfig,
+            {"train": TrainConfig(last_updates=5)},
+            r"last_data \(''\) and last_updates \(5\) belong together",
+        ),
+        (
+            RunConfig,
+            {
+                "data": DataConfig(last_data="faces", training_faces=5),
+                "train": TrainConfig(last_updates=5),
+            },
+            "training_faces would take part of data alone",
+        ),
         (
             RunConfig,
             {

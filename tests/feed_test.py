@@ -49,6 +49,27 @@ def test_a_feed_gives_each_device_its_faces_of_each_step(
     batches.close()
 
 
+@pytest.mark.parametrize("choice", ["always", "never"])
+def test_the_last_updates_get_the_last_faces(choice, faces):
+    config = replace_fields(
+        run(choice), {"num_updates": 9, "last_data": "last", "last_updates": 4}
+    )
+    devices = jax.devices()[:2]
+    for first in (0, 7):  # a run that goes on finds the same
+        batches = feed(faces, first, config=config, devices=devices, num_last=18)
+        for step, batch in zip(range(first, 12), batches, strict=False):
+            if step < 5:  # of the 32 before, as if there were no others
+                chosen = faces_of_step(step, seed=0, num_faces=32, batch_size=8)
+            else:  # steps behind the last one, for replicates, see these as well
+                chosen = 32 + faces_of_step(
+                    step - 5, seed=0, num_faces=18, batch_size=8
+                )
+            np.testing.assert_array_equal(
+                batch.points, faces.points[chosen.reshape(2, -1)]
+            )
+        batches.close()
+
+
 def test_resident_faces_are_shared_out_and_come_to_the_bit(faces):
     crops, points = np.asarray(faces.crops), np.asarray(faces.points)
     points[7] = np.nan  # not annotated; zeros of the other devices are added

@@ -84,6 +84,7 @@ ROOMS = [
     "data.parts",
     "data.crops",
     "data.sources",
+    "data.training_faces",
     "data.shards",
     "data.splits",
     "data.augment",

@@ -128,7 +128,8 @@ def test_what_is_there_is_not_replaced_unasked(place):
     [
         ("--place", "--place is about a teacher"),
         ("--most_apart=0.1", "--most_apart is about a teacher"),
-        ("--training_faces=3", "--training_faces is for rcsr-train"),
+        ("--training_faces=3", "Unknown command line flag 'training_faces'"),
+        ("--last_data=photos", "Unknown command line flag 'last_data'"),
         ("--data=photos,run", "prepare data sets one by one"),
     ],
 )
@@ -270,6 +271,11 @@ def test_a_mistake_is_answered_with_one_line(place, command, arguments, expected
         (
             ["--data=drawn,photos", "--preset=demo", "--num_updates=7"],
             "preset demo: 7 updates on 1,050 drawn faces and photos",
+        ),
+        (
+            ["--data=drawn", "--last_data=photos,drawn", "--last_updates=2000"],
+            "preset base: 8,000 updates on 1,050 drawn faces, the last 2,000 on photos "
+            "and 1,050 drawn faces",
         ),
     ],
 )

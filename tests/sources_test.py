@@ -13,7 +13,8 @@ from rcsr_jax.data.annotations import write_boxes, write_pts
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.held_out import photo_of
 from rcsr_jax.data.images import save_image
-from rcsr_jax.data.sources import drawn_sources, open_cached, open_faces, read_sources
+from rcsr_jax.data.sources import drawn_sources, open_cached, read_sources
+from rcsr_jax.data.training_faces import open_faces, open_last_faces
 from rcsr_jax.geometry import Frame, to_photo
 from rcsr_jax.markup import FACE_51, Markup
 
@@ -287,6 +288,46 @@ def test_numbered_photos_are_not_taken_for_a_held_out_one(tmp_path):
     again = [s.name for s in [*sources[:9], *sources] if s.name in held.names]
     assert [name for name, _ in training.refused] == again
     assert len(training.names) == 28 + 9 + 30 - len(again)
+
+
+def test_the_last_faces_are_without_those_held_out(folder, tmp_path):
+    write_face(tmp_path / "more", "b.png", index=2)
+    last = f"{folder},{tmp_path / 'more'}"
+    data = of_folder(folder, boxes="", last_data=last)
+    training, held = open_faces(MODEL, data, folder=tmp_path / "run")
+    found = open_last_faces(MODEL, data, held=held, folder=tmp_path / "run")
+    assert found.names == (*(f"0/{name}" for name in training.names), "1/b.png")
+    assert [name for name, _ in found.refused] == list(held.names)
+    np.testing.assert_array_equal(found.crops[:-1], training.crops)
+    alone = dataclasses.replace(data, last_data=str(tmp_path / "more"))
+    found = open_last_faces(MODEL, alone, held=held, folder=tmp_path / "run")
+    assert found.names == ("b.png",)
+
+
+def test_last_faces_that_are_all_held_out_are_refused(folder, tmp_path):
+    data = of_folder(folder)
+    _, held = open_faces(MODEL, data, folder=tmp_path / "run")
+    sources, _ = read_sources(str(folder), MODEL, data)
+    some = [source for source in sources if source.name in held.names]
+    last = str(tmp_path / "last")
+    crops.open_or_build(last, some, model=MODEL, data=data)
+    data = dataclasses.replace(data, last_data=last)
+    with pytest.raises(ValueError, match=r"last_data .*/last holds no face but those"):
+        open_last_faces(MODEL, data, held=held, folder=tmp_path / "run")
+    nameless = dataclasses.replace(data, last_data=f"{last},")
+    with pytest.raises(ValueError, match="last_data .* names a data set that has no"):
+        open_last_faces(MODEL, nameless, held=held, folder=tmp_path / "run")
+
+
+def test_boxes_of_the_last_faces_alone_are_taken(folder, tmp_path):
+    open_faces(MODEL, of_folder(folder), folder=tmp_path)
+    (prepared,) = (tmp_path / "crops").iterdir()
+    data = of_folder(folder, data=str(prepared), last_data=str(folder))
+    _, held = open_faces(MODEL, data, folder=tmp_path / "run")
+    found = open_last_faces(MODEL, data, held=held, folder=tmp_path / "run")
+    boxed = open_cached(str(folder), MODEL, of_folder(folder), folder=tmp_path / "all")
+    places = [boxed.names.index(name) for name in found.names]
+    np.testing.assert_array_equal(found.frames.corner, boxed.frames.corner[places])
 
 
 def test_boxes_that_would_change_nothing_are_refused(folder, tmp_path):

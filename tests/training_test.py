@@ -269,6 +269,37 @@ def test_a_run_does_not_go_on_with_other_faces(tmp_path):
     assert train(run, workdir=workdir).finished
 
 
+def test_the_last_updates_are_made_of_other_faces(straight, tmp_path):
+    """Up to them the run is the same to the bit, and goes on to the same after a stop."""
+    run = tiny_run(last_data=str(tmp_path / "last"), last_updates=3)
+    drawn = replace_fields(run, {"drawn_faces": 32}).data
+    sources = drawn_sources(run.model, drawn)[20:]  # behind those of `straight`
+
+    def prepare(faces):
+        shutil.rmtree(tmp_path / "last", ignore_errors=True)
+        crops.open_or_build(tmp_path / "last", faces, model=run.model, data=run.data)
+
+    prepare(sources)
+    assert train(run, workdir=tmp_path / "run").finished
+
+    def params(workdir, step):
+        return stored_params(workdir / "checkpoints" / str(step))
+
+    assert_same(params(tmp_path / "run", 3), params(straight, 3))
+    kernels = [
+        params(workdir, 6)["network"]["output"]["kernel"]
+        for workdir in (tmp_path / "run", straight)
+    ]
+    assert (kernels[0] != kernels[1]).any()
+    train(run, workdir=tmp_path / "stopped", should_stop=at_update(4))
+    prepare(sources[1:])
+    with pytest.raises(ValueError, match="drawn,.*last does not hold .* 12 last faces"):
+        train(run, workdir=tmp_path / "stopped")
+    prepare(sources)
+    assert train(run, workdir=tmp_path / "stopped").finished
+    assert_same(params(tmp_path / "stopped", 6), params(tmp_path / "run", 6))
+
+
 def test_another_network_is_no_start(straight, tmp_path):
     with pytest.raises(ValueError, match=r"another network: hidden_size is 5, not 6"):
         train(tiny_run(init_from=str(straight), hidden_size=6), workdir=tmp_path)

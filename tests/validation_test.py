@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from rcsr_jax import updates, validation
-from rcsr_jax.config import DataConfig, RunConfig, TrainConfig
+from rcsr_jax.config import DataConfig, RunConfig, TrainConfig, replace_fields
 from rcsr_jax.data.augment import STRAIGHT, cut_view
 from rcsr_jax.data.crops import CropCache, Source, open_or_build
 from rcsr_jax.data.cutting import cut_crop
@@ -176,9 +176,15 @@ def asked(monkeypatch):
 
 
 def tolerance_of(params) -> float:
-    state = updates.TrainState(step=0, params={}, average=params, opt_state=())
-    faces = updates.Faces(many_faces().crops, many_faces().points)
-    return measured_tolerance(state, faces, config=RUN)
+    return measured_tolerance(state_of(params), training_set(), config=RUN)
+
+
+def state_of(params) -> updates.TrainState:
+    return updates.TrainState(step=0, params={}, average=params, opt_state=())
+
+
+def training_set() -> updates.Faces:
+    return updates.Faces(many_faces().crops, many_faces().points)
 
 
 def test_the_tolerance_is_measured_on_replicates_that_no_update_has_seen(asked):
@@ -194,6 +200,29 @@ def test_the_tolerance_is_measured_on_replicates_that_no_update_has_seen(asked):
         norm="shape",
     )
     assert first == expected
+
+
+def test_the_tolerance_is_that_of_the_last_faces_where_there_are_some(asked):
+    config = replace_fields(RUN, {"last_data": "last", "last_updates": 5})
+    faces = training_set()
+    asked_of = []
+
+    class Numbered:
+        def __getitem__(self, numbers):
+            asked_of.extend(numbers)
+            return faces.points[numbers]
+
+        def __len__(self):
+            return len(faces.points)
+
+    measured_tolerance(
+        state_of(tiny.make_params()),
+        updates.Faces(Numbered(), faces.points),
+        config=config,
+        num_last=3,
+    )
+    count = len(faces.points)
+    assert set(asked_of) == {count - 3, count - 2, count - 1}
 
 
 def test_a_model_that_never_moves_may_stop_at_once(asked):

@@ -25,6 +25,11 @@ class DataConfig:
         "CSV, dlib XML), a folder made by rcsr-prepare, or 'drawn' for the built-in drawn "
         "faces. Several: with commas.",
     )
+    last_data: str = setting(
+        "",
+        "What the last updates, last_updates of them, are made of, given as data is; "
+        "empty: data to the end.",
+    )
     boxes: str = setting(
         "", "CSV of face boxes (image,x0,y0,x1,y1); none: boxes from the annotation."
     )
@@ -105,6 +110,11 @@ class TrainConfig:
         "fresh parameters.",
     )
     num_updates: int = setting(6000, "Parameter updates of the whole run.")
+    last_updates: int = setting(
+        0,
+        "How many of them, at the end, are made of the faces of last_data, as with the "
+        "most exact landmarks when the rate is low; 0: none.",
+    )
     batch_size: int = setting(32, "Faces per update, over all devices.")
     optimiser: str = setting(
         "adam",
@@ -162,11 +172,17 @@ class TrainConfig:
         check_at_least(self, 1, "num_updates", "batch_size", "eval_every")
         check_at_least(self, 1, "halving_epochs")
         check_at_least(self, 0, "warmup_updates", "clip_norm", "max_seconds", "seed")
+        check_at_least(self, 0, "last_updates")
         check_at_least(self, 0, "heatmap_weight", "weight_decay")
         check_at_most(self, 2**32 - 1, "seed")  # JAX's keys drop what is above
         check_positive(self, "learning_rate", "across_weight")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay must be in [0, 1); got {self.ema_decay}.")
+        if self.last_updates >= self.num_updates:
+            raise ValueError(
+                f"last_updates must be below the {self.num_updates} of num_updates; got "
+                f"{self.last_updates}."
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -180,6 +196,16 @@ class RunConfig:
 
     def __post_init__(self):
         check_types(self)
+        if bool(self.data.last_data) != bool(self.train.last_updates):
+            raise ValueError(
+                f"last_data ({self.data.last_data!r}) and last_updates "
+                f"({self.train.last_updates}) belong together: give both or neither."
+            )
+        if self.data.last_data and self.data.training_faces:
+            raise ValueError(
+                "training_faces would take part of data alone, and last_data hold the "
+                "faces that are left: give one of the two."
+            )
         learns_kernels = self.model.cell == "conv_gru" or self.model.context_widths
         if self.train.optimiser == "muon" and not learns_kernels:
             raise ValueError(

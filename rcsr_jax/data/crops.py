@@ -61,6 +61,12 @@ class CropCache(NamedTuple):
             self.refused,
         )
 
+    def kept(self, keep: Sequence[bool]) -> "CropCache":
+        """The faces to be kept; where these are all, it stays as it is on the disk."""
+        if all(keep):
+            return self
+        return self.take([number for number, wanted in enumerate(keep) if wanted])
+
 
 def cached_size(model: ModelConfig, data: DataConfig) -> int:
     """Side of a cached crop, in pixels."""

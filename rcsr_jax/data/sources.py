@@ -1,4 +1,4 @@
-"""From what a run is to be trained on to cached crops, split into training and validation.
+"""From what is named as data to annotated faces, and to their cached crops.
 
 The one place that knows the kinds of data: drawn faces, annotated photos in any layout
 that `faces` reads, and folders that `rcsr-prepare` made.
@@ -6,7 +6,6 @@ that `faces` reads, and folders that `rcsr-prepare` made.
 
 import functools
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -19,82 +18,18 @@ from rcsr_jax.data.crops import CropCache, Source
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.face_boxes import detector_like_box
 from rcsr_jax.data.faces import Face, read_faces
-from rcsr_jax.data.held_out import (
-    hold_out,
-    image_of,
-    names_in_split,
-    split_by_photos,
-)
+from rcsr_jax.data.held_out import hold_out, names_in_split
 from rcsr_jax.data.images import load_image
 from rcsr_jax.data.refusals import Refusal, none_usable
-from rcsr_jax.data.rows import joined
-from rcsr_jax.geometry import Frame, join_frames, overlap
 from rcsr_jax.markup import FACE_68
 
 DRAWN = "drawn"
 # Drawn faces of each split come from a random stream of their own.
 _DRAWN_STREAMS = {"train": 0, "test": 1}
-_SAME_FACE = 0.5  # of the windows of two crops, what they share
 _SHARE_HELD_OUT = 5  # one of so many, where the number that is given is too large
 
 OnProgress = Callable[[int, int], None]
 Used = TypeVar("Used")
-
-
-def open_faces(
-    model: ModelConfig,
-    data: DataConfig,
-    *,
-    folder: str | Path,
-    on_progress: OnProgress = lambda done, total: None,
-) -> tuple[CropCache, CropCache]:
-    """The faces to train on and those to validate on, by whole photos.
-
-    Of several data sets the first gives the faces to validate on, so that errors of runs
-    with and without the others compare. Where these are in another one as well, as in the
-    same faces with taught landmarks, they are refused there.
-
-    Args:
-        model: gives the crop and the markup.
-        data: names the data, how many faces to hold out and how many to train on.
-        folder: the caches of data that is not prepared yet go to `folder/crops`.
-        on_progress: called with (faces done, faces) while crops are cut.
-
-    Raises:
-        ValueError: the data cannot be read, there are boxes for faces that all have one
-            already, or nothing is left to train on.
-    """
-    names = names_of(data)
-    _check_boxes(data)
-    if data.validation_faces < 1:
-        raise ValueError(
-            f"validation_faces must be at least 1; got {data.validation_faces}."
-        )
-    held_out = [data.validation_faces, *(0 for _ in names[1:])]
-    first, *others = [
-        open_cached(
-            name,
-            model,
-            data,
-            folder=Path(folder),
-            held_out=count,
-            on_progress=on_progress,
-        )
-        for name, count in zip(names, held_out, strict=True)
-    ]
-    rest, held = _taken(first, hold_out(first.names, count=data.validation_faces))
-    size = crops.cached_size(model, data)
-    others = [_not_held_out(other, held, size=size) for other in others]
-    training = _join([rest, *others]) if others else rest
-    if data.training_faces > len(training.names):
-        raise ValueError(
-            f"training_faces is {data.training_faces}, and {len(training.names)} faces "
-            "are there to train on."
-        )
-    if 0 < data.training_faces < len(training.names):
-        parts = split_by_photos(training.names, count=data.training_faces)
-        _, training = _taken(training, parts)
-    return training, held
 
 
 def names_of(data: DataConfig) -> list[str]:
@@ -103,68 +38,41 @@ def names_of(data: DataConfig) -> list[str]:
     Raises:
         ValueError: one has no name; it would be the current folder.
     """
-    names = data.data.split(",")
+    return _named(data.data, "data")
+
+
+def last_names_of(data: DataConfig) -> list[str]:
+    """The data sets that a run names for its last updates; none: those of all others.
+
+    Raises:
+        ValueError: one has no name.
+    """
+    return _named(data.last_data, "last_data") if data.last_data else []
+
+
+def _named(given: str, setting: str) -> list[str]:
+    names = given.split(",")
     if not all(map(str.strip, names)):
         raise ValueError(
-            f"data {data.data!r} names a data set that has no name: see to the commas."
+            f"{setting} {given!r} names a data set that has no name: see to the commas."
         )
     return names
 
 
-def _check_boxes(data: DataConfig) -> None:
-    fixed = [name == DRAWN or crops.is_cache(name) for name in names_of(data)]
+def check_boxes(data: DataConfig) -> None:
+    """Checks that the boxes that are given change a face of those that are named.
+
+    Raises:
+        ValueError: all of them are drawn, or cut already.
+    """
+    names = names_of(data) + last_names_of(data)
+    fixed = [name == DRAWN or crops.is_cache(name) for name in names]
     if data.boxes and all(fixed):
         raise ValueError(
             f"the boxes of {data.boxes} would change nothing, for the faces of "
-            f"{data.data} are drawn or cut already: give them to rcsr-prepare, or leave "
-            "them out."
+            f"{','.join(names)} are drawn or cut already: give them to rcsr-prepare, or "
+            "leave them out."
         )
-
-
-def _taken(
-    cache: CropCache, parts: tuple[Sequence[str], Sequence[str]]
-) -> tuple[CropCache, CropCache]:
-    """The faces of a cache whose names are in either part."""
-    place = {name: index for index, name in enumerate(cache.names)}
-    first, second = ([place[name] for name in names] for names in parts)
-    return cache.take(first), cache.take(second)
-
-
-def _not_held_out(cache: CropCache, held: CropCache, *, size: int) -> CropCache:
-    """The faces of another data set, without those that are validated on.
-
-    Images of data sets that have nothing to do with each other may have the same name: a
-    face is the same where its crop lies in the image like that of the held-out one.
-    """
-    windows: dict[str, list[np.ndarray]] = defaultdict(list)
-    for name, window in zip(held.names, _windows(held.frames, size), strict=True):
-        windows[image_of(name)].append(window)
-    found = zip(cache.names, _windows(cache.frames, size), strict=True)
-    again = [
-        any(overlap(window, o) > _SAME_FACE for o in windows.get(image_of(name), ()))
-        for name, window in found
-    ]
-    kept = _kept(cache, [not is_held for is_held in again])
-    refused = tuple(
-        Refusal(name, "the first data set holds it out to validate on")
-        for name, is_held in zip(cache.names, again, strict=True)
-        if is_held
-    )
-    return kept._replace(refused=kept.refused + refused)
-
-
-def _kept(cache: CropCache, keep: Sequence[bool]) -> CropCache:
-    """Some faces of a cache; where these are all, it stays as it is on the disk."""
-    if all(keep):
-        return cache
-    return cache.take([number for number, kept in enumerate(keep) if kept])
-
-
-def _windows(frames: Frame, size: int) -> np.ndarray:
-    """What frames show of a photo: float [faces, 4], (x0, y0, x1, y1)."""
-    side = size * frames.scale[:, None]
-    corner = frames.corner - frames.scale[:, None] / 2
-    return np.concatenate([corner, corner + side], axis=-1)
 
 
 def use_each(
@@ -225,7 +133,7 @@ def open_cached(
         crops.check_fits(name, model=model, data=data)
         cache = crops.open_cache(name)
         inside = names_in_split(cache.names, split=data.split, origin=name)
-        cache = _kept(cache, [face in inside for face in cache.names])
+        cache = cache.kept([face in inside for face in cache.names])
         _check_held_out(cache.names, held_out, name=name)
         return cache
     sources, refused = read_sources(name, model, data)
@@ -265,7 +173,7 @@ def read_sources(
         ValueError: the data cannot be read, or there are boxes for drawn faces alone.
     """
     if name == DRAWN:
-        _check_boxes(data)
+        check_boxes(data)
         return drawn_sources(model, data), ()
     found = read_faces(
         name,
@@ -318,13 +226,3 @@ def _photo_source(face: Face) -> Source:
 
 def _load(face: Face) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return load_image(face.path), face.points, face.box
-
-
-def _join(caches: Sequence[CropCache]) -> CropCache:
-    return CropCache(
-        joined([cache.crops for cache in caches]),
-        joined([cache.points for cache in caches]),
-        join_frames([cache.frames for cache in caches]),
-        tuple(f"{n}/{name}" for n, cache in enumerate(caches) for name in cache.names),
-        tuple(refusal for cache in caches for refusal in cache.refused),
-    )
