@@ -1,7 +1,7 @@
 """Trains a landmark model, or goes on with one that was interrupted.
 
 rcsr-train --data=drawn --preset=demo --workdir=DIR     # a minute or two on two cores
-rcsr-train --data=300W --boxes=BOXES.csv --workdir=DIR  # base preset, an hour or two
+rcsr-train --data=300W --boxes=BOXES.csv --workdir=DIR  # base: two to three hours
 
 On several machines a process for each, with one work folder for all: see docs/hosts.md.
 
@@ -97,7 +97,7 @@ def _report(result: TrainResult) -> None:
         _say(f"{result.skipped} updates were skipped: their gradients were not finite")
     if result.num_refused:
         _say(
-            f"{result.num_refused} faces could not be used; see "
+            f"{result.num_refused} faces were left out; see "
             f"{_WORKDIR.value}/refused.csv"
         )
     _say(
@@ -114,7 +114,7 @@ class _Bar:
 
     def __init__(self):
         self._bar = None
-        self._stage = None
+        self._shown: tuple[str, int] | None = None
         self._compiled = False
 
     def __enter__(self):
@@ -136,11 +136,12 @@ class _Bar:
         if not sys.stderr.isatty():
             self._print(progress)
             return
-        if self._bar is None or progress.stage != self._stage:
+        shown = progress.stage, progress.total  # each data set has a bar of its own
+        if self._bar is None or shown != self._shown:
             self.__exit__()
             unit = "face" if progress.stage == "data" else "update"
             self._bar = tqdm(total=progress.total, desc=progress.stage, unit=unit)
-            self._stage = progress.stage
+            self._shown = shown
         self._bar.n = progress.done
         if progress.stage == "train":
             self._bar.set_postfix_str(_describe(progress), refresh=False)

@@ -48,9 +48,9 @@ class TrainResult(NamedTuple):
         finished: whether these were all; else time was up or the run was told to stop.
         nme: validation error of the last checkpoint, inter-ocular, percent.
         baseline_nme: that of the mean shape.
-        num_faces: trained on.
-        num_refused: faces that could not be used; `refused.csv` in the work folder names
-            them.
+        num_faces: of `data`, trained on.
+        num_refused: faces of `data` and `last_data` that were left out; `refused.csv` in
+            the work folder names them.
         skipped: updates whose gradient was not finite.
         told: whether `should_stop` ended it.
     """

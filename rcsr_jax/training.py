@@ -15,6 +15,7 @@ from rcsr_jax.confidence import MEASURED
 from rcsr_jax.config import RunConfig, replace_fields
 from rcsr_jax.data.crops import CropCache
 from rcsr_jax.data.locks import alone_in
+from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.rows import joined
 from rcsr_jax.data.training_faces import open_faces, open_last_faces
 from rcsr_jax.feed import feed
@@ -106,7 +107,7 @@ def _train(
     )
     num_last = sum(len(part.names) for part in last)
     shape = mean_in_crops(training, config.model, config.data)
-    optimiser = make_optimiser(config.train, num_faces=len(faces.crops))
+    optimiser = make_optimiser(config.train, num_faces=len(training.names))
     params = given if given and is_whole(given) else _fresh(given, shape, config)
     state, measured, problems = _restore(
         workdir, updates.init_state(params, optimiser=optimiser)
@@ -161,7 +162,7 @@ def _train(
         nme=report.nme,
         baseline_nme=report.baseline_nme,
         num_faces=len(training.names),
-        num_refused=sum(len(part.refused) for part in every),
+        num_refused=len(_refused(*every)),
         skipped=report.skipped,
         told=told,
     )
@@ -201,9 +202,14 @@ def _open_data(
         resuming=resuming,
     )
     training, _, *last = opened
-    write_refused(workdir, [r for part in (training, *last) for r in part.refused])
+    write_refused(workdir, _refused(training, *last))
     write_config(workdir, config)
     return opened
+
+
+def _refused(*parts: CropCache) -> tuple[Refusal, ...]:
+    """What was left out; a face of data and of last_data is named once for a reason."""
+    return tuple(dict.fromkeys(refusal for part in parts for refusal in part.refused))
 
 
 def _fresh(given: Params | None, shape: np.ndarray, config: RunConfig) -> Params:

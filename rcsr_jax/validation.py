@@ -149,6 +149,9 @@ def measured_tolerance(
             update has seen.
         num_last: how many of the faces, at the end, are for the last updates alone; where
             there are some, the replicates are of these.
+
+    Returns:
+        The tolerance; that of the settings where no replicate has both eye corners.
     """
     model, size = unmeasured(config.model), config.train.batch_size
     params = jax.device_get(state.average)
@@ -165,6 +168,9 @@ def measured_tolerance(
         paths.append(np.asarray(found.trajectory))
         truths.append(points)
     trajectory, truth = np.concatenate(paths, axis=1), np.concatenate(truths)
+    corners = truth[:, list(model.markup.eye_corners)]
+    if not np.isfinite(corners).all((1, 2)).any():
+        return config.model.tolerance  # of partial annotation that has no eye distance
     start = np.broadcast_to(params["mean_shape"], truth.shape)
     return calibrate_tolerance(
         trajectory, start, truth, markup=model.markup, norm=model.increment_norm

@@ -191,12 +191,13 @@ def _without_folders(config: RunConfig) -> RunConfig:
     """The run without the folders of its files, which tell of a machine alone."""
 
     def names(paths: str) -> str:
-        return ",".join(PurePath(path).name for path in paths.split(","))
+        return ",".join(PurePath(path).name or path for path in paths.split(","))
 
     return replace_fields(
         config,
         {
             "data": names(config.data.data),
+            "last_data": names(config.data.last_data),
             "boxes": names(config.data.boxes),
             "init_from": names(config.train.init_from),
         },

@@ -1,6 +1,7 @@
 """Rows on the disk are those of the arrays they come from, and cost no memory unread."""
 
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -42,6 +43,28 @@ def test_rows_are_taken_and_joined_in_order(array, mapped):
     np.testing.assert_array_equal(
         both[[22, 2, 3, 4, 12, 13]], expected[[22, 2, 3, 4, 12, 13]]
     )
+
+
+def test_rows_of_rows_are_read_once(mapped, array):
+    inner = joined([taken(mapped, np.array([4, 1])), mapped])
+    outer = joined([joined([inner, array]), mapped[:3]])
+    assert len(outer._parts) == 4  # two of the map, not rows of rows
+    expected = np.concatenate([array[[4, 1]], array, array, array[:3]])
+    np.testing.assert_array_equal(outer, expected)
+    np.testing.assert_array_equal(outer.take([24, 1, 13]), expected[[24, 1, 13]])
+
+
+def test_rows_of_rows_take_the_memory_of_what_is_read(tmp_path):
+    np.save(tmp_path / "large.npy", np.zeros((400, 10_000), np.uint8))
+    rows = Rows([np.load(tmp_path / "large.npy", mmap_mode="r")])
+    for _ in range(3):
+        rows = joined([rows])
+    tracemalloc.start()
+    try:
+        assert rows[:].shape == (400, 10_000)
+        assert tracemalloc.get_traced_memory()[1] < 1.2 * 400 * 10_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_arrays_stay_arrays(array):

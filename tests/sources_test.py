@@ -272,6 +272,21 @@ def test_faces_held_out_are_not_trained_on_in_another_data_set(folder, tmp_path)
     assert "holds it out" in training.refused[0].reason
 
 
+@pytest.mark.parametrize("outer", [False, True])
+def test_held_out_faces_are_known_in_a_folder_of_the_data_set(outer, folder, tmp_path):
+    """One of the two data sets lies inside the other, so the names differ."""
+    roots = [str(folder), str(folder / "lfpw")]
+    data = of_folder(folder, boxes="", data=",".join(roots[::-1] if outer else roots))
+    training, held = open_faces(MODEL, data, folder=tmp_path / "run")
+    kept = [name.split("/", 1)[1].removeprefix("lfpw/") for name in training.names]
+    photos = {name.removeprefix("lfpw/") for name in held.names}
+    assert any("trainset/image" in name for name in photos)
+    assert photos.isdisjoint(kept)
+    assert {r.name.removeprefix("lfpw/") for r in training.refused} == {
+        name for name in photos if "image" in name
+    }
+
+
 def test_numbered_photos_are_not_taken_for_a_held_out_one(tmp_path):
     """More than 20 of NAME_1, NAME_2, ... are as many photos, also in a further set."""
     root, taught = tmp_path / "faces", str(tmp_path / "taught")

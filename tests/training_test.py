@@ -280,7 +280,17 @@ def test_the_last_updates_are_made_of_other_faces(straight, tmp_path):
         crops.open_or_build(tmp_path / "last", faces, model=run.model, data=run.data)
 
     prepare(sources)
-    assert train(run, workdir=tmp_path / "run").finished
+    known = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "rcsr_jax.training.make_optimiser",
+            lambda config, *, num_faces: (
+                known.append(num_faces),
+                make_optimiser(config, num_faces=num_faces),
+            )[1],
+        )
+        assert train(run, workdir=tmp_path / "run").finished
+    assert known == [16]  # an epoch of its schedule is one of the faces before the last
 
     def params(workdir, step):
         return stored_params(workdir / "checkpoints" / str(step))

@@ -225,5 +225,17 @@ def test_the_tolerance_is_that_of_the_last_faces_where_there_are_some(asked):
     assert set(asked_of) == {count - 3, count - 2, count - 1}
 
 
+def test_faces_without_eye_corners_leave_the_tolerance_as_it_is(asked, monkeypatch):
+    real = points_in_crops
+
+    def without_corners(*arguments):
+        points = real(*arguments)
+        points[:, RUN.model.markup.eye_corners[0]] = np.nan
+        return points
+
+    monkeypatch.setitem(globals(), "points_in_crops", without_corners)
+    assert tolerance_of(tiny.make_params()) == RUN.model.tolerance
+
+
 def test_a_model_that_never_moves_may_stop_at_once(asked):
     assert tolerance_of(tiny.make_params(output=0)) == 1.0

@@ -103,9 +103,11 @@ def test_a_model_of_own_landmarks_comes_back(tmp_path):
 
 def test_the_folders_of_the_training_data_are_not_told(tmp_path):
     changes = {"data": "/home/me/300W,drawn,b/c/", "boxes": "/home/me/boxes.csv"}
+    changes |= {"last_data": "/home/me/exact,.", "last_updates": 5}
     path = write(tmp_path / "model.npz", replace_fields(RUN, changes))
     data = weights.read_weights(path)[1].data
     assert (data.data, data.boxes) == ("300W,drawn,c", "boxes.csv")
+    assert data.last_data == "exact,."
     assert "home" not in str(contents(path)["header"])
 
 

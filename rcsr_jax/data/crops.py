@@ -187,7 +187,6 @@ def check_fits(folder: str | Path, *, model: ModelConfig, data: DataConfig) -> N
 def _told(settings: Mapping[str, Any], names: Sequence[str]) -> str:
     """Some settings of a cache, as a person would say them."""
     told = {
-        "format": "format {}",
         "size": "cached crops of {} pixels (crop_size, cache_margin)",
         "frame_scale": "frames of {:.3g} boxes (frame_scale, cache_margin)",
         "markup": "the landmarks of {0[name]!r} ({1} of them)",
@@ -326,7 +325,9 @@ def _read_header(folder: Path) -> dict:
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
         if header["settings"]["format"] != _FORMAT:
-            raise ValueError(f"format {header['settings']['format']}, not {_FORMAT}")
+            raise ValueError(
+                f"format {header['settings']['format']}, not {_FORMAT}: prepare it again"
+            )
         if sorted(dict(header["checksums"])) != sorted(_ARRAYS):
             raise ValueError("it does not list the files of a cache")
         if missing := {"made_from", "names", "refused"} - set(header):

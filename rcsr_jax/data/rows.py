@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+_Reader = Callable[[int, np.ndarray], None]
+
 
 class Rows:
     """Some rows of one or several arrays, in an order.
@@ -33,9 +35,19 @@ class Rows:
             parts: memory maps, or arrays; of equal rows.
             order: int [rows], of the rows of all parts one behind the other; None: all.
         """
-        self._parts = [_reader(part) for part in parts]
-        self._starts = np.cumsum([0, *map(len, parts)])
-        self._order = np.arange(self._starts[-1]) if order is None else order
+        # rows of rows are read from where these read, not by way of them
+        self._parts: list[_Reader] = []
+        lengths: list[int] = []
+        orders = []
+        for part in parts:
+            inner = part if isinstance(part, Rows) else None
+            own = np.arange(len(part)) if inner is None else inner._order
+            orders.append(sum(lengths) + own)
+            self._parts += [_reader(part)] if inner is None else inner._parts
+            lengths += [len(part)] if inner is None else np.diff(inner._starts).tolist()
+        self._starts = np.cumsum([0, *lengths])
+        every = np.concatenate(orders)
+        self._order = every if order is None else every[order]
         self.shape: tuple[int, ...] = (len(self._order), *parts[0].shape[1:])
         self.dtype: np.dtype = parts[0].dtype
 
@@ -82,7 +94,7 @@ def joined(parts: Sequence["np.ndarray | Rows"]) -> "np.ndarray | Rows":
     return Rows(parts)
 
 
-def _reader(part: Any) -> Callable[[int, np.ndarray], None]:
+def _reader(part: Any) -> _Reader:
     """What fills an array with the rows from a number on."""
     if isinstance(part, np.memmap) and hasattr(os, "preadv"):
         return _File(part).read

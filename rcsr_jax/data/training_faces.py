@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -132,22 +132,32 @@ def _taken(
 def _not_held_out(cache: CropCache, held: CropCache, *, size: int) -> CropCache:
     """The faces of another data set, without those that are validated on.
 
-    Images of data sets that have nothing to do with each other may have the same name: a
-    face is the same where its crop lies in the image like that of the held-out one.
+    One data set may be a folder inside the other, so of two paths one may be the end of the
+    other. Images of data sets that have nothing to do with each other may have the same
+    name: a face is the same where its crop lies in the image like that of the held-out one.
     """
-    windows: dict[str, list[np.ndarray]] = defaultdict(list)
+    seen: dict[str, list[tuple[tuple[str, ...], np.ndarray]]] = defaultdict(list)
     for name, window in zip(held.names, _windows(held.frames, size), strict=True):
-        windows[image_of(name)].append(window)
-    found = zip(cache.names, _windows(cache.frames, size), strict=True)
+        parts = PurePosixPath(image_of(name)).parts
+        seen[parts[-1]].append((parts, window))
+
+    def is_held(name: str, window: np.ndarray) -> bool:
+        parts = PurePosixPath(image_of(name)).parts
+        return any(
+            parts[-len(other) :] == other[-len(parts) :]
+            and overlap(window, theirs) > _SAME_FACE
+            for other, theirs in seen.get(parts[-1], ())
+        )
+
     again = [
-        any(overlap(window, o) > _SAME_FACE for o in windows.get(image_of(name), ()))
-        for name, window in found
+        is_held(name, window)
+        for name, window in zip(cache.names, _windows(cache.frames, size), strict=True)
     ]
-    kept = cache.kept([not is_held for is_held in again])
+    kept = cache.kept([not left_out for left_out in again])
     refused = tuple(
         Refusal(name, "the first data set holds it out to validate on")
-        for name, is_held in zip(cache.names, again, strict=True)
-        if is_held
+        for name, left_out in zip(cache.names, again, strict=True)
+        if left_out
     )
     return kept._replace(refused=kept.refused + refused)
 
