@@ -75,12 +75,21 @@ flags.set_default(process.COMPILATION_CACHE, False)  # compilation is measured
 def main(arguments: list[str]) -> None:
     """Measures, prints the table and writes it."""
     settings.no_arguments(arguments)
+    path = Path(_OUT.value) if _OUT.value else None
+    if path:
+        if path.suffix != ".json":
+            raise ValueError(
+                f"--out is a .json file, a .png goes beside it; got {path}."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+    others = set(_ONE_CORE.value) - {*_PRESETS.value, ""}
+    if others and _ONE_CORE.present:
+        raise ValueError(f"--one_core names {min(others)}, which --presets does not.")
     if _TRAIN_BATCH.value:
         process.split_cpu(_TRAIN_BATCH.value, num_devices=_DEVICES.value)
         training = replace_fields(RunConfig(), {"batch_size": _TRAIN_BATCH.value})
         places_of(training, devices=jax.devices())  # refused before all is measured
     results = _measure()
-    path = Path(_OUT.value) if _OUT.value else None
     if path:  # before the second process, which may fail
         outputs.write_json(path, results)
     one_core = [name for name in _ONE_CORE.value if name in _PRESETS.value]

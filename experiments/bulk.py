@@ -24,7 +24,7 @@ from pathlib import Path
 import jax
 from absl import flags
 
-from rcsr_jax.bulk import SUFFIX, Counts, what_is_done
+from rcsr_jax.bulk import SUFFIX, Counts, remove_others, what_is_done
 from rcsr_jax.data.locks import alone_in
 from rcsr_jax.data.shards import Shard, find_shards, folder_of_shards
 from rcsr_jax.inference import load_predictor
@@ -97,6 +97,7 @@ def main(arguments: list[str]) -> None:
             for shard in shards
             if (counts := _done(out, shard, job)) is not None
         }
+        remove_others(out, shards, made_with=job.made_with, overwrite=_OVERWRITE.value)
         _remove_strangers(out, shards)
         num_before = len(done)
         waiting = [shard for shard in shards if shard.name not in done]

@@ -52,9 +52,14 @@ def main(arguments: list[str]) -> None:
             "give two folders of rcsr-evaluate or more: rcsr-compare before now."
         )
     out = folder_to_write(_OUT.value) if _OUT.value else None
+    if out is not None and (out / "errors.csv").exists():
+        raise ValueError(f"{out} holds an evaluation; choose another --out.")
     found = {name: Path(folder) for name, folder in short_names(folders).items()}
+    tables = {name: _read_rows(folder / "errors.csv") for name, folder in found.items()}
+    _check_same_annotation(tables)
     measured = {
-        name: _read_errors(folder / "errors.csv") for name, folder in found.items()
+        name: _errors_of(rows, path=found[name] / "errors.csv")
+        for name, rows in tables.items()
     }
     names, errors = common_faces(measured)
     rows = {
@@ -89,11 +94,11 @@ def main(arguments: list[str]) -> None:
         print(f"\nwrote {out}/comparison.json and ced.png")
 
 
-def _read_errors(path: Path) -> dict[str, float]:
-    """The inter-ocular error of each face, as shares; NaN where it was not measured.
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table of errors.
 
     Raises:
-        ValueError: the file is not there, or is none of rcsr-evaluate.
+        ValueError: the file is not there, or is no text.
     """
     try:
         text = path.read_text("utf-8")
@@ -103,7 +108,29 @@ def _read_errors(path: Path) -> dict[str, float]:
         ) from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no UTF-8 text.") from error
-    rows = list(csv.DictReader(io.StringIO(text)))
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def _check_same_annotation(tables: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
+    """Raises ValueError where faces of one name were measured against other landmarks."""
+    (first, rows), *others = tables.items()
+    known = {row.get("face"): row.get("annotation") for row in rows}
+    for name, theirs in others:
+        for row in theirs:
+            one, other = known.get(row.get("face")), row.get("annotation")
+            if one and other and one != other:
+                raise ValueError(
+                    f"{row['face']} has other landmarks in {name} than in {first}: these "
+                    "are evaluations of different faces, or of different annotation."
+                )
+
+
+def _errors_of(rows: Sequence[Mapping[str, str]], *, path: Path) -> dict[str, float]:
+    """The inter-ocular error of each face, as shares; NaN where it was not measured.
+
+    Raises:
+        ValueError: the table is none of rcsr-evaluate.
+    """
     try:
         errors = {row["face"]: float(row[_COLUMN] or "nan") / 100 for row in rows}
     except (KeyError, TypeError, ValueError) as error:

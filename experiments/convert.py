@@ -26,6 +26,7 @@ from rcsr_jax.data.annotations import (
     lack,
     pts_places,
     read_annotations,
+    suffix_of,
     write_annotations,
     write_boxes,
     write_pts_folder,
@@ -62,6 +63,9 @@ def main(arguments: list[str]) -> None:
     settings.no_arguments(arguments)
     data, out = Path(_DATA.value), Path(_OUT.value)
     kind = _FORMAT.value or format_of(out)
+    if kind != "pts" and out.suffix.lower() != (suffix := suffix_of(kind)):
+        # it could not be read again: the suffix tells the format
+        raise ValueError(f"--format={kind} is a {suffix} file; got --out={out}.")
     # other .pts files would make one data set with those that are written
     there = out.rglob("*.pts") if kind == "pts" else [out]
     check_new(there, overwrite=_OVERWRITE.value)
@@ -70,6 +74,9 @@ def main(arguments: list[str]) -> None:
     if not data.exists():
         raise ValueError(f"{data}: no such file or folder.")
     read = read_annotations(data)
+    table = data / "landmarks.json"
+    if not read and table.is_file():
+        data, read = table, read_annotations(table)
     if _BOXES.value:
         read = _with_boxes(data, read, listed=Path(_BOXES.value))
     problems = [lack(face, kind=kind) for face in read]
@@ -127,6 +134,11 @@ def _write_pts(data: Path, out: Path, faces: Sequence[AnnotatedFace]) -> None:
     boxes = out / "boxes.csv"
     files = [*(out / name for name in places), *([boxes] if boxed else []), *copies]
     check_new(files, overwrite=_OVERWRITE.value)
+    if others := sorted({*out.rglob("*.pts")} - {*files}):
+        raise ValueError(
+            f"{out} holds {len(others)} .pts files that would stay beside the new ones, "
+            f"{others[0]} the first; choose another --out."
+        )
     out.mkdir(parents=True, exist_ok=True)
     if boxed:
         write_boxes(boxes, boxed)

@@ -3,6 +3,8 @@
 rcsr-draw --num_faces=100 --out=DIR
 """
 
+import re
+
 import numpy as np
 from absl import flags
 
@@ -14,11 +16,14 @@ from rcsr_jax.data.images import save_image
 from . import settings
 from .out_folder import check_new, define_out
 
+_DRAWN = re.compile(r"face_[0-9]{4,}\.(png|pts)")
 _OUT = define_out("Folder for the faces.")
 _NUM_FACES = flags.DEFINE_integer("num_faces", 16, "How many.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 2, "Which faces.", lower_bound=0)
 _SIZE = flags.DEFINE_integer("size", 320, "Side of a picture, in pixels.")
-_OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace files that are there.")
+_OVERWRITE = flags.DEFINE_boolean(
+    "overwrite", False, "Replace the faces that are there."
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -29,6 +34,10 @@ def main(arguments: list[str]) -> None:
     names = [f"face_{index:04d}" for index in range(_NUM_FACES.value)]
     files = [out / f"{name}{end}" for name in names for end in (".png", ".pts")]
     check_new([out / "boxes.csv", *files], overwrite=_OVERWRITE.value)
+    if _OVERWRITE.value:  # of more faces, some would be left beside these
+        for drawn in out.glob("face_[0-9]*"):
+            if _DRAWN.fullmatch(drawn.name):
+                drawn.unlink()
     boxes = {}
     for index, name in enumerate(names):
         face = draw_face(_SEED.value, index, size=_SIZE.value)

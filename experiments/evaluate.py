@@ -2,10 +2,15 @@
 
 rcsr-evaluate --checkpoint=DIR --data=300W --split=lfpw/testset --boxes=BOXES.csv --out=DIR
 rcsr-evaluate --data=MINE --split=all --boxes=BOXES.csv --out=DIR      # shipped weights
+rcsr-evaluate --landmarks=THEIRS.csv --data=MINE --split=all --out=DIR
+
+With --landmarks it judges what another program has found, from any file of landmarks or
+folder of .pts files, in place of a model: the errors alone, for rcsr-compare.
 """
 
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +18,24 @@ import numpy as np
 from absl import flags
 
 from rcsr_jax.checkpoint import load_params
+from rcsr_jax.comparison import annotation_digest
 from rcsr_jax.config import to_dict
 from rcsr_jax.curves import save_ced, save_convergence
+from rcsr_jax.data.crops import Source
+from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.data.whole_files import csv_text, write_whole
 from rcsr_jax.evaluation import Evaluation, evaluate, metrics_of
 from rcsr_jax.inference import Predictor
+from rcsr_jax.markup import Markup
 from rcsr_jax.metrics import interocular_errors
 from rcsr_jax.report import ReportData, write_report
 from rcsr_jax.report.gallery import make_gallery
+from rcsr_jax.summaries import by_landmark, by_region, summarise_with_subsets
+from rcsr_jax.version import __version__
 
 from . import outputs, settings
+from .given_landmarks import read_given
 from .out_folder import define_out
 
 _MODEL = settings.define_model_flags()
@@ -35,29 +47,42 @@ _GALLERY = flags.DEFINE_integer(
     lower_bound=0,
     upper_bound=40,  # about 30 kB each
 )
+_LANDMARKS = flags.DEFINE_string(
+    "landmarks",
+    None,
+    "Judge the landmarks in this file, or folder of .pts files, in place of a model; "
+    "--checkpoint then only tells what they mean.",
+)
 _DATA = settings.define_data_flags(settings.TEST_FACES)
 
 METHOD, BASELINE = "RCSR", "mean shape"
+_COLUMNS = ("nme_interocular", "nme_interpupil", "nme_box", "auc_08", "failure_rate_08")
 
 
 def main(arguments: list[str]) -> None:
     """Evaluates and writes metrics.json, errors.csv, ced.png, steps.png, report.html."""
     settings.no_arguments(arguments)
     out = _OUT()
+    out.mkdir(parents=True, exist_ok=True)  # or all the work would be for nothing
+    command = shlex.join(["rcsr-evaluate", *sys.argv[1:]])
     params, config = load_params(_MODEL())
-    predictor = Predictor(params, config.model)
     data = _DATA()
     sources, refused = read_sources(data.data, config.model, data)
+    if _LANDMARKS.value:
+        _judge_given(out, sources, refused, markup=config.model.markup, command=command)
+        return
+    predictor = Predictor(params, config.model)
     with outputs.bar(total=len(sources), desc="faces") as bar:
         found = evaluate(predictor, sources, on_progress=lambda *_: bar.update())
     found = found._replace(refused=refused + found.refused)
     outputs.tell_refused(found.refused, strict=data.strict)
     folder = Path(data.data).absolute().as_posix()  # its names tell test sets apart
     metrics = metrics_of(found, predictor=predictor, folder=folder)
-    out.mkdir(parents=True, exist_ok=True)
+    metrics["made_by"] = {"version": __version__, "command": command}
     outputs.write_json(out / "metrics.json", metrics)
     errors = _errors_of(found, predictor)
-    _write_errors(out / "errors.csv", found, errors[METHOD])
+    rows = _rows(found, errors[METHOD])
+    _write_errors(out / "errors.csv", rows, found.truth)
     known = {name: e[~np.isnan(e)] for name, e in errors.items()}
     if not known[METHOD].size:
         print(_table(metrics))
@@ -85,11 +110,11 @@ def main(arguments: list[str]) -> None:
             metrics={METHOD: metrics, BASELINE: metrics["mean_shape"]},
             errors=known,
             face=np.asarray(predictor.params["mean_shape"]),
-            faces=_rows(found, errors[METHOD]),
+            faces=rows,
             gallery=gallery,
             refused=found.refused,
             config=to_dict(config),
-            command=shlex.join(["rcsr-evaluate", *sys.argv[1:]]),
+            command=command,
         ),
     )
     print(_table(metrics))
@@ -121,32 +146,74 @@ def _rows(found: Evaluation, errors: np.ndarray) -> list[dict[str, Any]]:
     ]
 
 
-def _write_errors(path: Path, found: Evaluation, errors: np.ndarray) -> None:
-    rows = _rows(found, errors)
+def _judge_given(
+    out: Path,
+    sources: Sequence[Source],
+    refused: tuple[Refusal, ...],
+    *,
+    markup: Markup,
+    command: str,
+) -> None:
+    """Writes what there is to say of landmarks alone: metrics.json, errors.csv, ced.png."""
+    with outputs.bar(total=len(sources), desc="faces") as bar:
+        given = read_given(
+            _LANDMARKS.value,
+            sources,
+            markup=markup,
+            on_progress=lambda *_: bar.update(),
+        )
+    refused += given.refused
+    outputs.tell_refused(refused, strict=_DATA().strict)
+    points, truth = given.points, given.truth
+    metrics = {
+        **summarise_with_subsets(points, truth, markup=markup),
+        "by_region": by_region(points, truth, markup=markup),
+        "by_landmark": by_landmark(points, truth, markup=markup),
+        "num_refused": len(refused),
+        "made_by": {"version": __version__, "command": command},
+    }
+    outputs.write_json(out / "metrics.json", metrics)
+    errors = interocular_errors(points, truth, markup=markup)
+    rows = [
+        {"face": name, "nme_interocular": round(100 * float(error), 4)}
+        for name, error in zip(given.names, errors, strict=True)
+    ]
+    _write_errors(out / "errors.csv", rows, truth)
+    name = Path(_LANDMARKS.value).name
+    if (known := errors[~np.isnan(errors)]).size:
+        save_ced(out / "ced.png", {name: known})
+    print(_lines({name: metrics}, num_faces=len(truth)))
+    print(f"wrote {out}/metrics.json, errors.csv and ced.png")
+
+
+def _write_errors(
+    path: Path, rows: Sequence[Mapping[str, Any]], truth: np.ndarray
+) -> None:
+    rows = [
+        {**row, "annotation": annotation_digest(points)}
+        for row, points in zip(rows, truth, strict=True)
+    ]
     write_whole(path, csv_text([list(rows[0]), *(row.values() for row in rows)]))
 
 
 def _table(metrics: dict[str, Any]) -> str:
-    """The main numbers, a line each, for the terminal."""
-    columns = (
-        "nme_interocular",
-        "nme_interpupil",
-        "nme_box",
-        "auc_08",
-        "failure_rate_08",
-    )
+    """The main numbers of a model, a line each, for the terminal."""
     rows = {
         f"adaptive ({metrics['num_steps_mean']:.1f} steps)": metrics,
         **{f"{n} steps": m for n, m in metrics["by_step"].items()},
         BASELINE: metrics["mean_shape"],
         **{f"adaptive, {n} points": m for n, m in metrics["subsets"].items()},
     }
+    return _lines(rows, num_faces=metrics["num_faces"])
+
+
+def _lines(rows: Mapping[str, Mapping[str, Any]], *, num_faces: int) -> str:
     lines = [
-        f"{metrics['num_faces']} faces; per cent".ljust(24)
-        + " ".join(name.removeprefix("nme_").rjust(16) for name in columns)
+        f"{num_faces} faces; per cent".ljust(24)
+        + " ".join(name.removeprefix("nme_").rjust(16) for name in _COLUMNS)
     ]
     lines += [
-        name.ljust(24) + " ".join(f"{row[column]:16.2f}" for column in columns)
+        name.ljust(24) + " ".join(f"{row[column]:16.2f}" for column in _COLUMNS)
         for name, row in rows.items()
     ]
     return "\n".join(lines)

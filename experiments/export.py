@@ -73,6 +73,11 @@ def main(arguments: list[str]) -> None:
     changes = {name: value for name, value in told.items() if value is not None}
     config = replace_fields(config, changes)
     if out.suffix in _PROGRAMS:
+        for flag in (_LOOKS, _DETECTOR):
+            if flag.present:
+                raise ValueError(
+                    f"--{flag.name} means nothing to a program, which sees crops alone."
+                )
         write = _PROGRAMS[out.suffix]
         beside = write(
             out, params=params, config=config.model, num_steps=_NUM_STEPS.value

@@ -49,6 +49,7 @@ def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes failures.json and failures.png."""
     settings.no_arguments(arguments)
     out = _OUT()
+    out.mkdir(parents=True, exist_ok=True)  # or all the work would be for nothing
     data = _DATA()
     predictor = load_predictor(_MODEL())
     markup = predictor.config.markup
@@ -100,7 +101,6 @@ def main(arguments: list[str]) -> None:
         "orders": results,
         "trust": trust,
     }
-    out.mkdir(parents=True, exist_ok=True)
     outputs.write_json(out / "failures.json", report)
     curves = {name: result["kept"] for name, result in results.items()}
     save_sweeps(out / "failures.png", {"faces kept (%)": curves})

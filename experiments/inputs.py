@@ -11,10 +11,10 @@ from typing import NamedTuple
 from rcsr_jax.data.folders import files_below
 from rcsr_jax.data.images import IMAGE_SUFFIXES
 from rcsr_jax.data.names import name_problem, shown
+from rcsr_jax.data.shards import OVERLAY
 
 from .passed_over import count_passed, passed_message
 
-OVERLAY = "_overlay.png"  # what the picture of results ends in
 VIDEO_OVERLAY = "_overlay.mp4"
 _OVERLAYS = (OVERLAY, VIDEO_OVERLAY)
 SUMMARY, TABLE = "summary", "faces"  # results of all photos, so of none

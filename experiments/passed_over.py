@@ -4,15 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from rcsr_jax.data.images import UNREAD_SUFFIXES
 from rcsr_jax.data.names import shown
 
-# Photos all the same, of phones and as cameras' sensors give them.
-_TO_CONVERT = (
-    *(".heic", ".heif", ".hif", ".jxl"),
-    *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mos"),
-    *(".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2"),
-    *(".srf", ".srw", ".x3f"),
-)
 # What our own programs leave beside photos, or read there.
 _OURS = (".csv", ".json", ".parquet", ".pts", ".unfinished", ".xml")
 _KEPT = ".csv.corrected"  # in the name of a table of ours that somebody has corrected
@@ -37,7 +31,7 @@ def count_passed(paths: Iterable[Path]) -> dict[str, int]:
 
 def is_to_convert(suffix: str) -> bool:
     """Whether files of this suffix are photos, but of a kind that is not read."""
-    return suffix.lower() in _TO_CONVERT
+    return suffix.lower() in UNREAD_SUFFIXES
 
 
 def passed_message(counts: Mapping[str, int]) -> str:
@@ -55,4 +49,6 @@ def passed_message(counts: Mapping[str, int]) -> str:
     told += ", ".join(kinds[:_MOST] + more)
     if photos := [suffix for suffix in counts if is_to_convert(suffix)]:
         told += f"; to use {', '.join(photos)}, convert it to JPEG first"
+        if any(suffix.startswith(".hei") for suffix in photos):
+            told += ', or for HEIC pip install "rcsr-jax[heic]"'
     return told

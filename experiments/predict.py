@@ -91,9 +91,14 @@ def main(arguments: list[str]) -> None:
     if told_of_others := passed_message(inputs.passed_over):
         print(told_of_others, file=sys.stderr)
     failed = dict(inputs.empty)  # name -> reason
-    of_photos = (_NUM_STEPS, _MIN_SCORE, _SHOW_BOXES, _SHOW_STEPS, _SHOW_ERRORS)
+    of_photos = (_NUM_STEPS, _MIN_SCORE, _SHOW_BOXES, _SHOW_STEPS, _SHOW_ERRORS, _JOBS)
     if not inputs.photos and (given := [flag for flag in of_photos if flag.value]):
         raise ValueError(f"--{given[0].name} is for photos, and there is none.")
+    drawn = (_SHOW_BOXES, _SHOW_STEPS, _SHOW_ERRORS)
+    if not _OVERLAY.value and (given := [flag for flag in drawn if flag.value]):
+        raise ValueError(
+            f"--{given[0].name} draws over photos, and --nooverlay does not."
+        )
     sources = _sources(inputs)
     if not sources and (given := [flag for flag in _VIDEO.values() if flag.present]):
         raise ValueError(f"--{given[0].name} is for videos, and there is none.")
@@ -173,7 +178,7 @@ def _sources(inputs: Inputs) -> dict[Input, Path | int]:
     sources: dict[Input, Path | int] = {video: video.path for video in inputs.videos}
     if (camera := _VIDEO["video"].value) is not None:
         name = f"camera_{camera}"
-        sources[Input(name, Path(name), name)] = camera
+        sources[Input(name, Path(name), name)] = int(camera)
     return sources
 
 

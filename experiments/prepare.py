@@ -145,6 +145,7 @@ def _taught(sources: Sequence[Source], config: RunConfig) -> Taught:
                 min_score=_SCORE.value,
             ),
             validation_faces=config.data.validation_faces,
+            strict=config.data.strict,
             on_progress=lambda *_: bar.update(),
         )
 

@@ -37,12 +37,21 @@ class Results:
             out: the folder.
             made_with: tells results of other settings apart.
             overwrite: replace results, and other files, that are there already.
+
+        Raises:
+            ValueError: there is a summary.json of something else.
         """
         out.mkdir(parents=True, exist_ok=True)
         self._out, self._made_with, self._overwrite = out, made_with, overwrite
         self._written = set[Input]()
         self._table, self._summary = out / f"{TABLE}.csv", out / f"{SUMMARY}.json"
-        summary = read_object(self._summary) or {}
+        found = read_object(self._summary)
+        summary = found or {}
+        if found is not None and _CHECKSUM not in summary and not overwrite:
+            raise ValueError(
+                f"{self._summary} is none of rcsr-predict; choose another --out, or "
+                "--overwrite replaces it."
+            )
         # of the table that was written last, whoever has changed it since
         self._checksum: str | None = summary.get(_CHECKSUM)
 

@@ -34,12 +34,7 @@ flags.disclaim_key_flags()  # they belong to the program that asks for them
 def define_flags() -> dict[str, flags.FlagHolder]:
     """The flags of what is done with videos."""
     return {
-        "video": flags.DEFINE_integer(
-            "video",
-            None,
-            "Record this camera, the first being 0, until Ctrl-C.",
-            lower_bound=0,
-        ),
+        "video": _define_camera(),
         "video_frames": flags.DEFINE_integer(
             "video_frames", None, "End a video after so many.", lower_bound=1
         ),
@@ -53,6 +48,18 @@ def define_flags() -> dict[str, flags.FlagHolder]:
             "smooth", False, "Calm the landmarks of a video by a 1-euro filter."
         ),
     }
+
+
+def _define_camera() -> flags.FlagHolder:
+    camera = flags.DEFINE_string(
+        "video", None, "Record this camera, the first being 0, until Ctrl-C."
+    )
+    flags.register_validator(
+        camera,
+        lambda number: number is None or number.isdecimal(),
+        "takes the number of a camera, from 0; a file is named without a flag",
+    )
+    return camera
 
 
 def track_into(

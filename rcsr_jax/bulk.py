@@ -10,7 +10,7 @@ import functools
 import os
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -188,11 +188,43 @@ def what_is_done(
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if made != made_with and not overwrite:
-        raise ValueError(
-            f"{path} was made with another model or other settings; --overwrite replaces "
-            "such files, or choose another --out."
-        )
+        raise _made_otherwise(path)
     return counts if (stamp, made) == (shard.stamp, made_with) else None
+
+
+def remove_others(
+    out: Path, shards: Iterable[Shard], *, made_with: str, overwrite: bool = False
+) -> None:
+    """Keeps results of two models apart: removes those of others, if that is wanted.
+
+    Args:
+        out: the folder.
+        shards: whose files are left to `what_is_done`.
+        made_with: as `write_shard` is given it.
+        overwrite: remove files of other settings.
+
+    Raises:
+        ValueError: it is not wanted, and there is such a file.
+    """
+    from pyarrow import parquet
+
+    ours = {_place(out, shard) for shard in shards}
+    for path in sorted({*out.glob(f"*{SUFFIX}")} - ours):
+        try:
+            made = parquet.read_metadata(path).metadata[_KEY + b"made_with"].decode()
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # none of ours, or damaged
+        if made != made_with:
+            if not overwrite:
+                raise _made_otherwise(path)
+            path.unlink()
+
+
+def _made_otherwise(path: Path) -> ValueError:
+    return ValueError(
+        f"{path} was made with another model or other settings; --overwrite replaces such "
+        "files, or choose another --out."
+    )
 
 
 def remove_unfinished(out: Path) -> None:

@@ -138,6 +138,11 @@ def find_checkpoint(folder: str | Path) -> Path:
         if not places:
             raise ValueError(f"{folder} holds no finished checkpoint yet.")
         return min(reversed(places), key=saved_error)  # of equal ones the latest
+    if folder.suffix in (".stablehlo", ".onnx"):
+        raise ValueError(
+            f"{folder} is a program, which is not read back: give the checkpoint or .npz "
+            "that it was exported from."
+        )
     what = "is no checkpoint" if folder.exists() else "does not exist"
     raise ValueError(
         f"{folder} {what}: give the folder that rcsr-train or rcsr-export wrote."

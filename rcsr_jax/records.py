@@ -169,7 +169,13 @@ class MetricsTable:
             text = self._path.read_text(encoding="utf-8")
             # a last line without an end was being written when the run was killed
             lines = text[: text.rfind("\n") + 1].splitlines()
-            rows = [row for row in csv.DictReader(lines) if int(row["step"]) <= upto]
+            try:
+                rows = [r for r in csv.DictReader(lines) if int(r["step"]) <= upto]
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{self._path} is damaged: no whole number in a column step; bring "
+                    "the old one back, or delete it: the run goes on without."
+                ) from error
         # a run of an earlier version has no processor time
         before = float(rows[-1].get("cpu_seconds") or 0) if rows else 0.0
         self._begun = time.process_time() - before

@@ -78,6 +78,7 @@ def teach(
     *,
     teaching: Teaching,
     validation_faces: int = 0,
+    strict: bool = False,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Taught:
     """Faces with the landmarks that models and the annotation agree on.
@@ -93,11 +94,12 @@ def teach(
         teaching: how much they say.
         validation_faces: how many of the faces will be held out to validate on: those
             keep their annotation.
+        strict: end where a photo cannot be read or cut, rather than leave it out.
         on_progress: called with (faces done, faces).
 
     Raises:
-        ValueError: there is no teacher, teachers have other landmarks than each other, or
-            so many faces cannot be held out.
+        ValueError: there is no teacher, teachers have other landmarks than each other,
+            so many faces cannot be held out, or a photo is unusable and `strict` holds.
     """
     if not teachers:
         raise ValueError("without a teacher nobody is taught.")
@@ -124,17 +126,29 @@ def teach(
     )
     lessons: dict[str, _Lesson] = {}
     refused: dict[str, str] = {}
+    unusable: dict[str, str] = {}
     for done, (source, answer) in enumerate(zip(pupils, answers, strict=True), start=1):
         try:
             found = [_raised(faces) for faces in answer]
+        except (ValueError, OSError) as error:
+            if strict:
+                raise ValueError(f"{source.name}: {error}") from error
+            unusable[source.name] = str(error)
+            continue
+        finally:
+            on_progress(done, len(pupils))
+        try:
             lessons[source.name] = _lesson(
                 annotated.pop(source.name), found, teaching=teaching
             )
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             refused[source.name] = str(error)
-        on_progress(done, len(pupils))
+    unusable |= _unusable([s for s in sources if s.name in held], teachers[0])
+    if strict and unusable:
+        name, reason = next(iter(unusable.items()))
+        raise ValueError(f"{name}: {reason}")
     goals, left_out = _goals(lessons, teaching=teaching, markup=markup)
-    refused |= left_out | _unusable([s for s in sources if s.name in held], teachers[0])
+    refused |= left_out | unusable
     used = [source for source in sources if source.name not in refused]
     kept = held | _held_out_of_rest(used, refused, count=validation_faces)
     return Taught(

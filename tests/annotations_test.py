@@ -269,6 +269,16 @@ def test_keypoint_csv_has_a_header_and_counts_from_0(tmp_path):
         ("image,x_0,y_0\na,0,1,2\n", "line 2: 4 fields, where line 1 has 3"),
         ("image,x_0,y_0,x_1\na,0,1,2\n", "line 1 lacks the columns y_1"),
         ("image,x_0,y_0,box_x0\na,0,1,2\n", "line 1 lacks the columns box_y0,box_x1"),
+        ("frame,face,x_0,y_0\n0,0,1,2\n", "line 1 names x_0 but no column image"),
+        (
+            "image,x0,y0,width,height\na,0,1,2,3\n",
+            "line 1 has the column height: a box",
+        ),
+        ("image;x_0;y_0\na;0;1\n", "line 1 is not understood: fields are separated by"),
+        (
+            "Image,X0,Y0,X1,Y1\na,0,1,2,3\n",
+            "line 1 is not .*: names are written in small",
+        ),
     ],
 )
 def test_wrong_csv_is_named(tmp_path, text, message):

@@ -141,6 +141,20 @@ def test_a_peer_that_is_not_installed_is_named(monkeypatch):
 
 
 @SLOW
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out=speed.png"], "--out is a .json file, a .png goes beside it"),
+        (["--presets=demo", "--one_core=fast"], "--one_core names fast, which"),
+    ],
+)
+def test_what_cannot_be_written_or_measured_is_told_at_once(words, message, tmp_path):
+    done = run("benchmark", *words, cwd=tmp_path)
+    assert done.returncode == 1 and message in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@SLOW
 def test_the_benchmark_prints_draws_and_saves_its_rows(tmp_path):
     words = ["--presets=demo", "--samplings=planes", "--batches=1", "--repeats=1"]
     words += ["--train_batch=2", "--one_core=demo", "--out=speed.json"]

@@ -38,7 +38,7 @@ def place(tmp_path_factory):
     with tarfile.open(place / "packed.tar", "w") as archive:
         for path in sorted((place / "packed").iterdir()):
             archive.add(path, path.name)
-    (place / "photos/new.heic").write_bytes(b"a photo that is not read")
+    (place / "photos/new.nef").write_bytes(b"a photo that is not read")
     params, config = tiny.make_params(), RunConfig(model=tiny.CONFIG)
     write_weights(place / "tiny.npz", params=params, config=config)
     assert finish(start(place, "alone", "--workers=0")) == 0
@@ -107,7 +107,7 @@ def check(place: Path, out: str) -> None:
     left = {path.name for path in (place / out).iterdir()} - set(expected)
     assert left == {"_summary.json"}  # readers of Parquet leave it out
     told = json.loads((place / out / "_summary.json").read_text())
-    assert told["faces"] == PHOTOS and told["passed_over"] == {".heic": 1}
+    assert told["faces"] == PHOTOS and told["passed_over"] == {".nef": 1}
 
 
 def test_killed_workers(place):

@@ -13,7 +13,13 @@ import tiny
 from rcsr_jax.experiments import workers
 
 from rcsr_jax import bulk
-from rcsr_jax.bulk import Counts, predict_shard, what_is_done, write_shard
+from rcsr_jax.bulk import (
+    Counts,
+    predict_shard,
+    remove_others,
+    what_is_done,
+    write_shard,
+)
 from rcsr_jax.data.images import save_image
 from rcsr_jax.data.shards import find_shards
 from rcsr_jax.inference import Faces
@@ -143,6 +149,22 @@ def test_results_of_other_settings_are_not_mixed(photos, tmp_path):
         what_is_done(tmp_path, shard_of(photos), made_with="other")
     again = what_is_done(tmp_path, shard_of(photos), made_with="other", overwrite=True)
     assert again is None
+
+
+def test_results_of_other_settings_are_not_mixed_in_a_folder(photos, tmp_path):
+    do(photos, tmp_path)
+    (mine,) = tmp_path.glob("*.parquet")
+    plain = pq.read_table(mine).replace_schema_metadata({})
+    pq.write_table(plain, tmp_path / "of_somebody.parquet")
+    before = sorted(tmp_path.iterdir())
+    remove_others(tmp_path, [], made_with="m")
+    # this run's own are left to what_is_done
+    remove_others(tmp_path, [shard_of(photos)], made_with="x", overwrite=True)
+    with pytest.raises(ValueError, match=rf"{mine.name} was made with another model"):
+        remove_others(tmp_path, [], made_with="x")
+    assert sorted(tmp_path.iterdir()) == before
+    remove_others(tmp_path, [], made_with="x", overwrite=True)
+    assert not mine.exists() and (tmp_path / "of_somebody.parquet").exists()
 
 
 @pytest.mark.parametrize("keep", [0, 100, -1])

@@ -193,7 +193,12 @@ def test_a_work_folder_without_a_checkpoint_says_so(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("nowhere", "nowhere does not exist"), (".", "is no checkpoint: give the folder")],
+    [
+        ("nowhere", "nowhere does not exist"),
+        (".", "is no checkpoint: give the folder"),
+        ("face.stablehlo", "face.stablehlo is a program, which is not read back"),
+        ("face.onnx", "face.onnx is a program, which is not read back"),
+    ],
 )
 def test_what_is_no_checkpoint_is_refused(name, message, tmp_path):
     with pytest.raises(ValueError, match=message):

@@ -7,7 +7,12 @@ import pytest
 from commands import fail, succeed
 from scipy import stats
 
-from rcsr_jax.comparison import common_faces, compare, summarise_errors
+from rcsr_jax.comparison import (
+    annotation_digest,
+    common_faces,
+    compare,
+    summarise_errors,
+)
 from rcsr_jax.data.images import load_image
 
 
@@ -85,10 +90,27 @@ def test_what_is_the_same_differs_by_nothing_and_one_face_has_no_interval():
     assert one["nme_interocular"]["interval"] is None
 
 
-def evaluated(folder, errors, **metrics):
+def test_a_digest_is_that_of_one_annotation(generator):
+    points = np.rint(10 * generator.uniform(0, 200, (5, 2))) / 10
+    points[2] = np.nan
+    first = annotation_digest(points)
+    assert len(first) == 8
+    # what a file of floats or another way to read them changes is none
+    noise = generator.uniform(-0.01, 0.01, points.shape)
+    assert annotation_digest((points + noise).astype(np.float32)) == first
+    for face, change in ((0, 0.1), (4, -0.1), (1, np.nan)):
+        other = points.copy()
+        other[face, 1] += change
+        assert annotation_digest(other) != first
+
+
+def evaluated(folder, errors, annotation="", **metrics):
     folder.mkdir(parents=True)
-    rows = [f"{face},{error},3,True,0.9" for face, error in errors.items()]
-    header = "face,nme_interocular,num_steps,settled,score"
+    rows = [
+        f"{face},{error},3,True,0.9,{annotation and annotation + face[0]}"
+        for face, error in errors.items()
+    ]
+    header = "face,nme_interocular,num_steps,settled,score,annotation"
     (folder / "errors.csv").write_text("\n".join([header, *rows]) + "\n")
     (folder / "metrics.json").write_text(json.dumps(metrics))
 
@@ -100,6 +122,9 @@ def place(tmp_path_factory):
     evaluated(place / "old", old, num_steps_mean=3.5, milliseconds_per_face=2.0)
     evaluated(place / "new/old", {**old, "a.png": 2.0, "c.png": "nan", "d.png": 1})
     evaluated(place / "bare", {"x": ""}, num_steps_mean=None)
+    for name in ("one", "other"):
+        evaluated(place / name, old, annotation=name)
+    evaluated(place / "again", old, annotation="one")
     (place / "empty").mkdir()
     (place / "wrong").mkdir()
     (place / "wrong/errors.csv").write_text("image,error\na,1\n")
@@ -150,6 +175,8 @@ def test_evaluations_are_compared_from_their_folders(place):
         (["wrong", "old"], "wrong/errors.csv has no column nme_interocular"),
         (["old", "bare"], "no face that was measured with all of them"),
         (["old", "new/old", "--out=old/errors.csv"], "old/errors.csv is a file"),
+        (["old", "new/old", "--out=old"], "old holds an evaluation; choose another"),
+        (["one", "again", "other"], "a.png has other landmarks in other than in one"),
     ],
 )
 def test_what_cannot_be_compared_is_told_in_one_line(place, arguments, expected):

@@ -49,6 +49,37 @@ def test_every_file_of_a_folder_is_replaced_with_overwrite_only(tmp_path):
             path.unlink()
 
 
+def test_other_pts_files_do_not_stay_beside_the_new_ones(tmp_path):
+    write_json(tmp_path / "faces.json", {"a.png": FACE})
+    words = ["rcsr-convert", "--data=faces.json", "--out=out"]
+    commands.succeed(*words, cwd=tmp_path)
+    (tmp_path / "out/sub").mkdir()
+    (tmp_path / "out/sub/b.pts").write_text("of before")
+    told = commands.fail(*words, "--overwrite", cwd=tmp_path)
+    assert "out holds 1 .pts files that would stay beside the new ones" in told
+    assert "out/sub/b.pts the first" in told
+
+
+def test_a_folder_with_its_landmarks_in_json_is_taken(tmp_path):
+    write_json(tmp_path / "in/landmarks.json", {"a.png": FACE})
+    commands.succeed("rcsr-convert", "--data=in", "--out=one.csv", cwd=tmp_path)
+    (face,) = read_annotations(tmp_path / "one.csv")
+    np.testing.assert_allclose(face.points, POINTS, atol=1e-5)
+
+
+def test_files_are_named_as_they_will_be_read(tmp_path):
+    write_json(tmp_path / "faces.json", {"a.png": FACE})
+    for kind, out, wanted in (
+        ("coco", "out.csv", ".json"),
+        ("coco", "out", ".json"),
+        ("boxes", "out.json", ".csv"),
+        ("dlib", "out.json", ".xml"),
+    ):
+        words = ["--data=faces.json", f"--format={kind}", f"--out={out}"]
+        told = commands.fail("rcsr-convert", *words, cwd=tmp_path)
+        assert f"--format={kind} is a {wanted} file; got --out={out}" in told
+
+
 def test_a_photo_that_is_missing_is_told_before_anything_is_written(tmp_path):
     write_json(tmp_path / "faces.json", {"a.png": FACE, "gone.png": FACE})
     add_image(tmp_path / "a.png")

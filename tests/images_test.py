@@ -1,12 +1,19 @@
 """Photos of every kind become upright uint8 RGB, or an error that names the file."""
 
+import io
 import struct
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from rcsr_jax.data.images import IMAGE_SUFFIXES, image_size, load_image, save_image
+from rcsr_jax.data.images import (
+    IMAGE_SUFFIXES,
+    UNREAD_SUFFIXES,
+    image_size,
+    load_image,
+    save_image,
+)
 
 # A 2 x 3 picture without any symmetry.
 PICTURE = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 14
@@ -224,8 +231,36 @@ def test_suffixes_are_those_that_pillow_gives_the_kinds_that_are_read():
     kinds = set(str(told.value).rstrip(".").rpartition("read: ")[2].split(", "))
     known = {s for s, kind in Image.registered_extensions().items() if kind in kinds}
     assert known - set(IMAGE_SUFFIXES) == {".pbm", ".pfm"}
+    assert known.isdisjoint(UNREAD_SUFFIXES)
     # Pillow reads AVIF since 11.3
     assert set(IMAGE_SUFFIXES) - known <= {".avif", ".avifs"}
+
+
+@pytest.mark.skipif(".heic" not in IMAGE_SUFFIXES, reason="needs pillow-heif")
+@pytest.mark.parametrize("turned", [False, True])
+def test_photos_of_phones_are_read_upright(tmp_path, turned):
+    load_image("text.png", content=_png_of(PICTURE))  # the opener is there from now on
+    wide = np.zeros((64, 96, 3), np.uint8)
+    wide[:, :48] = 250  # the left half is white
+    photo, exif = Image.fromarray(wide), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6 if turned else 1  # to be turned clockwise
+    photo.info["exif"] = exif.tobytes()  # the file tells its turn twice, as phones do
+    photo.save(tmp_path / "a.heic", quality=95)
+    found = load_image(tmp_path / "a.heic")
+    assert found.shape == ((96, 64, 3) if turned else (64, 96, 3))
+    assert image_size(tmp_path / "a.heic") == found.shape[1::-1]
+    upright = np.rot90(wide, -1) if turned else wide
+    np.testing.assert_allclose(found, upright, atol=12)
+    content = (tmp_path / "a.heic").read_bytes()
+    np.testing.assert_array_equal(load_image("in.tar/a", content=content), found)
+    with pytest.raises(ValueError, match="cut.heic: (cannot read|empty, or not)"):
+        load_image("cut.heic", content=content[: len(content) // 2])
+
+
+def _png_of(image):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "png")
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("suffix", [".avif", ".jfif", ".jpe", ".dib", ".apng", ".j2k"])

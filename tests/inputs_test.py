@@ -108,8 +108,8 @@ def test_what_names_nothing_is_told(place):
 
 def test_what_is_passed_over_is_counted_by_suffix(place):
     names = [
-        "x.HEIC",
-        "y.heic",
+        "x.ARW",
+        "y.arw",
         "raw/z.NEF",
         "readme",
         "a.pts",
@@ -120,12 +120,10 @@ def test_what_is_passed_over_is_counted_by_suffix(place):
         (place / "mixed" / name).parent.mkdir(parents=True, exist_ok=True)
         (place / "mixed" / name).touch()
     inputs = found("in", "mixed/raw", "mixed", "in/sub/c.txt")  # c.txt is asked for
-    assert inputs.passed_over == {".heic": 2, "": 1, ".nef": 1}
+    assert inputs.passed_over == {".arw": 2, "": 1, ".nef": 1}
     told = "1 file passed over: 1 .nef; to use .nef, convert it to JPEG first"
     assert inputs.empty["mixed/raw"] == f"no picture here: {told}"
-    told = (
-        "4 files passed over: 2 .heic, 1 without suffix, 1 .nef; to use .heic, .nef, "
-    )
+    told = "4 files passed over: 2 .arw, 1 without suffix, 1 .nef; to use .arw, .nef, "
     assert inputs.empty["mixed"] == f"no picture here: {told}convert it to JPEG first"
     assert found("in").passed_over == {".txt": 1}
 

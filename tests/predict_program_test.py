@@ -27,22 +27,47 @@ def place(tmp_path_factory):
 
 def test_a_bad_photo_does_not_keep_the_good_one_from_its_answer(place):
     (place / "broken.png").write_bytes(b"no picture")
-    (place / "phone.HEIC").write_bytes(b"no picture that is read")
+    (place / "camera.NEF").write_bytes(b"no picture that is read")
     options = [
         "--checkpoint=run",
         "--filled",
         "--out=mixed",
         "broken.png",
-        "phone.HEIC",
+        "camera.NEF",
     ]
     assert "2 failed" in fail(
         "rcsr-predict", *options, "photos/face_0002.png", cwd=place
     )
     summary = json.loads((place / "mixed/summary.json").read_text())
-    assert list(summary["failed"]) == ["broken.png", "phone.HEIC"]
+    assert list(summary["failed"]) == ["broken.png", "camera.NEF"]
     assert "JPEG first" not in summary["failed"]["broken.png"]
-    assert summary["failed"]["phone.HEIC"].endswith("; convert it to JPEG first")
+    assert summary["failed"]["camera.NEF"].endswith("; convert it to JPEG first")
     assert (place / "mixed/face_0002.pts").is_file()
+
+
+def test_a_summary_of_something_else_is_not_replaced(place):
+    folder = place / "of_somebody"
+    folder.mkdir()
+    (folder / "summary.json").write_text('{"mine": 1}')
+    command = ["rcsr-predict", "--checkpoint=run", "--filled", "--out=of_somebody"]
+    told = fail(*command, "photos/face_0002.png", cwd=place)
+    assert "summary.json is none of rcsr-predict" in told
+    assert [path.name for path in folder.iterdir()] == ["summary.json"]
+    assert (folder / "summary.json").read_text() == '{"mine": 1}'
+    succeed(*command, "--overwrite", "photos/face_0002.png", cwd=place)
+    assert json.loads((folder / "summary.json").read_text())["faces"] == 1
+
+
+def test_landmarks_of_a_photo_are_an_annotation(place):
+    command = ["rcsr-predict", "--checkpoint=run", "--filled", "--out=single"]
+    succeed(*command, "photos/face_0002.png", cwd=place)
+    succeed("rcsr-convert", "--data=single/face_0002.json", "--out=one.csv", cwd=place)
+    header, row = (place / "one.csv").read_text().splitlines()
+    assert header.startswith("image,box_x0") and row.startswith("face_0002.png,")
+    points = json.loads((place / "single/face_0002.json").read_text())["faces"][0]
+    np.testing.assert_allclose(
+        np.array(row.split(",")[5:7], float), points["points"][0], atol=1e-5
+    )
 
 
 def test_predictions_go_on_where_they_stopped_and_are_redone_on_demand(place):
@@ -146,6 +171,11 @@ def test_flags_of_videos_are_refused_for_photos(place):
     words = ["--checkpoint=run", "--filled", "--smooth", "--out=none"]
     told = fail("rcsr-predict", *words, "photos", cwd=place)
     assert "--smooth is for videos, and there is none" in told
+    told = fail("rcsr-predict", "--out=none", "--video=clip.mp4", cwd=place)
+    assert "takes the number of a camera, from 0; a file is named without" in told
+    words = ["--checkpoint=run", "--filled", "--nooverlay", "--show_steps"]
+    told = fail("rcsr-predict", *words, "--out=none", "photos", cwd=place)
+    assert "--show_steps draws over photos, and --nooverlay does not" in told
 
 
 def test_a_video_gives_a_video_and_a_table(place):

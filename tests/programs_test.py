@@ -103,7 +103,12 @@ def test_what_is_there_is_not_replaced_unasked(place):
     (place / "mine/face_0001.pts").write_text("by hand")
     assert "face_0001.pts is there" in fail("rcsr-draw", *drawn, cwd=place)
     assert [p.name for p in (place / "mine").iterdir()] == ["face_0001.pts"]
+    (place / "mine/face_0031.png").write_bytes(b"drawn before, of more faces")
+    (place / "mine/face_front.png").write_bytes(b"of somebody")
     succeed("rcsr-draw", *drawn, "--overwrite", cwd=place)
+    pictures = sorted(path.name for path in (place / "mine").glob("*.png"))
+    assert pictures == ["face_0000.png", "face_0001.png", "face_front.png"]
+    (place / "mine/face_front.png").unlink()
 
     words = ["--preset=demo", "--split=all", "--validation_faces=1", "--out=small"]
     succeed("rcsr-prepare", "--data=mine", *words, cwd=place)
@@ -204,6 +209,9 @@ def test_a_program_is_exported_with_its_description(place):
     options = ["--checkpoint=run", "--out=model.tflite"]
     assert "no format for model.tflite" in fail("rcsr-export", *options, cwd=place)
     assert not (place / "model.tflite").exists()
+    options = ["--checkpoint=run", "--max_looks=2", "--out=b.stablehlo"]
+    told = fail("rcsr-export", *options, cwd=place)
+    assert "--max_looks means nothing to a program" in told
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,14 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.parametrize("text", ["step;loss\n250;0.1\n", "step,loss\n250.0,0.1\n"])
+def test_a_damaged_table_is_named_with_a_remedy(text, tmp_path):
+    (tmp_path / "metrics.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"metrics.csv is damaged: .* or delete it"):
+        MetricsTable(tmp_path, upto=500)
+    assert (tmp_path / "metrics.csv").read_text() == text
+
+
 @pytest.mark.parametrize(
     ("upto", "kept"), [(0, []), (249, []), (250, [250]), (600, [250, 500])]
 )

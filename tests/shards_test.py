@@ -120,10 +120,30 @@ def test_nothing_in_an_archive_is_unpacked(tmp_path):
         archive.addfile(link)
     before = sorted(tmp_path.rglob("*"))
     photos = list(photos_of(shards_of(path)[0]))
-    assert [photo.name for photo in photos] == names  # a name, nothing more
-    for photo in photos:
+    # a name, nothing more
+    assert [photo.name for photo in photos] == [*names, "link.png"]
+    for photo in photos[:3]:
         photo.load()
+    with pytest.raises(
+        ValueError, match=r"link.png: is a link; links are not followed"
+    ):
+        photos[3].load()
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_photos_of_kinds_that_are_not_read_are_among_those_of_an_archive(tmp_path):
+    members = [("a.png", png(1, tmp_path)), ("b.NEF", b"raw"), ("c.txt", b"text")]
+    write_tar(tmp_path / "raw.TAR", members)
+    good, raw = photos_of(shards_of(tmp_path / "raw.TAR")[0])
+    assert good.load().shape == (5, 4, 3)
+    with pytest.raises(ValueError, match=r"b.NEF: empty, or not an image of a kind"):
+        raw.load()
+
+
+def test_overlays_of_results_are_no_photos(folder):
+    before = shards_of(folder)
+    write_photo(folder / "x/1_overlay.png")
+    assert shards_of(folder) == before
 
 
 def test_a_name_that_comes_twice_is_taken_once(tmp_path):

@@ -228,6 +228,14 @@ def test_a_prepared_folder_is_taken_as_it_is(folder, tmp_path):
         open_faces(other, prepared, folder=tmp_path / "run")
 
 
+def test_crops_are_no_photos_to_be_judged_on(folder, tmp_path):
+    data = of_folder(folder, split="all")
+    sources, _ = read_sources(str(folder), MODEL, data)
+    crops.open_or_build(tmp_path / "ready", sources, model=MODEL, data=data)
+    with pytest.raises(ValueError, match="ready holds crops of rcsr-prepare, which"):
+        read_sources(str(tmp_path / "ready"), MODEL, DataConfig(split="all"))
+
+
 def test_test_faces_of_a_prepared_folder_are_not_trained_on(folder, tmp_path):
     data = of_folder(folder, split="all")
     sources, _ = read_sources(str(folder), MODEL, data)

@@ -224,6 +224,13 @@ def test_several_teachers_say_the_mean_of_their_answers():
     broken = Teacher(ValueError("torn"))
     sources, (refusal,) = teach([face("a", SHAPE)], [one, broken], teaching=Teaching())
     assert not sources and refusal.reason == "torn"
+    with pytest.raises(ValueError, match="^a: torn$"):
+        teach([face("a", SHAPE)], [one, broken], teaching=Teaching(), strict=True)
+    # what the teacher leaves out is no broken photo
+    left_out = teach(
+        [face("a", SHAPE)], [one], teaching=Teaching(min_score=1), strict=True
+    )
+    assert not left_out.sources
     with pytest.raises(ValueError, match="without a teacher"):
         teach([face("a", SHAPE)], [], teaching=Teaching())
 

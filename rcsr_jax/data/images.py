@@ -5,6 +5,8 @@ kind of a picture is told by its content, whatever it is called.
 """
 
 import functools
+import importlib
+import importlib.util
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +17,23 @@ import jax
 import numpy as np
 from PIL import ExifTags, Image
 
+_HEIC = (".heic", ".heics", ".heif", ".heifs", ".hif")  # of phones
+# an optional package reads them, https://pillow-heif.readthedocs.io
+_READS_HEIC = importlib.util.find_spec("pillow_heif") is not None
 # What counts as an image in a folder, in lower case: what Pillow calls the formats below,
 # but for .pbm and .pfm, which are masks and depths beside photos.
 IMAGE_SUFFIXES = (
     *(".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif"),
     *(".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx"),
     *(".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+    *(_HEIC if _READS_HEIC else ()),
+)
+# Photos all the same, of phones and as cameras' sensors give them, that are not read.
+UNREAD_SUFFIXES = (
+    *(() if _READS_HEIC else _HEIC),
+    *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".jxl", ".kdc"),
+    *(".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl"),
+    *(".sr2", ".srf", ".srw", ".x3f"),
 )
 
 # What is read, by Pillow's names. Not all that Pillow knows: EPS is a program, which it
@@ -30,6 +43,7 @@ _FORMATS = {
     "BMP",
     "DIB",
     "GIF",
+    "HEIF",
     "JPEG",
     "JPEG2000",
     "PNG",
@@ -60,7 +74,8 @@ def load_image(path: str | Path, *, content: bytes | None = None) -> np.ndarray:
     not finite becomes black.
 
     Args:
-        path: JPEG, PNG, WebP, TIFF, GIF, BMP, JPEG 2000, PPM or AVIF.
+        path: JPEG, PNG, WebP, TIFF, GIF, BMP, JPEG 2000, PPM or AVIF; HEIC where
+            pillow-heif is installed.
         content: of the file, where it is in memory; then the path is but a name.
 
     Returns:
@@ -188,6 +203,8 @@ def _open(path: str | Path, content: bytes | None = None) -> Iterator[Image.Imag
 @functools.cache
 def _formats() -> tuple[str, ...]:
     Image.init()
+    if _READS_HEIC:
+        importlib.import_module("pillow_heif").register_heif_opener()
     return tuple(sorted(_FORMATS.intersection(Image.OPEN)))  # AVIF came later
 
 

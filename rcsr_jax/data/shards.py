@@ -16,9 +16,10 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from rcsr_jax.data.folders import files_below
-from rcsr_jax.data.images import IMAGE_SUFFIXES, load_image
+from rcsr_jax.data.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES, load_image
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+OVERLAY = "_overlay.png"  # what the pictures of rcsr-predict end in
 _LARGEST_MEMBER = 1 << 28  # bytes of a photo in an archive, which is read as a whole
 _ENDED = "rcsr_ended"
 
@@ -116,7 +117,7 @@ def photos_of(shard: Shard) -> Iterator[Photo]:
     try:
         with tarfile.open(archive, "r|*", tarinfo=_Member) as members:
             for member in members:
-                if member.isreg() and _is_photo(member.name):
+                if not member.isdir() and _is_photo(member.name, also=UNREAD_SUFFIXES):
                     again, name = member.name in seen, member.name
                     seen.add(name)
                     load = _loader(members, member, archive / name, again=again)
@@ -137,7 +138,7 @@ def folder_of_shards(name: str) -> str:
 def _shards_of(
     root: Path, photos_per_shard: int, on_other: Callable[[Path], None]
 ) -> Iterator[Shard]:
-    if root.is_file() and root.name.endswith(TAR_SUFFIXES):
+    if root.is_file() and _is_archive(root):
         yield _archive(root)
         return
     if not root.is_dir():
@@ -148,8 +149,10 @@ def _shards_of(
 
     names: list[str] = []
     for path in files_below(root, on_problem=refuse):
-        if path.name.endswith(TAR_SUFFIXES):
+        if _is_archive(path):
             yield _archive(root / path)
+        elif path.name.endswith(OVERLAY):
+            continue  # a result of rcsr-predict, and no photo
         elif _is_photo(path.name):
             names.append(path.as_posix())
         else:
@@ -193,9 +196,13 @@ def _stamp(paths: Iterable[Path]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _is_photo(name: str) -> bool:
+def _is_archive(path: Path) -> bool:
+    return path.name.lower().endswith(TAR_SUFFIXES)
+
+
+def _is_photo(name: str, *, also: tuple[str, ...] = ()) -> bool:
     last = name.rpartition("/")[2]
-    return last.lower().endswith(IMAGE_SUFFIXES) and not last.startswith(".")
+    return last.lower().endswith(IMAGE_SUFFIXES + also) and not last.startswith(".")
 
 
 def _loader(
@@ -203,6 +210,8 @@ def _loader(
 ) -> Callable[[], np.ndarray]:
     if again:
         return functools.partial(_refuse, f"{path}: comes twice; the first was taken.")
+    if not member.isreg():  # what a link means is behind the reader, or not there
+        return functools.partial(_refuse, f"{path}: is a link; links are not followed.")
     if member.size > _LARGEST_MEMBER:
         return functools.partial(_refuse, f"{path}: has {member.size} bytes.")
     file = members.extractfile(member)

@@ -175,6 +175,11 @@ def read_sources(
     if name == DRAWN:
         check_boxes(data)
         return drawn_sources(model, data), ()
+    if crops.is_cache(name):
+        raise ValueError(
+            f"{name} holds crops of rcsr-prepare, which rcsr-train alone takes; give the "
+            "photos that they were cut from."
+        )
     found = read_faces(
         name,
         markup=model.markup,

@@ -9,6 +9,7 @@ from rcsr_jax.data.annotations.formats import (
     FORMATS,
     format_of,
     read_annotations,
+    suffix_of,
     write_annotations,
 )
 from rcsr_jax.data.annotations.holding import lack
@@ -49,6 +50,7 @@ __all__ = [
     "read_landmarks_json",
     "read_pts",
     "read_pts_folder",
+    "suffix_of",
     "write_annotations",
     "write_boxes",
     "write_coco",

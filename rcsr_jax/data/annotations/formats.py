@@ -74,6 +74,12 @@ def format_of(path: str | Path) -> str:
     return _OF_SUFFIX[suffix]
 
 
+def suffix_of(kind: str) -> str:
+    """The suffix of files of a format, one of `FORMATS`; empty: a folder."""
+    same = {"boxes": "csv", "coco": "json"}.get(kind, kind)
+    return next(suffix for suffix, known in _OF_SUFFIX.items() if known == same)
+
+
 def write_annotations(
     path: str | Path,
     faces: Sequence[AnnotatedFace],

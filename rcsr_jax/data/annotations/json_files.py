@@ -52,8 +52,12 @@ def faces_of(content: Mapping[str, Any]) -> Iterator[AnnotatedFace]:
 
     A face is [[x, y], ...] or {"points": [[x, y], ...], "box": [x0, y0, x1, y1], ...},
     where null stands for a point, or both its coordinates, that is not annotated, and
-    either key may be left out. Faces of a list are of the second kind.
+    either key may be left out. Faces of a list are of the second kind. What rcsr-predict
+    writes of a photo, {"image": its name, "faces": such a list, ...}, is read as well.
     """
+    image, faces = content.get("image"), content.get("faces")
+    if isinstance(image, str) and isinstance(faces, list):
+        content = {image: faces} if faces else {}
     for image, entry in content.items():
         several = isinstance(entry, list) and entry and isinstance(entry[0], dict)
         for number, face in enumerate(entry if several else [entry], start=1):

@@ -194,10 +194,7 @@ def _named_columns(
 def _in_order(
     path: str | Path, header: list[str], rows: list[tuple[int, list[str]]]
 ) -> Iterator[AnnotatedFace]:
-    if Path(header[0]).suffix:
-        raise ValueError(
-            f"{path}: line 1 must be a header, not the face {shown(header[0])}."
-        )
+    _check_unnamed(path, header)
     named = set()
     for line, (name, *values) in rows:
         image = _image_of(path, line, name.strip())
@@ -208,6 +205,26 @@ def _in_order(
         pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
         face = face_of(image, pairs=pairs)
         yield face._replace(problem=face.problem and f"line {line}: {face.problem}")
+
+
+def _check_unnamed(path: str | Path, header: list[str]) -> None:
+    """Raises ValueError where columns have names, but not those of landmarks."""
+    if Path(header[0]).suffix and len(header) > 1:
+        raise ValueError(
+            f"{path}: line 1 must be a header, not the face {shown(header[0])}."
+        )
+    if spelling := _spelling(header):
+        raise ValueError(f"{path}: line 1 is not understood{spelling}.")
+    if "x_0" in header[2:]:
+        raise ValueError(
+            f"{path}: line 1 names x_0 but no column image: the landmarks of photos need "
+            "one; the table of a video is no annotation."
+        )
+    if sizes := {"width", "height", "w", "h"} & {name.lower() for name in header}:
+        raise ValueError(
+            f"{path}: line 1 has the column {min(sizes)}: a box is x0,y0,x1,y1, two of "
+            "its corners."
+        )
 
 
 def _write_rows(path: str | Path, rows: Iterable[Iterable[float | str]]) -> None:
