@@ -69,7 +69,16 @@ def main(arguments: list[str]) -> None:
     data = _DATA()
     sources, refused = read_sources(data.data, config.model, data)
     if _LANDMARKS.value:
-        _judge_given(out, sources, refused, markup=config.model.markup, command=command)
+        if _GALLERY.present:
+            raise ValueError("--gallery is for the report of a model; leave it out.")
+        _judge_given(
+            Path(_LANDMARKS.value),
+            out,
+            sources,
+            refused,
+            markup=config.model.markup,
+            command=command,
+        )
         return
     predictor = Predictor(params, config.model)
     with outputs.bar(total=len(sources), desc="faces") as bar:
@@ -147,6 +156,7 @@ def _rows(found: Evaluation, errors: np.ndarray) -> list[dict[str, Any]]:
 
 
 def _judge_given(
+    landmarks: Path,
     out: Path,
     sources: Sequence[Source],
     refused: tuple[Refusal, ...],
@@ -157,7 +167,7 @@ def _judge_given(
     """Writes what there is to say of landmarks alone: metrics.json, errors.csv, ced.png."""
     with outputs.bar(total=len(sources), desc="faces") as bar:
         given = read_given(
-            _LANDMARKS.value,
+            landmarks,
             sources,
             markup=markup,
             on_progress=lambda *_: bar.update(),
@@ -179,7 +189,7 @@ def _judge_given(
         for name, error in zip(given.names, errors, strict=True)
     ]
     _write_errors(out / "errors.csv", rows, truth)
-    name = Path(_LANDMARKS.value).name
+    name = landmarks.name
     if (known := errors[~np.isnan(errors)]).size:
         save_ced(out / "ced.png", {name: known})
     print(_lines({name: metrics}, num_faces=len(truth)))

@@ -81,7 +81,7 @@ def training_row(name: str, sampling: str, *, batch: int) -> Row:
     random = np.random.default_rng(0)
     side = cached_size(config.model, config.data)
     shape = (_TRAINING_FACES, config.model.num_points, 2)
-    faces = updates.Faces(
+    faces = updates.TrainingSet(
         random.integers(0, 256, (_TRAINING_FACES, side, side), np.uint8),
         random.uniform(side / 3, 2 * side / 3, shape).astype(np.float32),
     )

@@ -105,8 +105,8 @@ def _measured(small: CropCache, large: CropCache, config: RunConfig) -> dict:
     )
     everything = range(len(large.names))
     faces = {
-        "device": updates.Faces(small.crops, small.points),
-        "disk": updates.Faces(
+        "device": updates.TrainingSet(small.crops, small.points),
+        "disk": updates.TrainingSet(
             large.take(everything).crops, large.take(everything).points
         ),
     }
@@ -115,7 +115,7 @@ def _measured(small: CropCache, large: CropCache, config: RunConfig) -> dict:
         _forget(array)
     rounds: dict[str, list[dict]] = {"device": [], "disk": []}
     with ExitStack() as at_end:
-        feeds: dict[str, Iterator[updates.Faces]] = {}
+        feeds: dict[str, Iterator[updates.Batch]] = {}
         for kind, chosen in choices.items():
             run = replace_fields(config, {"stream_faces": chosen})
             batches = feed(faces[kind], 0, config=run, devices=devices)

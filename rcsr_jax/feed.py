@@ -33,7 +33,7 @@ _AHEAD = 8  # batches that are read ahead
 
 
 def is_streamed(
-    faces: updates.Faces, *, choice: str, devices: Sequence[jax.Device]
+    faces: updates.TrainingSet, *, choice: str, devices: Sequence[jax.Device]
 ) -> bool:
     """Whether training reads these faces from the disk, update by update.
 
@@ -52,13 +52,12 @@ def is_streamed(
 
 
 def feed(
-    faces: updates.Faces,
+    faces: updates.TrainingSet,
     first: int,
     *,
     config: RunConfig,
     devices: Sequence[jax.Device],
-    num_last: int = 0,
-) -> Generator[updates.Faces, None, None]:
+) -> Generator[updates.Batch, None, None]:
     """The faces of each update from a number on, on the devices, without end.
 
     Closing it ends its threads.
@@ -68,27 +67,23 @@ def feed(
         first: updates done.
         config: the run; `config.data.stream_faces` chooses.
         devices: that the update runs on.
-        num_last: how many of the faces, at the end, are for the last updates alone.
 
     Raises:
         ValueError: grain is not installed and faces are to be streamed.
     """
-    options = {"config": config, "devices": devices, "num_last": num_last}
     if not is_streamed(faces, choice=config.data.stream_faces, devices=devices):
-        return _resident(faces, first, **options)
+        return _resident(faces, first, config=config, devices=devices)
     if importlib.util.find_spec("grain") is None:
         raise ValueError(
             f"reading {num_bytes(faces) / 1e9:.1f} GB of training faces from the disk "
             'while training needs grain: pip install "rcsr-jax[stream]", or set '
             "stream_faces to never."
         )
-    return _streamed(faces, first, **options)
+    return _streamed(faces, first, config=config, devices=devices)
 
 
-def _resident(
-    faces, first, *, config, devices, num_last
-) -> Generator[updates.Faces, None, None]:
-    held = updates.Faces(*(_held(rows, devices) for rows in faces))
+def _resident(faces, first, *, config, devices) -> Generator[updates.Batch, None, None]:
+    held = updates.Batch(_held(faces.crops, devices), _held(faces.points, devices))
     places = sharing.places_of(config, devices=devices)
     shares = PartitionSpec(sharing.AXIS)
     gather = jax.jit(
@@ -101,13 +96,7 @@ def _resident(
     )
     step = first
     while True:
-        chosen = updates.numbers_at(
-            step,
-            places,
-            num_faces=len(faces.crops),
-            config=config,
-            num_last=num_last,
-        )
+        chosen = updates.numbers_at(step, places, faces, config=config)
         yield gather(held, chosen.astype(np.int32))
         step += 1
 
@@ -148,17 +137,13 @@ def _brought_together(held, chosen):
     return jax.tree.map(bring, held)
 
 
-def _streamed(
-    faces, first, *, config, devices, num_last
-) -> Generator[updates.Faces, None, None]:
+def _streamed(faces, first, *, config, devices) -> Generator[updates.Batch, None, None]:
     import grain
 
     places = sharing.own_places(config, devices=devices)
     steps = grain.MapDataset.range(first, sys.maxsize)
     batches = steps.map(
-        lambda step: updates.faces_at(
-            int(step), places, faces, config=config, num_last=num_last
-        )
+        lambda step: updates.faces_at(int(step), places, faces, config=config)
     )
     options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_AHEAD)
     with closing(iter(batches.to_iter_dataset(options))) as ready:
@@ -179,9 +164,9 @@ def memory_of(device: jax.Device) -> int:
     return memory if text == "max" else min(memory, int(text))
 
 
-def num_bytes(faces: updates.Faces) -> int:
+def num_bytes(faces: updates.TrainingSet) -> int:
     """What faces take on a device, or on the disk."""
     return sum(
         int(np.prod(rows.shape, dtype=np.int64)) * np.dtype(rows.dtype).itemsize
-        for rows in faces
+        for rows in (faces.crops, faces.points)
     )

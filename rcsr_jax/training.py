@@ -98,14 +98,10 @@ def _train(
     resuming = bool(checkpoint.saved_steps(workdir))
     check_same_run(workdir, config, resuming=resuming)
     given = None if resuming else given_params(config)
-    training, validation, *last = _open_data(
+    training, validation, last = _open_data(
         config, workdir, resuming=resuming, on_progress=on_progress
     )
-    every = [training, *last]
-    faces = updates.Faces(
-        joined([part.crops for part in every]), joined([part.points for part in every])
-    )
-    num_last = sum(len(part.names) for part in last)
+    faces = _training_set(training, last)
     shape = mean_in_crops(training, config.model, config.data)
     optimiser = make_optimiser(config.train, num_faces=len(training.names))
     params = given if given and is_whole(given) else _fresh(given, shape, config)
@@ -137,14 +133,11 @@ def _train(
     on_progress(report)
     with (
         resumption.open_manager(workdir) as manager,
-        closing(
-            feed(faces, step, config=config, devices=devices, num_last=num_last)
-        ) as batches,
+        closing(feed(faces, step, config=config, devices=devices)) as batches,
     ):
         run = _Run(
             config=config,
             faces=faces,
-            num_last=num_last,
             judge=judge,
             batches=batches,
             update=updates.parallel_update(
@@ -162,10 +155,18 @@ def _train(
         nme=report.nme,
         baseline_nme=report.baseline_nme,
         num_faces=len(training.names),
-        num_refused=len(_refused(*every)),
+        num_refused=len(_refused(training, last)),
         skipped=report.skipped,
         told=told,
     )
+
+
+class _RunFaces(NamedTuple):
+    """The faces to train on, those held out, and those of the last updates, if any."""
+
+    training: CropCache
+    validation: CropCache
+    last: CropCache | None
 
 
 def _open_data(
@@ -174,42 +175,48 @@ def _open_data(
     *,
     resuming: bool,
     on_progress: Callable[[Progress], None],
-) -> tuple[CropCache, ...]:
-    """The faces to train on, those held out and, where there are any, the last ones.
-
-    The work folder is this run's then.
-    """
+) -> _RunFaces:
+    """The faces of a run; the work folder is this run's then."""
 
     def report(done: int, total: int) -> None:
         on_progress(Progress("data", done, total))
 
-    def cut() -> tuple[CropCache, ...]:
+    def cut() -> _RunFaces:
         model, data = config.model, config.data
-        opened = open_faces(model, data, folder=workdir, on_progress=report)
-        if not data.last_data:
-            return opened
-        last = open_last_faces(
-            model, data, held=opened[1], folder=workdir, on_progress=report
-        )
-        return *opened, last
+        training, held = open_faces(model, data, folder=workdir, on_progress=report)
+        last = None
+        if data.last_data:
+            last = open_last_faces(
+                model, data, held=held, folder=workdir, on_progress=report
+            )
+        return _RunFaces(training, held, last)
 
     opened = hosts.first_before_others(cut)
-    names = ("training", "validation", "last")
     check_same_faces(
         workdir,
-        dict(zip(names, opened, strict=False)),
+        {name: part for name, part in opened._asdict().items() if part is not None},
         data=",".join(filter(None, [config.data.data, config.data.last_data])),
         resuming=resuming,
     )
-    training, _, *last = opened
-    write_refused(workdir, _refused(training, *last))
+    write_refused(workdir, _refused(opened.training, opened.last))
     write_config(workdir, config)
     return opened
 
 
-def _refused(*parts: CropCache) -> tuple[Refusal, ...]:
-    """What was left out; a face of data and of last_data is named once for a reason."""
-    return tuple(dict.fromkeys(refusal for part in parts for refusal in part.refused))
+def _training_set(training: CropCache, last: CropCache | None) -> updates.TrainingSet:
+    if last is None:
+        return updates.TrainingSet(training.crops, training.points)
+    return updates.TrainingSet(
+        joined([training.crops, last.crops]),
+        joined([training.points, last.points]),
+        num_last=len(last.names),
+    )
+
+
+def _refused(training: CropCache, last: CropCache | None) -> tuple[Refusal, ...]:
+    """What was left out; a face of both parts is named once for a reason."""
+    every = training.refused + (last.refused if last else ())
+    return tuple(dict.fromkeys(every))
 
 
 def _fresh(given: Params | None, shape: np.ndarray, config: RunConfig) -> Params:
@@ -223,8 +230,7 @@ class _Run(NamedTuple):
     """What a run has at hand from one update to the next."""
 
     config: RunConfig
-    faces: updates.Faces
-    num_last: int
+    faces: updates.TrainingSet
     judge: Judge
     batches: Iterator[Any]
     update: Callable[..., tuple[updates.TrainState, dict[str, jax.Array]]]
@@ -294,9 +300,7 @@ def _judged(state: updates.TrainState, run: _Run) -> tuple[float, dict[str, Any]
     """The validation error, percent, and the settings that are measured of a model."""
     points, measured = run.judge.measure(state.average)
     if measured and run.config.train.calibrate:
-        measured["tolerance"] = measured_tolerance(
-            state, run.faces, config=run.config, num_last=run.num_last
-        )
+        measured["tolerance"] = measured_tolerance(state, run.faces, config=run.config)
     return run.judge.error(points), measured
 
 

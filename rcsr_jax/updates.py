@@ -31,12 +31,26 @@ from rcsr_jax.sharing import AXIS, mesh_of, own_places, shared_out
 _DOUBT_WEIGHT = 0.1  # Adam does not mind; clipping the gradient would
 
 
-class Faces(NamedTuple):
-    """Cached faces: a whole training set, or those of a step.
+class TrainingSet(NamedTuple):
+    """All cached faces of a run.
 
     Attributes:
         crops: uint8 [faces, side, side], cached crops; arrays, or `Rows` on the disk.
         points: float32 [faces, num_points, 2], in cached pixels; likewise.
+        num_last: how many of them, at the end, are for the last updates alone.
+    """
+
+    crops: Any
+    points: Any
+    num_last: int = 0
+
+
+class Batch(NamedTuple):
+    """The cached faces of a step, or of some places in it.
+
+    Attributes:
+        crops: uint8 [..., side, side].
+        points: float32 [..., num_points, 2], in cached pixels.
     """
 
     crops: Any
@@ -117,7 +131,7 @@ def batch_loss(
 def update(
     state: TrainState,
     places: Array,
-    batch: Faces,
+    batch: Batch,
     *,
     config: RunConfig,
     optimiser: optax.GradientTransformation,
@@ -160,13 +174,8 @@ def update(
 
 
 def faces_at(
-    step: int,
-    places: np.ndarray,
-    faces: Faces,
-    *,
-    config: RunConfig,
-    num_last: int = 0,
-) -> Faces:
+    step: int, places: np.ndarray, faces: TrainingSet, *, config: RunConfig
+) -> Batch:
     """The faces of a step, in some places of its batch.
 
     Args:
@@ -174,42 +183,33 @@ def faces_at(
         places: int [...], in the batch.
         faces: the training set; only these are read of what is on the disk.
         config: the run.
-        num_last: how many of them, at the end, are for the last updates alone.
 
     Returns:
-        The arrays of `faces`, with the shape of `places` in front.
+        Their arrays, with the shape of `places` in front.
     """
-    chosen = numbers_at(
-        step, places, num_faces=len(faces.crops), config=config, num_last=num_last
-    )
-    return Faces(faces.crops[chosen], faces.points[chosen])
+    chosen = numbers_at(step, places, faces, config=config)
+    return Batch(faces.crops[chosen], faces.points[chosen])
 
 
 def numbers_at(
-    step: int,
-    places: np.ndarray,
-    *,
-    num_faces: int,
-    config: RunConfig,
-    num_last: int = 0,
+    step: int, places: np.ndarray, faces: TrainingSet, *, config: RunConfig
 ) -> np.ndarray:
     """The numbers of the faces of a step, in some places of its batch.
 
     Args:
         step: from 0.
         places: int [...], in the batch.
-        num_faces: in the training set.
+        faces: the training set.
         config: the run.
-        num_last: how many of them, at the end, are for the last updates alone.
 
     Returns:
         int64, with the shape of `places`.
     """
     train = config.train
-    first, count = 0, num_faces - num_last
+    first, count = 0, len(faces.crops) - faces.num_last
     begins = train.num_updates - train.last_updates
-    if num_last and step >= begins:
-        step, first, count = step - begins, count, num_last
+    if faces.num_last and step >= begins:
+        step, first, count = step - begins, count, faces.num_last
     chosen = faces_of_step(
         step, seed=train.seed, num_faces=count, batch_size=train.batch_size
     )
@@ -217,7 +217,7 @@ def numbers_at(
 
 
 def examples(
-    step: Array, places: Array, batch: Faces, *, config: RunConfig
+    step: Array, places: Array, batch: Batch, *, config: RunConfig
 ) -> tuple[Array, Array]:
     """The training examples of a step: a pure function of (seed, step, place).
 
@@ -248,7 +248,7 @@ def parallel_update(
     config: RunConfig,
     optimiser: optax.GradientTransformation,
     devices: Sequence[jax.Device],
-) -> Callable[[TrainState, Faces], tuple[TrainState, dict[str, Array]]]:
+) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]:
     """`update` over several devices, each with its share of the batch.
 
     What it returns takes the state and the faces of the step, `shared_out`, in the order of

@@ -134,21 +134,16 @@ def mean_in_crops(cache: CropCache, model: ModelConfig, data: DataConfig) -> np.
 
 
 def measured_tolerance(
-    state: updates.TrainState,
-    faces: updates.Faces,
-    *,
-    config: RunConfig,
-    num_last: int = 0,
+    state: updates.TrainState, faces: updates.TrainingSet, *, config: RunConfig
 ) -> float:
     """The tolerance of adaptive prediction, measured on replicates of training faces.
 
     Args:
         state: whose averaged parameters predict.
-        faces: the training set, in memory or on the disk.
+        faces: the training set, in memory or on the disk; where it has faces for the last
+            updates, the replicates are of these.
         config: the run. The replicates are those of steps behind its last one, which no
             update has seen.
-        num_last: how many of the faces, at the end, are for the last updates alone; where
-            there are some, the replicates are of these.
 
     Returns:
         The tolerance; that of the settings where no replicate has both eye corners.
@@ -158,9 +153,7 @@ def measured_tolerance(
     paths, truths = [], []
     for number in range(-(-_REPLICATES // size)):
         unseen = config.train.num_updates + number
-        batch = updates.faces_at(
-            unseen, np.arange(size), faces, config=config, num_last=num_last
-        )
+        batch = updates.faces_at(unseen, np.arange(size), faces, config=config)
         step = jnp.asarray(unseen, jnp.int32)
         crops, points = _cut_examples(step, jnp.arange(size), batch, config=config)
         crops, points = jax.device_get((crops, points))

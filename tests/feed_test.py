@@ -15,11 +15,11 @@ from rcsr_jax.feed import feed, is_streamed
 
 
 @pytest.fixture
-def faces(tmp_path, generator) -> updates.Faces:
+def faces(tmp_path, generator) -> updates.TrainingSet:
     """Fifty small faces on the disk."""
     np.save(tmp_path / "crops.npy", generator.integers(0, 256, (50, 6, 6), np.uint8))
     np.save(tmp_path / "points.npy", generator.random((50, 4, 2), np.float32))
-    return updates.Faces(
+    return updates.TrainingSet(
         *(
             Rows([np.load(tmp_path / name, mmap_mode="r")])
             for name in ("crops.npy", "points.npy")
@@ -56,7 +56,8 @@ def test_the_last_updates_get_the_last_faces(choice, faces):
     )
     devices = jax.devices()[:2]
     for first in (0, 7):  # a run that goes on finds the same
-        batches = feed(faces, first, config=config, devices=devices, num_last=18)
+        some_last = faces._replace(num_last=18)
+        batches = feed(some_last, first, config=config, devices=devices)
         for step, batch in zip(range(first, 12), batches, strict=False):
             if step < 5:  # of the 32 before, as if there were no others
                 chosen = faces_of_step(step, seed=0, num_faces=32, batch_size=8)
@@ -79,7 +80,7 @@ def test_resident_faces_are_shared_out_and_come_to_the_bit(faces):
     assert [s.data.shape for s in held.addressable_shards] == [(1, 13, 4, 2)] * 4
     np.testing.assert_array_equal(np.asarray(held).reshape(-1, 4, 2)[:50], points)
     batches = feed(
-        updates.Faces(crops, points), 0, config=run("never"), devices=devices
+        updates.TrainingSet(crops, points), 0, config=run("never"), devices=devices
     )
     chosen = [faces_of_step(n, seed=0, num_faces=50, batch_size=8) for n in range(6)]
     assert 7 in np.concatenate(chosen)

@@ -328,7 +328,7 @@ def faces():
     side = round(config.model.crop_size * config.data.cache_margin * 1.125)
     crops = generator.integers(0, 255, (20, side, side)).astype(np.uint8)
     points = generator.uniform(side / 4, 3 * side / 4, (20, 68, 2))
-    return updates.Faces(crops, points.astype(np.float32))
+    return updates.TrainingSet(crops, points.astype(np.float32))
 
 
 MEAN_SHAPE = np.linspace(10, 22, 136, dtype=np.float32).reshape(68, 2)

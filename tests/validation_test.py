@@ -183,8 +183,8 @@ def state_of(params) -> updates.TrainState:
     return updates.TrainState(step=0, params={}, average=params, opt_state=())
 
 
-def training_set() -> updates.Faces:
-    return updates.Faces(many_faces().crops, many_faces().points)
+def training_set() -> updates.TrainingSet:
+    return updates.TrainingSet(many_faces().crops, many_faces().points)
 
 
 def test_the_tolerance_is_measured_on_replicates_that_no_update_has_seen(asked):
@@ -217,9 +217,8 @@ def test_the_tolerance_is_that_of_the_last_faces_where_there_are_some(asked):
 
     measured_tolerance(
         state_of(tiny.make_params()),
-        updates.Faces(Numbered(), faces.points),
+        updates.TrainingSet(Numbered(), faces.points, num_last=3),
         config=config,
-        num_last=3,
     )
     count = len(faces.points)
     assert set(asked_of) == {count - 3, count - 2, count - 1}

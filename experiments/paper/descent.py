@@ -16,7 +16,7 @@ from rcsr_jax.data.training_faces import open_faces
 from rcsr_jax.descent import descend, fit_descent
 from rcsr_jax.geometry import Frame, join_frames, to_photo
 from rcsr_jax.inference import Predictor
-from rcsr_jax.updates import Faces, examples, faces_at
+from rcsr_jax.updates import TrainingSet, examples, faces_at
 from rcsr_jax.validation import Judge, mean_in_crops
 
 from .budgets import DESCENT
@@ -103,7 +103,7 @@ def _views(
     training: CropCache, seen: RunConfig, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Views of every training face, and their landmarks."""
-    faces = Faces(training.crops, training.points)
+    faces = TrainingSet(training.crops, training.points)
     places = np.arange(seen.train.batch_size)
     batch = functools.partial(faces_at, places=places, faces=faces, config=seen)
     cut = jax.jit(examples, static_argnames="config")

@@ -26,6 +26,9 @@ class Rows:
         dtype: of their values.
     """
 
+    _order: np.ndarray
+    _starts: np.ndarray
+
     def __init__(
         self, parts: Sequence["np.ndarray | Rows"], order: np.ndarray | None = None
     ):
