@@ -26,7 +26,9 @@ def main(requirements: str) -> int:
         packages = json.loads(asked.stdout)["dependencies"]
     except ValueError:
         print(f"vulnerabilities: not known. {asked.stderr.strip()[-500:]}")
-        return 0
+        # nobody could be asked, unless there is nobody who asks or he was asked wrongly
+        broken = ("No module named", "usage:")
+        return int(any(sign in asked.stderr for sign in broken))
     known = [
         f"{each['name']} {each['version']}: {fault['id']}, mended in "
         f"{', '.join(fault['fix_versions']) or 'no version'}"

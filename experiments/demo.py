@@ -19,6 +19,7 @@ from absl import flags
 
 from rcsr_jax.boxes import BoxMap
 from rcsr_jax.data.drawn import draw_face
+from rcsr_jax.data.images import load_image
 from rcsr_jax.detection import detect_faces
 from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.report import figures
@@ -59,7 +60,12 @@ def main(arguments: list[str]) -> None:
         print(f"open http://{_HOST}:{_PORT.value} (Ctrl-C ends it)", flush=True)
         uvicorn = importlib.import_module("uvicorn")
         uvicorn.run(
-            make_app(predictor), host=_HOST, port=_PORT.value, log_level="warning"
+            make_app(predictor),
+            host=_HOST,
+            port=_PORT.value,
+            # pages that are open hold a stream: it is cut, and is not worth a traceback
+            timeout_graceful_shutdown=1,
+            log_level="critical",
         )
 
 
@@ -167,7 +173,8 @@ def _make_page(gradio: Any, predictor: Predictor) -> Any:
                 photo = gradio.Image(
                     label="Photo",
                     sources=["upload", "webcam", "clipboard"],
-                    type="numpy",
+                    type="filepath",  # read as all programs here read photos
+                    image_mode=None,
                     # left must stay left: landmarks have sides
                     webcam_options=gradio.WebcamOptions(mirror=False),
                     buttons=[],
@@ -195,25 +202,28 @@ def _make_page(gradio: Any, predictor: Predictor) -> Any:
                 )
                 numbers = gradio.Markdown()
 
-        def locate(image: Any, text: str) -> tuple:
-            if image is None:
+        def locate(path: Any, text: str, sure: bool) -> tuple:
+            if path is None:
                 return None, _EMPTY, gradio.Slider(), "", gradio.skip()
             try:
-                answer = figures.find(predictor, image, read_boxes(text))
+                answer = figures.find(predictor, load_image(path), read_boxes(text))
             except ValueError as error:
-                return None, _EMPTY, gradio.Slider(), "", f"**{error}**"
+                return None, _EMPTY, gradio.Slider(), "", _told(error, path)
             if not len(answer.boxes):
                 return None, _EMPTY, gradio.Slider(), "", gradio.skip()
             last = len(answer.shapes) - 1
-            svg = figures.draw(answer, step=last, markup=markup)
+            svg = figures.draw(answer, step=last, markup=markup, uncertainty=sure)
             slider = gradio.Slider(maximum=last, value=last)
             return answer, svg, slider, _describe(answer), gradio.skip()
 
-        def detect(image: Any) -> tuple:
-            if image is None:
+        def detect(path: Any) -> tuple:
+            if path is None:
                 return "", "Upload a photo, or draw a face.", None
             box_map = predictor.config.detector_boxes
-            where, message = find_boxes(image, box_map=box_map)
+            try:
+                where, message = find_boxes(load_image(path), box_map=box_map)
+            except ValueError as error:
+                return "", _told(error, path), None
             return write_boxes(where), message, None
 
         def pick(text: str, first: Any, event: gradio.SelectData) -> tuple:
@@ -233,21 +243,28 @@ def _make_page(gradio: Any, predictor: Predictor) -> Any:
         def draw() -> tuple:
             index = int(np.random.default_rng().integers(1 << 30))
             face = draw_face(2, index, size=256)
-            return face.image, write_boxes(face.box[None]), "A drawn face and its box."
+            box = write_boxes(face.box[None])
+            return face.image, box, "A drawn face and its box.", None
 
         answer = [found, figure, step, numbers, told]
-        find = {"fn": locate, "inputs": [photo, boxes], "outputs": answer}
+        find = {"fn": locate, "inputs": [photo, boxes, errors], "outputs": answer}
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
         photo.input(detect, photo, [boxes, told, corner], **quiet).then(**find, **quiet)
         photo.clear(detect, photo, [boxes, told, corner], **quiet).then(**find, **quiet)
         picked = photo.select(pick, [boxes, corner], [boxes, corner, told], **quiet)
         picked.then(**find, **quiet)
-        drawn.click(draw, None, [photo, boxes, told], **quiet).then(**find, **quiet)
+        made = drawn.click(draw, None, [photo, boxes, told, corner], **quiet)
+        made.then(**find, **quiet)
         gradio.on([go.click, boxes.submit, boxes.blur], **find, **quiet)
         view = {"fn": redraw, "inputs": [found, step, errors], "outputs": figure}
         step.input(**view, **quiet, trigger_mode="always_last")
         errors.input(**view, **quiet)
     return page
+
+
+def _told(error: ValueError, path: str) -> str:
+    """A mistake without the path, which is that of a copy here."""
+    return f"**{str(error).removeprefix(f'{path}: ')}**"
 
 
 def _describe(found: figures.Found) -> str:

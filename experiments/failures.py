@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> None:
         score=score,
         markup=markup,
     )
-    judged = errors[np.isfinite(errors)]
+    judged = errors[~np.isnan(errors)]  # an infinite one is a failure
     report = {
         "command": shlex.join(["failures", *sys.argv[1:]]),
         "num_faces": len(judged),

@@ -56,6 +56,10 @@ def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes it."""
     settings.no_arguments(arguments)
     out = _OUT()
+    if not _PHOTOS.value:
+        for flag in (_BOXES, _HELD_OUT):
+            if flag.present:
+                raise ValueError(f"--{flag.name} is about photos: name them, --photos.")
     predictor = load_predictor(_MODEL())
     Tracker(predictor=predictor, detect=lambda image: []).compile()
     kinds = _clips(predictor)

@@ -7,6 +7,7 @@ over it; where they are and whether they may be replaced is known to `video_resu
 import contextlib
 import csv
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -151,6 +152,8 @@ def _track(
             count += 1
             if stop():
                 break
+    if video.trouble:
+        print(f"{name}: {video.trouble}", file=sys.stderr)
     return count, len(names)
 
 

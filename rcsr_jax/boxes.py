@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -45,26 +46,31 @@ class BoxMap:
                 f"a box map is finite and its scales are positive; got {self}."
             )
 
-    def apply(self, boxes: ArrayLike) -> np.ndarray:
+    def apply(self, boxes: ArrayLike) -> Any:
         """The boxes after the map.
 
         Args:
             boxes: float [..., 4], (x0, y0, x1, y1) in pixels.
 
         Returns:
-            float64 [..., 4], pixels.
+            float64 [..., 4], pixels; of JAX arrays, also inside jit, such as they are.
 
         Raises:
             ValueError: the last axis is not a box.
         """
-        boxes = np.asarray(boxes, np.float64)
+        if not isinstance(boxes, jax.Array):
+            boxes = np.asarray(boxes, np.float64)
         if boxes.shape[-1:] != (4,):
             raise ValueError(f"a box is (x0, y0, x1, y1); got shape {boxes.shape}.")
         size = boxes[..., 2:] - boxes[..., :2]
         centre = (boxes[..., :2] + boxes[..., 2:]) / 2
-        centre = centre + np.array([self.shift_x, self.shift_y]) * size
-        half = np.array([self.scale_w, self.scale_h]) * size / 2
-        return np.concatenate([centre - half, centre + half], axis=-1)
+        numbers = boxes.__array_namespace__()
+        shift, scale = (
+            numbers.broadcast_to(numbers.asarray(pair, dtype=boxes.dtype), size.shape)
+            for pair in ((self.shift_x, self.shift_y), (self.scale_w, self.scale_h))
+        )
+        centre, half = centre + shift * size, scale * size / 2
+        return numbers.concatenate([centre - half, centre + half], axis=-1)
 
     def to_dict(self) -> dict[str, float]:
         """The map as plain JSON values; `BoxMap.from_dict` reads it back."""

@@ -20,9 +20,9 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from rcsr_jax.config import RunConfig, from_dict, to_dict
+from rcsr_jax.config import RunConfig, check_run_config, from_dict, to_dict
 from rcsr_jax.model import Params, params_like
-from rcsr_jax.weights import SUFFIX, read_weights, write_weights
+from rcsr_jax.weights import SUFFIX, model_source, read_weights, write_weights
 
 CHECKPOINTS = "checkpoints"
 SCORE = "nme_interocular"  # what ranks the checkpoints of a run
@@ -55,11 +55,12 @@ def load_params(checkpoint: str | Path) -> tuple[Params, RunConfig]:
 
     Args:
         checkpoint: a work folder (its best checkpoint is taken), a checkpoint, an
-            exported folder, or a weights file (.npz).
+            exported folder, a weights file (.npz), or the name of shipped weights.
 
     Raises:
         ValueError: it is none of these, or cannot be read.
     """
+    checkpoint = model_source(checkpoint)
     if Path(checkpoint).suffix == SUFFIX and not Path(checkpoint).is_dir():
         return read_weights(checkpoint)
     place = find_checkpoint(checkpoint)
@@ -106,8 +107,9 @@ def export_params(folder: str | Path, *, params: Params, config: RunConfig) -> N
     """Writes the parameters and the run alone, as an orbax folder.
 
     Raises:
-        ValueError: the folder exists and is not empty.
+        ValueError: the folder exists and is not empty, or config is no `RunConfig`.
     """
+    check_run_config(config)
     folder = Path(folder).absolute()
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise ValueError(f"{folder} exists already; choose a new folder.")

@@ -92,7 +92,8 @@ def compare(
         `better_share`: of the faces, per cent. `most_worsened` and `most_improved`: the
         `face`, its error `against` and `now`, per cent, by their difference.
     """
-    change = errors - against
+    # both may be infinite, where a landmark was not found
+    change = np.where(errors == against, 0.0, errors - against)
     failed = (errors > DEFAULT_LIMIT).astype(float) - (against > DEFAULT_LIMIT)
     order = np.argsort(change)
     improved = [face for face in order[:_LISTED].tolist() if change[face] < 0]

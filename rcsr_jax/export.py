@@ -16,7 +16,7 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 
-from rcsr_jax.config import ModelConfig
+from rcsr_jax.config import ModelConfig, check_model_config
 from rcsr_jax.data.cutting import LUMA
 from rcsr_jax.data.whole_files import whole_file, write_whole
 from rcsr_jax.model import Params, predict, predict_adaptive
@@ -25,6 +25,7 @@ from rcsr_jax.version import __version__
 SUFFIX = ".stablehlo"
 FACES = "faces"  # what the axis of any length is called
 PLATFORMS = ("cpu", "cuda")
+_PLATFORM_NAMES = ("cpu", "cuda", "rocm", "tpu")
 _FORMAT = 1
 
 
@@ -85,8 +86,14 @@ def export_program(
         [faces].
 
     Raises:
-        ValueError: `num_steps` is below 1.
+        ValueError: `num_steps` is below 1, a platform is not known, or config is no
+            `ModelConfig`.
     """
+    check_model_config(config)
+    if unknown := set(platforms) - set(_PLATFORM_NAMES):
+        raise ValueError(
+            f"platforms are {', '.join(_PLATFORM_NAMES)}; got {min(unknown)!r}."
+        )
     params = jax.device_get(params)  # constants, whatever device they are on
 
     @jax.jit

@@ -12,7 +12,7 @@ import numpy as np
 
 from rcsr_jax.box_checks import as_boxes, check_boxes
 from rcsr_jax.checkpoint import load_params
-from rcsr_jax.config import ModelConfig
+from rcsr_jax.config import ModelConfig, check_model_config
 from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.data.images import checked_image
 from rcsr_jax.geometry import (
@@ -67,6 +67,7 @@ class Predictor:
     _process: int = dataclasses.field(init=False, compare=False)
 
     def __post_init__(self):
+        check_model_config(self.config)
         object.__setattr__(self, "params", jax.device_put(self.params))
         object.__setattr__(self, "_process", os.getpid())
 
@@ -412,7 +413,8 @@ class Predictor:
 
     @functools.cached_property
     def _first_shape(self) -> np.ndarray:
-        return np.asarray(annotated(self.params["mean_shape"], config=self.config))
+        shape = annotated(self.params["mean_shape"], config=self.config)
+        return np.asarray(shape, np.float32)
 
 
 def load_predictor(

@@ -8,7 +8,7 @@ shape is measured, not learned.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import flax
@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 
 from rcsr_jax.annotation import as_seen
 from rcsr_jax.confidence import score_of
-from rcsr_jax.config import ModelConfig
+from rcsr_jax.config import ModelConfig, check_model_config
 from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.network import RCSR, Scene, is_exact
 from rcsr_jax.prediction import (
@@ -46,8 +46,10 @@ def init_params(key: Array, *, config: ModelConfig, mean_shape: ArrayLike) -> Pa
         mean_shape: float [num_points, 2], crop px.
 
     Raises:
-        ValueError: the mean shape does not have the markup's number of landmarks.
+        ValueError: the mean shape does not have the markup's number of landmarks, or
+            config is no `ModelConfig`.
     """
+    check_model_config(config)
     mean_shape = jnp.asarray(mean_shape, jnp.float32)
     if mean_shape.shape != (config.num_points, 2):
         raise ValueError(
@@ -88,7 +90,7 @@ def first_estimate(mean_shape: Array, *, batch: int, config: ModelConfig) -> Est
 
 
 def normalise(crops: Array) -> Array:
-    """Crops of zero mean and unit deviation each; flat where they vary by 0.001 or less.
+    """Crops of zero mean and unit deviation each; less where one varies by some 0.001.
 
     Args:
         crops: uint8 or float [batch, height, width] or [batch, height, width, 1].
@@ -99,7 +101,7 @@ def normalise(crops: Array) -> Array:
     crops = jnp.asarray(crops, jnp.float32)
     crops = crops.reshape(*crops.shape[:3], 1)
     centred = crops - crops.mean((1, 2, 3), keepdims=True)
-    # a flat crop stays zero
+    # the floor of the deviation: a flat crop stays zero
     variance = jnp.square(centred).mean((1, 2, 3), keepdims=True)
     return centred * lax.rsqrt(variance + 1e-6)
 
@@ -111,7 +113,12 @@ def make_scene(params: Params, crops: Array, *, config: ModelConfig) -> Scene:
         params: from `init_params` or a checkpoint.
         crops: uint8 or float [batch, crop_size, crop_size], grey.
         config: the settings the parameters were made with.
+
+    Raises:
+        ValueError: the crops are of another size.
     """
+    check_model_config(config)
+    _check_crops(crops, config)
     images = normalise(crops).astype(config.compute_dtype)
     return cast(
         Scene, _apply(config, _variables(params, config), images, method="scene")
@@ -129,6 +136,7 @@ def make_step(
         config: the settings the parameters were made with.
         scene: from `make_scene`, where the caller has it already.
     """
+    check_model_config(config)
     variables = _variables(params, config)
     if params["mean_shape"].shape != (config.num_points, 2):
         raise ValueError(
@@ -177,7 +185,7 @@ def predict(
         ValueError: the crops are not of the config's size, the parameters are not those
             of the config, or there is no such number of steps.
     """
-    _check_arguments(crops, config)
+    _check_arguments(params, crops, config)
     if crops.ndim == 2:
         batched = predict(
             params, crops[None], config=config, num_steps=num_steps, flatten=flatten
@@ -241,7 +249,7 @@ def predict_adaptive(
     Raises:
         ValueError: as there, or `start` is not one of this model and these crops.
     """
-    _check_arguments(crops, config)
+    _check_arguments(params, crops, config)
     if crops.ndim == 2:
         if start is not None:
             start = jax.tree.map(lambda leaf: leaf[None], start)
@@ -338,11 +346,12 @@ def _increment_size(config: ModelConfig) -> Callable[[Array, Array], Array]:
     )
 
 
-def _check_arguments(crops: Array, config: ModelConfig) -> None:
-    if not isinstance(config, ModelConfig):
+def _check_arguments(params: Params, crops: Array, config: ModelConfig) -> None:
+    check_model_config(config)
+    if not isinstance(params, Mapping) or not {"network", "mean_shape"} <= set(params):
         raise ValueError(
-            "config must be a ModelConfig, such as the model of a RunConfig; got "
-            f"{type(config).__name__}."
+            "params must hold 'network' and 'mean_shape', as those of a predictor, "
+            f"load_params or init_params do; got {type(params).__name__}."
         )
     if not hasattr(crops, "ndim"):
         raise ValueError(f"crops must be one array; got {type(crops).__name__}.")

@@ -20,6 +20,10 @@ _MOST_STEPS = 1000
 class Prediction(NamedTuple):
     """The landmarks of a batch of crops.
 
+    The faces are the first axis of all fields but the trajectory, which has its steps
+    there: what goes over faces takes the fields one by one. Expected errors and scores say
+    how sure the model is of its input as it is; no gradient of them reaches the features.
+
     Attributes:
         points: float [batch, num_points, 2], (x, y) in crop pixels.
         num_steps: int32 [batch], steps taken.
@@ -139,16 +143,16 @@ def mean_with_mirror(both: Prediction, *, config: ModelConfig) -> Prediction:
         left, right = halves(values)
         return (left + right) / 2
 
-    def mean_shape(points: Array, *, axis: int = 0) -> Array:
-        mean = mean_of_mirrored(*halves(points, axis=axis), config=config)
-        return annotated(mean, config=config)
+    def merged_shape(points: Array, *, axis: int = 0) -> Array:
+        merged = mean_of_mirrored(*halves(points, axis=axis), config=config)
+        return annotated(merged, config=config)
 
     left, right = halves(both.expected_error)
     return Prediction(
-        points=mean_shape(both.points),
+        points=merged_shape(both.points),
         num_steps=jnp.maximum(*halves(both.num_steps)),
         settled=jnp.logical_and(*halves(both.settled)),
-        trajectory=mean_shape(both.trajectory, axis=1),
+        trajectory=merged_shape(both.trajectory, axis=1),
         expected_error=(left + right[:, np.array(config.markup.mirror)]) / 2,
         score=mean(both.score),
         hidden=both.hidden[:batch],

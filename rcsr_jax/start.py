@@ -10,7 +10,6 @@ from rcsr_jax.confidence import MEASURED
 from rcsr_jax.config import RunConfig, differences
 from rcsr_jax.geometry import enlarged
 from rcsr_jax.model import Params
-from rcsr_jax.weights import model_source
 
 # What a network may be trained on with: everything else decides what its numbers mean.
 _FREE = {
@@ -80,7 +79,7 @@ def completed(given: Mapping[str, Any], fresh: Mapping[str, Any]) -> Params:
 
 def _load(source: str, config: RunConfig) -> Params:
     """The parameters of a checkpoint, if its network is that of the run."""
-    params, run = checkpoint.load_params(model_source(source))
+    params, run = checkpoint.load_params(source)
     other = {
         name: pair
         for name, pair in differences(

@@ -6,7 +6,9 @@ Reading and writing is PyAV's, which brings FFmpeg along; an extra.
 import importlib
 import importlib.util
 import math
+import os
 import sys
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +27,7 @@ _CAMERAS = {
 # whatever such a list names.
 _KINDS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,ogg,flv,asf,gif"
 _CLOCK = 90_000  # ticks a second, the usual unit of video files
+_PATIENCE = 0.005  # seconds until a camera is asked again
 
 
 class VideoFrame(NamedTuple):
@@ -45,6 +48,7 @@ class Video:
     Attributes:
         rate: frames a second, on the average.
         num_frames: how many there are, or None where that is not known.
+        trouble: what was wrong behind the first frame, once it is read; empty: nothing.
     """
 
     def __init__(self, source: str | Path | int):
@@ -70,6 +74,8 @@ class Video:
         try:
             options = {}
             if form is None:
+                # FFmpeg would take what stands before a colon for a protocol
+                name = os.path.abspath(name)  # noqa: PTH100
                 if Path(name).exists() and not Path(name).is_file():
                     raise OSError("it is a folder, a pipe or a device; give a file")
                 options = {"format_whitelist": _KINDS, "protocol_whitelist": "file"}
@@ -90,30 +96,55 @@ class Video:
         stream.thread_type = "AUTO"
         self.rate = float(stream.average_rate or 30)
         self.num_frames: int | None = stream.frames or None
+        self.trouble = ""
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """The frames.
 
         Raises:
-            ValueError: the file is broken before its first frame. What is broken later
-                ends the video there.
+            ValueError: the file is broken before its first frame. Behind it, what cannot
+                be decoded is passed over, and `trouble` tells of it.
         """
+        begins, last = 0.0, -math.inf
+        for number, frame in enumerate(self._decoded()):
+            at = number / self.rate if frame.time is None else frame.time
+            if number == 0:
+                begins = at
+            elif at - begins <= last:  # files that were joined begin anew within
+                begins = at - last - 1 / self.rate
+            last = at - begins
+            image = _upright(frame.to_ndarray(format="rgb24"), _display_matrix(frame))
+            yield VideoFrame(np.ascontiguousarray(image), last)
+        if last < 0:
+            problem = self.trouble or "there is no frame in it."
+            raise ValueError(f"{_what(self._source)}: {problem}")
+
+    def _decoded(self) -> Iterator[Any]:
+        """The frames as they lie in the file."""
         av = _pyav()
-        first, last = None, -math.inf
-        try:
-            for number, frame in enumerate(self._container.decode(video=0)):
-                time = number / self.rate if frame.time is None else frame.time
-                first = time if first is None else first
-                # times that stand still or run back are those of broken files
-                last = max(time - first, last + 1e-3)
-                image = frame.to_ndarray(format="rgb24")
-                upright = np.rot90(image, round(frame.rotation / 90))
-                yield VideoFrame(np.ascontiguousarray(upright), last)
-        except (av.FFmpegError, OSError) as error:
-            if first is None:
-                raise ValueError(f"{_what(self._source)}: {error}") from error
-        if first is None:
-            raise ValueError(f"{_what(self._source)}: there is no frame in it.")
+        packets = self._container.demux(video=0)
+        num_damaged, ended = 0, ""
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.BlockingIOError:  # of a camera that has no frame yet
+                if not isinstance(self._source, int):
+                    raise
+                time.sleep(_PATIENCE)
+                packets = self._container.demux(video=0)
+                continue
+            except (av.FFmpegError, OSError) as error:
+                packet, ended = None, f"it ends early: {error}"
+            if packet is None:
+                break
+            try:
+                yield from packet.decode()
+            except av.InvalidDataError:
+                num_damaged += 1
+        told = (
+            [f"{num_damaged} damaged packets were passed over"] if num_damaged else []
+        )
+        self.trouble = "; ".join([*told, ended] if ended else told)
 
     def __enter__(self) -> "Video":
         """The video itself; it is closed behind the block."""
@@ -172,7 +203,8 @@ class VideoWriter:
             )
         try:
             if self._stream is None:
-                self._container = av.open(str(self._path), "w")
+                path = os.path.abspath(self._path)  # noqa: PTH100
+                self._container = av.open(path, "w")
                 rate = Fraction(self._rate).limit_denominator(1001)
                 self._stream = self._container.add_stream("libx264", rate=rate)
                 self._stream.width, self._stream.height = width, height
@@ -218,6 +250,25 @@ class VideoWriter:
             if error is None:  # or the first error is the one to tell
                 message = f"{self._path}: cannot be written: {failure}"
                 raise ValueError(message) from failure
+
+
+def _display_matrix(frame: Any) -> tuple[int, int, int, int]:
+    """How the picture is to be shown: x' = a x + c y, y' = b x + d y, for (a, b, c, d)."""
+    av = _pyav()
+    kind = av.sidedata.sidedata.Type.DISPLAYMATRIX
+    if kind not in (data.type for data in frame.side_data):
+        return 1, 0, 0, 1
+    a, b, _, c, d, *_ = np.frombuffer(bytes(frame.side_data[kind]), np.int32).tolist()
+    return a, b, c, d
+
+
+def _upright(image: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray:
+    """A picture in quarter turns and mirrored as its matrix says."""
+    a, b, c, d = matrix
+    across, down = a, d
+    if abs(b) > abs(a):
+        image, across, down = image.swapaxes(0, 1), c, b
+    return image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
 def _what(source: str | Path | int) -> str:

@@ -16,7 +16,14 @@ from typing import Any
 import flax
 import numpy as np
 
-from rcsr_jax.config import ModelConfig, RunConfig, from_dict, replace_fields, to_dict
+from rcsr_jax.config import (
+    ModelConfig,
+    RunConfig,
+    check_run_config,
+    from_dict,
+    replace_fields,
+    to_dict,
+)
 from rcsr_jax.data.names import shown
 from rcsr_jax.data.whole_files import whole_file
 from rcsr_jax.model import Params, params_like
@@ -41,8 +48,10 @@ def write_weights(path: str | Path, *, params: Params, config: RunConfig) -> Non
         config: the run that made them.
 
     Raises:
-        ValueError: the file exists or ends otherwise, or a weight is beyond float16.
+        ValueError: the file exists or ends otherwise, a weight is beyond float16, or config
+            is no `RunConfig`.
     """
+    check_run_config(config)
     path = Path(path)
     if path.suffix != SUFFIX:
         raise ValueError(f"{path}: a weights file ends in {SUFFIX}.")
@@ -98,7 +107,7 @@ def model_source(
         raise ValueError(
             f"give a checkpoint or a preset; got {checkpoint} and {preset!r}: not both."
         )
-    named = checkpoint in _shipped_names() and not Path(checkpoint).exists()
+    named = str(checkpoint) in _shipped_names() and not Path(checkpoint).exists()
     return shipped_weights(str(checkpoint)) if named else checkpoint
 
 

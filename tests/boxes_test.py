@@ -4,6 +4,8 @@ import dataclasses
 import json
 import math
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -42,6 +44,17 @@ def test_a_map_by_hand():
     np.testing.assert_allclose(half.apply([100, 200, 200, 400]), [135, 110, 185, 410])
     boxes = np.array([[[100, 200, 200, 400]], [[0, 0, 10, 10]]])
     np.testing.assert_allclose(half.apply(boxes)[1, 0], [3.5, -4.5, 8.5, 10.5])
+
+
+def test_a_map_is_applied_inside_jit_as_outside(generator):
+    boxes = some_boxes(generator, 5).astype(np.float32)
+    inside = jax.jit(MAP.apply)(boxes)
+    assert isinstance(inside, jax.Array) and inside.dtype == np.float32
+    np.testing.assert_allclose(inside, MAP.apply(boxes), rtol=1e-5, atol=1e-3)
+    slope = jax.grad(lambda b: MAP.apply(b)[0, 2])(jnp.asarray(boxes))
+    # the right edge: (x0 + x1) / 2 + (shift_x + scale_w / 2) (x1 - x0)
+    np.testing.assert_allclose(slope[0], [0.5 - 0.49, 0, 0.5 + 0.49, 0], atol=1e-6)
+    np.testing.assert_array_equal(slope[1:], 0)
 
 
 def test_without_being_told_nothing_changes(generator):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import tiny
 from saved_runs import PARAMS, RUN, assert_same, save_run, scaled
 
-from rcsr_jax import checkpoint, resumption
+from rcsr_jax import checkpoint, resumption, weights
 from rcsr_jax.config import RunConfig, preset, replace_fields
 from rcsr_jax.inference import load_predictor
 from rcsr_jax.markup import Markup
@@ -78,6 +79,22 @@ def test_the_config_comes_back_whole(tmp_path):
     assert isinstance(hash(config.model), int)  # a static argument again
     assert_same(jax.device_get(loaded), params)
     assert load_predictor(tmp_path / "model").config == run.model
+
+
+@pytest.mark.parametrize("name", ["folder", "file.npz"])
+def test_the_settings_of_a_model_alone_are_refused(name, tmp_path):
+    """A predictor holds these: what was written could not be read again."""
+    with pytest.raises(ValueError, match="config must be a RunConfig, as load_params"):
+        checkpoint.write_model(tmp_path / name, params=PARAMS, config=RUN.model)
+    assert not list(tmp_path.iterdir())
+
+
+def test_shipped_weights_are_read_by_name():
+    by_name = checkpoint.load_params("fast")
+    by_path = checkpoint.load_params(weights.shipped_weights("fast"))
+    assert by_name[1] == by_path[1]
+    jax.tree.map(np.testing.assert_array_equal, by_name[0], by_path[0])
+    assert weights.model_source(Path("fast")) == weights.shipped_weights("fast")
 
 
 def test_an_empty_folder_can_be_exported_into(tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from rcsr_jax import export
+from rcsr_jax.config import RunConfig
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.geometry import Frame, to_photo
 from rcsr_jax.inference import Predictor
@@ -184,6 +185,14 @@ def test_bad_places_and_numbers_are_refused(params, tmp_path):
         write("model.bin")
     with pytest.raises(ValueError, match="num_steps must be at least 1; got 0"):
         write("model.stablehlo", num_steps=0)
+    with pytest.raises(
+        ValueError, match="config must be a ModelConfig, .* got RunConfig"
+    ):
+        export.export_program(params, config=RunConfig(model=tiny.CONFIG))
+    with pytest.raises(
+        ValueError, match="platforms are cpu, cuda, rocm, tpu; got 'gpu'"
+    ):
+        export.export_program(params, config=tiny.CONFIG, platforms=("gpu",))
     assert not list(tmp_path.iterdir())
     (tmp_path / "model.json").write_text("mine")
     with pytest.raises(ValueError, match=r"model\.json exists already"):

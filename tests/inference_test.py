@@ -12,6 +12,7 @@ from tiny import CONFIG
 
 import rcsr_jax
 from rcsr_jax.box_checks import check_boxes
+from rcsr_jax.config import RunConfig
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.geometry import Frame, frames_at
 from rcsr_jax.inference import Predictor, load_predictor
@@ -236,6 +237,13 @@ def test_a_predictor_is_like_no_other_and_short_to_read():
     assert predictor == predictor and predictor != other
     assert len({predictor, predictor, other}) == 2
     assert repr(predictor) == "Predictor(68 landmarks of '68', crops of 32 px)"
+
+
+def test_a_predictor_takes_the_settings_of_a_model():
+    with pytest.raises(
+        ValueError, match="config must be a ModelConfig, .* got RunConfig"
+    ):
+        Predictor(tiny.make_params(), RunConfig(model=CONFIG))
 
 
 def test_an_answer_is_short_to_read():

@@ -22,6 +22,7 @@ ROOMS = [
     "config.fields",
     "config.model",
     "config.run",
+    "config.kinds",
     "config.conversion",
     "config.presets",
     "config",  # its names
@@ -162,6 +163,7 @@ SHARED = (
     "variants",
     "rows",
     "shares",
+    "given_landmarks",
     "peers",
     "chart",
     "table",

@@ -26,6 +26,7 @@ from rcsr_jax.markup import FACE_68
 from rcsr_jax.model import (
     init_params,
     log_doubts,
+    make_scene,
     make_step,
     normalise,
     predict,
@@ -33,6 +34,7 @@ from rcsr_jax.model import (
 )
 from rcsr_jax.portable import portable_forms
 from rcsr_jax.refine import Estimate, unroll
+from rcsr_jax.updates import batch_loss
 
 
 @pytest.fixture(scope="module")
@@ -229,10 +231,38 @@ def test_second_derivatives_are_those_of_plain_convolutions(params, crops):
         return unroll(step, start, num_steps=1, flatten=False)[-1].sum()
 
     ours = float(jax.jit(jax.grad(jax.grad(found)))(0.3))
+    forward = jax.jit(lambda at: jax.jvp(jax.grad(found), (at,), (1.0,))[1])
+    assert float(forward(0.3)) == pytest.approx(ours, rel=1e-5)
     with portable_forms():
         plain = float(jax.jit(jax.grad(jax.grad(found)))(0.3))
     assert ours == pytest.approx(plain, rel=1e-3)
     assert abs(plain) > 1
+
+
+@pytest.mark.parametrize("ask", [predict, predict_adaptive, make_step, make_scene])
+def test_the_settings_of_a_whole_run_are_told_apart(ask, params, crops):
+    with pytest.raises(
+        ValueError, match="config must be a ModelConfig, .* got RunConfig"
+    ):
+        ask(params, crops, config=RunConfig(model=CONFIG))
+    with pytest.raises(
+        ValueError, match="config must be a ModelConfig, .* got RunConfig"
+    ):
+        init_params(jax.random.key(0), config=RunConfig(model=CONFIG), mean_shape=MEAN)
+
+
+@pytest.mark.parametrize("ask", [predict, predict_adaptive])
+@pytest.mark.parametrize("part", ["network", "mean_shape"])
+def test_parameters_without_a_part_are_refused(ask, part, params, crops):
+    bare = {name: leaf for name, leaf in params.items() if name != part}
+    with pytest.raises(ValueError, match="params must hold 'network' and 'mean_shape'"):
+        ask(bare, crops, config=CONFIG)
+
+
+def test_a_loss_takes_crops_of_its_size_alone(params, crops):
+    points = np.stack([MEAN] * 3)
+    with pytest.raises(ValueError, match=r"crops must be grey, \[batch, 32, 32\]"):
+        batch_loss(params, crops[:, :20], points, config=RunConfig(model=CONFIG))
 
 
 def test_crops_of_every_form_give_the_same(params, crops):

@@ -47,6 +47,61 @@ def test_an_odd_side_loses_a_pixel_and_times_are_kept(tmp_path):
     np.testing.assert_allclose([f.seconds for f in frames], [0, 0.5, 0.6], atol=1e-4)
 
 
+def test_a_damaged_packet_costs_its_frames_alone(tmp_path):
+    clip = draw_clip(3, 0, num_frames=60, size=64)
+    path = tmp_path / "clip.mp4"
+    write(path, clip.frames)
+    with av.open(str(path)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+    content = bytearray(path.read_bytes())
+    content[packets[20].pos : packets[20].pos + packets[20].size] = bytes(
+        packets[20].size
+    )
+    path.write_bytes(content)
+    with Video(path) as video:
+        frames = list(video)
+        assert video.trouble == "1 damaged packets were passed over"
+    assert 30 < len(frames) < 60 and frames[-1].seconds == pytest.approx(59 / 25)
+
+
+def test_times_that_begin_anew_go_on(tmp_path):
+    """Two pieces in one file: the clock of the second starts where the first one did."""
+    image = np.full((32, 48, 3), 90, np.uint8)
+    for name in ("a", "b"):
+        write(tmp_path / f"{name}.mpg", [image] * 20)
+    joined = b"".join((tmp_path / f"{n}.mpg").read_bytes() for n in "ab")
+    (tmp_path / "both.mpg").write_bytes(joined)
+    with Video(tmp_path / "both.mpg") as video:
+        seconds = [frame.seconds for frame in video]
+    assert len(seconds) > 35
+    assert np.diff(seconds).min() > 0.03 and np.diff(seconds).max() < 0.2
+
+
+def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("12:30.mp4", [np.full((32, 48, 3), 90, np.uint8)] * 3)
+    with Video("12:30.mp4") as video:
+        assert len(list(video)) == 3
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_pictures_are_turned_and_mirrored_as_a_matrix_says(turns, mirrored):
+    """Every pixel goes where the matrix sends it."""
+    image = np.arange(6).reshape(2, 3)
+    angle = turns * np.pi / 2
+    matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    if mirrored:
+        matrix = np.diag([-1, 1]) @ matrix
+    (a, b), (c, d) = np.rint(65536 * matrix).astype(int)
+    found = videos._upright(image, (a, b, c, d))
+    places = np.array([(x, y) for y in range(2) for x in range(3)])
+    moved = np.rint(places @ matrix).astype(int)
+    moved -= moved.min(0)
+    for (x, y), (left, top) in zip(places, moved, strict=True):
+        assert found[top, left] == image[y, x]
+
+
 @pytest.mark.parametrize("degrees", [90, 180, -90])
 def test_a_turned_phone_gives_upright_pictures(tmp_path, degrees):
     image = np.zeros((32, 64, 3), np.uint8)

@@ -6,6 +6,7 @@ argument of the jitted functions.
 """
 
 from rcsr_jax.config.conversion import differences, replace_fields
+from rcsr_jax.config.kinds import check_model_config, check_run_config
 from rcsr_jax.config.model import ModelConfig
 from rcsr_jax.config.presets import PRESETS, preset
 from rcsr_jax.config.run import AugmentConfig, DataConfig, RunConfig, TrainConfig
@@ -18,6 +19,8 @@ __all__ = [
     "ModelConfig",
     "RunConfig",
     "TrainConfig",
+    "check_model_config",
+    "check_run_config",
     "differences",
     "from_dict",
     "preset",
