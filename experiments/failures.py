@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
     straight = slice(None, None, len(_BOXES))
     points, score = found.points[straight], found.score[straight]
     errors = interocular_errors(points, truth, markup=markup)
-    eyes = np.asarray(interocular_distance(points, markup=markup))
+    eyes = interocular_distance(points, markup=markup)
     away = answers - answers.mean(1, keepdims=True)
     scattered = np.linalg.norm(away, axis=-1)
     orders = {

@@ -38,7 +38,7 @@ def flicker(points: np.ndarray, truth: np.ndarray, *, markup: Markup) -> np.ndar
     """
     error = np.asarray(points, np.float64) - truth
     jumps = np.linalg.norm(np.diff(error, axis=0), axis=-1).mean(-1)
-    return jumps / np.asarray(interocular_distance(truth, markup=markup))[1:]
+    return jumps / interocular_distance(truth, markup=markup)[1:]
 
 
 def measure(

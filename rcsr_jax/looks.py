@@ -32,6 +32,7 @@ from rcsr_jax.landmarks import (
     split_faces,
 )
 from rcsr_jax.markup import Markup
+from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.refine import Estimate
 
 # A face is looked at again where it is turned in its crop by more than the first, more than
@@ -155,9 +156,7 @@ def _lies_astray(
     middle = mean_shape.mean(0, keepdims=True)
     there = to_crop(to_photo(middle, better), frames) - middle
     off = np.linalg.norm(there[:, 0], axis=-1)
-    left, right = markup.eye_corners
-    # not of `metrics`: on the device it would take longer than all else here
-    eyes = np.linalg.norm(mean_shape[right] - mean_shape[left])
+    eyes = interocular_distance(mean_shape, markup=markup)
     resized = better.scale / frames.scale
     tilted = np.cos(better.angle - frames.angle) < math.cos(_TILTED)
     return tilted | (resized > _LARGER) | (resized < 1 / _LARGER) | (off > _OFF * eyes)

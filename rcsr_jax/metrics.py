@@ -10,6 +10,7 @@ errors of many faces are NumPy in float64.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ DEFAULT_LIMIT = 0.08
 _STEP = 1e-4
 
 
-def interocular_distance(truth: Array, *, markup: Markup) -> jax.Array:
+def interocular_distance(truth: Array, *, markup: Markup) -> Any:
     """The distance between the outer corners of the eyes.
 
     Args:
@@ -32,14 +33,15 @@ def interocular_distance(truth: Array, *, markup: Markup) -> jax.Array:
         markup: says which landmarks the corners are.
 
     Returns:
-        float [...], pixels; NaN where a corner is not annotated.
+        float [...], pixels, JAX or NumPy like `truth`; NaN where a corner is not annotated.
 
     Raises:
         ValueError: `truth` is not of this markup.
     """
     _check_truth(truth, num_points=markup.num_points)
     left, right = markup.eye_corners
-    return jnp.linalg.norm(truth[..., left, :] - truth[..., right, :], axis=-1)
+    across = truth[..., left, :] - truth[..., right, :]
+    return truth.__array_namespace__().linalg.norm(across, axis=-1)
 
 
 def interpupil_distance(truth: Array, *, markup: Markup) -> jax.Array:

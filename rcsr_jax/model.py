@@ -167,7 +167,7 @@ def predict(
 ) -> Prediction:
     """Landmarks after a fixed number of steps; under jit, vmap and reverse-mode grad alike.
 
-    Second derivatives are had by two reverse modes, `jax.grad(jax.grad(f))`.
+    Forward mode passes none of it alone, but through a gradient: `jax.hessian`.
 
     Args:
         params: from `init_params` or a checkpoint (`predictor.params`).
@@ -214,16 +214,13 @@ def predict(
     )
     before = trajectory[-2] if num_steps > 1 else start.points
     increment = _increment_size(config)(trajectory[-1], before)
-    last = Estimate(trajectory[-1], hidden[-1])
-    expected_error, score = _confidence(params, last, config=config)
-    return Prediction(
-        points=annotated(last.points, config=config),
+    return _answer(
+        params,
+        Estimate(trajectory[-1], hidden[-1]),
+        trajectory=trajectory,
         num_steps=jnp.full(crops.shape[:1], num_steps, jnp.int32),
         settled=increment < config.tolerance,
-        trajectory=annotated(trajectory, config=config),
-        expected_error=expected_error,
-        score=score,
-        hidden=last.hidden,
+        config=config,
     )
 
 
@@ -278,16 +275,13 @@ def predict_adaptive(
         tolerance=config.tolerance,
         moved=_increment_size(config),
     )
-    last = Estimate(end.points, end.hidden)
-    expected_error, score = _confidence(params, last, config=config)
-    return Prediction(
-        points=annotated(end.points, config=config),
+    return _answer(
+        params,
+        Estimate(end.points, end.hidden),
+        trajectory=end.trajectory,
         num_steps=end.num_steps,
         settled=end.settled,
-        trajectory=annotated(end.trajectory, config=config),
-        expected_error=expected_error,
-        score=score,
-        hidden=end.hidden,
+        config=config,
     )
 
 
@@ -304,6 +298,28 @@ def log_doubts(params: Params, hidden: Array, *, config: ModelConfig) -> Array:
     """
     variables = _variables(params, config)
     return cast(Array, _apply(config, variables, hidden, method="doubts"))
+
+
+def _answer(
+    params: Params,
+    last: Estimate,
+    *,
+    trajectory: Array,
+    num_steps: Array,
+    settled: Array,
+    config: ModelConfig,
+) -> Prediction:
+    """What is said of the steps of a loop: shapes as people annotate, and how sure."""
+    expected_error, score = _confidence(params, last, config=config)
+    return Prediction(
+        points=annotated(last.points, config=config),
+        num_steps=num_steps,
+        settled=settled,
+        trajectory=annotated(trajectory, config=config),
+        expected_error=expected_error,
+        score=score,
+        hidden=last.hidden,
+    )
 
 
 def _confidence(

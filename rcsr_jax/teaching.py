@@ -234,7 +234,7 @@ def _goals(
     if not lessons:
         return goals, refused
     points, seen = map(np.stack, zip(*lessons.values(), strict=True))
-    eyes = np.asarray(interocular_distance(seen, markup=markup))
+    eyes = interocular_distance(seen, markup=markup)
     shift = np.array(measure_shift(seen, points, markup=markup))
     points = points - eyes[:, None, None] * shift
     share = teaching.share

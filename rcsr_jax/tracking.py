@@ -26,6 +26,7 @@ from rcsr_jax.data.cutting import frame_problem
 from rcsr_jax.geometry import Frame, frames_at
 from rcsr_jax.inference import Predictor
 from rcsr_jax.landmarks import Faces
+from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.smoothing import OneEuro, at_rest, smooth
 from rcsr_jax.tracks import Tracks
 
@@ -254,9 +255,8 @@ class Tracker:
         seen_before = np.isin(tracks.ids, before.ids[before.unseen == 0])
         going = np.flatnonzero(seen_before & (tracks.unseen == 0))
         old = rows.select(tracks, going)
-        # in NumPy: JAX would compile anew for every number of faces
-        left, right = self.predictor.config.markup.eye_corners
-        eyes = np.linalg.norm(old.points[:, left] - old.points[:, right], axis=-1)
+        markup = self.predictor.config.markup
+        eyes = interocular_distance(old.points, markup=markup)
         new = smooth(
             old.smoothed, old.points, seconds=seconds, unit=eyes, settings=settings
         )
