@@ -16,9 +16,8 @@ from rcsr_jax.data.sources import use_each
 from rcsr_jax.geometry import box_of, overlap
 from rcsr_jax.markup import Markup
 
-_ByFileName = dict[
-    str, dict[str, list[AnnotatedFace]]
-]  # file name -> image -> its faces
+# file name -> image -> its faces
+_ByFileName = dict[str, dict[str, list[AnnotatedFace]]]
 
 
 class GivenLandmarks(NamedTuple):
