@@ -122,9 +122,7 @@ def test_play_goes_to_the_last_shape(page):
 
 def test_the_table_sorts_by_number_and_finds_names(page):
     def names():
-        return page.locator(
-            "#face-table tbody tr:visible td:first-child"
-        ).all_inner_texts()
+        return page.locator("#face-table tbody tr:visible th").all_inner_texts()
 
     head = page.locator("#face-table").get_by_role(
         "columnheader", name="nme interocular"

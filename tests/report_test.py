@@ -122,9 +122,9 @@ def test_regions_are_bars_in_proportion(text):
     page = Page(text)
     assert page.table("Region")[1:] == [
         ["jaw", "ours", "6.00", ""],
-        ["", "mean shape", "12.00", ""],
+        ["jaw", "mean shape", "12.00", ""],
         ["eyes", "ours", "3.00", ""],
-        ["", "mean shape", "—", ""],
+        ["eyes", "mean shape", "—", ""],
     ]
     bars = [attrs["style"] for attrs in page.attributes("i") if "width" in str(attrs)]
     assert bars == ["width: 50.0%", "width: 100.0%", "width: 25.0%", "width: 0%"]
