@@ -9,7 +9,7 @@ import numpy as np
 
 from rcsr_jax.data.annotations import AnnotatedFace, read_annotations
 from rcsr_jax.data.crops import Source
-from rcsr_jax.data.held_out import image_of
+from rcsr_jax.data.held_out import image_of, is_same_path
 from rcsr_jax.data.names import one_spelling
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import use_each
@@ -88,21 +88,12 @@ def _faces_of(by_file_name: _ByFileName, name: str) -> list[AnnotatedFace]:
     """The faces of the image of an annotated face."""
     image = PurePosixPath(one_spelling(image_of(name)))
     found = by_file_name.get(image.name, {})
-    if image.as_posix() in found:
-        return found[image.as_posix()]
-    same = [
-        faces
-        for other, faces in found.items()
-        if _is_end(PurePosixPath(other).parts, image.parts)
-    ]
+    if (whole := image.as_posix()) in found:
+        return found[whole]
+    same = [faces for other, faces in found.items() if is_same_path(other, whole)]
     if len(same) > 1:
         raise ValueError("the file names several images of this name")
     return same[0] if same else []
-
-
-def _is_end(one: Sequence[str], other: Sequence[str]) -> bool:
-    length = min(len(one), len(other))
-    return one[-length:] == other[-length:]
 
 
 def _best(faces: Sequence[AnnotatedFace], truth: np.ndarray) -> np.ndarray:

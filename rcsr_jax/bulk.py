@@ -178,14 +178,12 @@ def what_is_done(
     Raises:
         ValueError: the file was made with other settings.
     """
-    from pyarrow import parquet
-
     path = _place(out, shard)
+    told = _footer(path)
     try:
-        told = parquet.read_metadata(path).metadata
-        counts = Counts(*(int(told[_KEY + name.encode()]) for name in Counts._fields))
-        stamp, made = told[_KEY + b"stamp"].decode(), told[_KEY + b"made_with"].decode()
-    except (OSError, ValueError, KeyError, TypeError):
+        counts = Counts(*(int(told[name]) for name in Counts._fields))
+        stamp, made = told["stamp"], told["made_with"]
+    except (ValueError, KeyError):
         return None
     if made != made_with and not overwrite:
         raise _made_otherwise(path)
@@ -206,18 +204,25 @@ def remove_others(
     Raises:
         ValueError: it is not wanted, and there is such a file.
     """
-    from pyarrow import parquet
-
     ours = {_place(out, shard) for shard in shards}
     for path in sorted({*out.glob(f"*{SUFFIX}")} - ours):
-        try:
-            made = parquet.read_metadata(path).metadata[_KEY + b"made_with"].decode()
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # none of ours, or damaged
-        if made != made_with:
+        # a file that does not tell is none of ours, or damaged
+        if _footer(path).get("made_with", made_with) != made_with:
             if not overwrite:
                 raise _made_otherwise(path)
             path.unlink()
+
+
+def _footer(path: Path) -> dict[str, str]:
+    """What a file tells of how it was made; nothing: it is none of ours, or damaged."""
+    from pyarrow import parquet
+
+    try:
+        told = parquet.read_metadata(path).metadata or {}
+        ours = {k: v for k, v in told.items() if k.startswith(_KEY)}
+        return {k.removeprefix(_KEY).decode(): v.decode() for k, v in ours.items()}
+    except (OSError, ValueError):
+        return {}
 
 
 def _made_otherwise(path: Path) -> ValueError:

@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 
 from rcsr_jax import checkpoint, hosts, resumption, sharing, updates
 from rcsr_jax.confidence import MEASURED
-from rcsr_jax.config import RunConfig, replace_fields
+from rcsr_jax.config import RunConfig, check_run_config, replace_fields
 from rcsr_jax.data.crops import CropCache
 from rcsr_jax.data.locks import alone_in
 from rcsr_jax.data.refusals import Refusal
@@ -74,8 +74,7 @@ def train(
         ValueError: bad data, a work folder of another run or one where a run is at work,
             or a loss that is no number.
     """
-    if not isinstance(config, RunConfig):
-        raise ValueError(f"config must be a RunConfig; got {type(config).__name__}.")
+    check_run_config(config)
     lookout = Lookout(config.train, should_stop=should_stop)
     workdir = Path(workdir)
     if workdir.exists() and not workdir.is_dir():

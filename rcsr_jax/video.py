@@ -105,6 +105,7 @@ class Video:
             ValueError: the file is broken before its first frame. Behind it, what cannot
                 be decoded is passed over, and `trouble` tells of it.
         """
+        turned = _pyav().sidedata.sidedata.Type.DISPLAYMATRIX
         begins, last = 0.0, -math.inf
         for number, frame in enumerate(self._decoded()):
             at = number / self.rate if frame.time is None else frame.time
@@ -113,7 +114,9 @@ class Video:
             elif at - begins <= last:  # files that were joined begin anew within
                 begins = at - last - 1 / self.rate
             last = at - begins
-            image = _upright(frame.to_ndarray(format="rgb24"), _display_matrix(frame))
+            image = frame.to_ndarray(format="rgb24")
+            if turned in (data.type for data in frame.side_data):
+                image = _upright(image, _display_matrix(frame.side_data[turned]))
             yield VideoFrame(np.ascontiguousarray(image), last)
         if last < 0:
             problem = self.trouble or "there is no frame in it."
@@ -252,13 +255,9 @@ class VideoWriter:
                 raise ValueError(message) from failure
 
 
-def _display_matrix(frame: Any) -> tuple[int, int, int, int]:
-    """How the picture is to be shown: x' = a x + c y, y' = b x + d y, for (a, b, c, d)."""
-    av = _pyav()
-    kind = av.sidedata.sidedata.Type.DISPLAYMATRIX
-    if kind not in (data.type for data in frame.side_data):
-        return 1, 0, 0, 1
-    a, b, _, c, d, *_ = np.frombuffer(bytes(frame.side_data[kind]), np.int32).tolist()
+def _display_matrix(data: Any) -> tuple[int, int, int, int]:
+    """How a picture is to be shown: x' = a x + c y, y' = b x + d y, for (a, b, c, d)."""
+    a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32).tolist()
     return a, b, c, d
 
 

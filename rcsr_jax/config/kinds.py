@@ -12,11 +12,7 @@ def check_model_config(config: Any) -> None:
     Raises:
         ValueError: it is something else; the message tells where to find them.
     """
-    if not isinstance(config, ModelConfig):
-        raise ValueError(
-            "config must be a ModelConfig, such as the model of a RunConfig; got "
-            f"{type(config).__name__}."
-        )
+    _check(config, ModelConfig, "such as the model of a RunConfig")
 
 
 def check_run_config(config: Any) -> None:
@@ -25,8 +21,12 @@ def check_run_config(config: Any) -> None:
     Raises:
         ValueError: it is something else; the message tells where to find one.
     """
-    if not isinstance(config, RunConfig):
-        raise ValueError(
-            "config must be a RunConfig, as load_params and preset give it, or "
-            f"RunConfig(model=...); got {type(config).__name__}."
-        )
+    _check(
+        config, RunConfig, "as load_params and preset give it, or RunConfig(model=...)"
+    )
+
+
+def _check(config: Any, kind: type, where: str) -> None:
+    if not isinstance(config, kind):
+        given = type(config).__name__
+        raise ValueError(f"config must be a {kind.__name__}, {where}; got {given}.")

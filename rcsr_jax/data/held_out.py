@@ -57,6 +57,16 @@ def image_of(name: str) -> str:
     return _NUMBER_BEHIND.sub("", name)
 
 
+def is_same_path(one: str, other: str) -> bool:
+    """Whether two paths may be of one image: one is the other, or the end of it.
+
+    Each is relative to a folder of its own, of which one may lie inside the other.
+    """
+    parts, others = PurePosixPath(one).parts, PurePosixPath(other).parts
+    shared = min(len(parts), len(others))
+    return parts[-shared:] == others[-shared:]
+
+
 def names_in_split(names: Sequence[str], *, split: str, origin: str | Path) -> set[str]:
     """The faces of a split, by the folders that they lie in.
 

@@ -9,7 +9,7 @@ import numpy as np
 from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data import crops
 from rcsr_jax.data.crops import CropCache
-from rcsr_jax.data.held_out import hold_out, image_of, split_by_photos
+from rcsr_jax.data.held_out import hold_out, image_of, is_same_path, split_by_photos
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.rows import joined
 from rcsr_jax.data.sources import (
@@ -136,17 +136,16 @@ def _not_held_out(cache: CropCache, held: CropCache, *, size: int) -> CropCache:
     other. Images of data sets that have nothing to do with each other may have the same
     name: a face is the same where its crop lies in the image like that of the held-out one.
     """
-    seen: dict[str, list[tuple[tuple[str, ...], np.ndarray]]] = defaultdict(list)
+    seen: dict[str, list[tuple[str, np.ndarray]]] = defaultdict(list)  # by file name
     for name, window in zip(held.names, _windows(held.frames, size), strict=True):
-        parts = PurePosixPath(image_of(name)).parts
-        seen[parts[-1]].append((parts, window))
+        image = image_of(name)
+        seen[PurePosixPath(image).name].append((image, window))
 
     def is_held(name: str, window: np.ndarray) -> bool:
-        parts = PurePosixPath(image_of(name)).parts
+        image = image_of(name)
         return any(
-            parts[-len(other) :] == other[-len(parts) :]
-            and overlap(window, theirs) > _SAME_FACE
-            for other, theirs in seen.get(parts[-1], ())
+            is_same_path(image, other) and overlap(window, theirs) > _SAME_FACE
+            for other, theirs in seen.get(PurePosixPath(image).name, ())
         )
 
     again = [
