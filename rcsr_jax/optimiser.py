@@ -6,15 +6,16 @@ from typing import Any
 import jax
 import numpy as np
 import optax
-import optax.contrib
 from jax import Array
 
 from rcsr_jax.config import TrainConfig
 from rcsr_jax.model import Params
+from rcsr_jax.orthogonal import orthogonalised
 
 _VIEWS = 6  # of a face in an epoch of the paper: it and its mirror image in three boxes
 # Of Adam's changes, in learning rates, where gradients are mostly noise.
 _ADAM_RMS = 0.2
+_MOMENTUM = 0.95  # of Muon
 _STEADY_INPUTS = 4096  # of a layer of the memory, up to which it takes the whole rate
 
 
@@ -70,17 +71,20 @@ def _muon(config: TrainConfig) -> optax.GradientTransformation:
     the singular values of the change are made equal (Jordan and others, 2024). Its root
     mean square is that of Adam's, so that both take the same rate (Liu and others, 2025).
     """
-    axes = optax.contrib.MuonDimensionNumbers((0, 1, 2), 3)
-    orthogonal = optax.contrib.muon(
-        _warm_cosine(config),
-        consistent_rms=_ADAM_RMS,
-        weight_decay=config.weight_decay,
-        muon_weight_dimension_numbers=lambda kernels: jax.tree.map(
-            lambda _: axes, kernels
-        ),
+    orthogonal = optax.chain(
+        optax.trace(_MOMENTUM, nesterov=True),
+        optax.stateless(lambda changes, _: jax.tree.map(_evened, changes)),
+        optax.add_decayed_weights(config.weight_decay),
+        optax.scale_by_learning_rate(_warm_cosine(config)),
     )
-    # the Adam that it has for the rest would let biases and the mean shape decay
     return optax.partition({True: orthogonal, False: _adam(config)}, _hidden_kernels)
+
+
+def _evened(change: Array) -> Array:
+    """A change of a kernel with singular values that are alike, as large as Adam's."""
+    inputs, outputs = math.prod(change.shape[:-1]), change.shape[-1]
+    even = orthogonalised(change.reshape(inputs, outputs))
+    return _ADAM_RMS * math.sqrt(max(inputs, outputs)) * even.reshape(change.shape)
 
 
 def _warm_cosine(config: TrainConfig) -> optax.Schedule:
