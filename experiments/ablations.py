@@ -18,7 +18,7 @@ from absl import flags
 
 from rcsr_jax.config import DataConfig, TrainConfig
 
-from . import process, settings
+from . import process, program, settings
 from .out_folder import define_out
 from .variants import ROWS, ablate
 
@@ -30,7 +30,7 @@ _config = settings.define_run_flags(DataConfig, TrainConfig)
 
 def main(arguments: list[str]) -> None:
     """Trains, judges, and prints the table."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     config = _config()
     seeds = settings.whole_numbers("seeds", _SEEDS.value, least=0)
     process.split_cpu(config.train.batch_size)
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> None:
 
 def run() -> None:
     """The program."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from rcsr_jax.config import RunConfig, preset, replace_fields
 from rcsr_jax.costs import static_costs
 from rcsr_jax.sharing import places_of
 
-from . import outputs, peers, process, rows, settings
+from . import outputs, peers, process, program, rows, settings
 from .chart import save_chart
 from .shares import parts, shares
 from .table import speed_table
@@ -74,7 +74,7 @@ flags.set_default(process.COMPILATION_CACHE, False)  # compilation is measured
 
 def main(arguments: list[str]) -> None:
     """Measures, prints the table and writes it."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     path = Path(_OUT.value) if _OUT.value else None
     if path:
         if path.suffix != ".json":
@@ -230,7 +230,7 @@ def _memory() -> dict[str, float | None]:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from rcsr_jax.data.locks import alone_in
 from rcsr_jax.data.shards import Shard, find_shards, folder_of_shards
 from rcsr_jax.inference import load_predictor
 
-from . import finding, outputs, process, settings
+from . import finding, outputs, process, program, settings
 from .made_with import digest_of
 from .out_folder import define_out
 from .passed_over import count_passed, passed_message
@@ -227,7 +227,7 @@ def _tell(
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

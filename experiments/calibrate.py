@@ -25,7 +25,7 @@ from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.inference import Predictor
 
-from . import outputs, settings
+from . import outputs, program, settings
 
 _MODEL = settings.define_model_flags()
 _OUT = flags.DEFINE_string(
@@ -42,7 +42,7 @@ _HELD_OUT = flags.DEFINE_integer(
 
 def main(arguments: list[str]) -> None:
     """Measures, and writes the model with what was measured."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     params, config = load_params(_MODEL())
     data = _DATA()
     out = Path(_OUT.value)
@@ -91,7 +91,7 @@ def _shown(value: float | tuple[float, ...]) -> str:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

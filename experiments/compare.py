@@ -25,7 +25,7 @@ from absl import flags
 from rcsr_jax.comparison import common_faces, compare, summarise_errors
 from rcsr_jax.curves import save_ced
 
-from . import outputs, settings
+from . import outputs, program
 from .out_folder import folder_to_write
 from .short_names import short_names
 
@@ -201,7 +201,7 @@ def _within(interval: Sequence[float] | None) -> str:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from rcsr_jax.data.images import image_size
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.geometry import box_of, overlap
 
-from . import outputs, settings
+from . import outputs, program
 from .out_folder import check_new
 
 _DATA = flags.DEFINE_string(
@@ -60,7 +60,7 @@ _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace a file that exist
 
 def main(arguments: list[str]) -> None:
     """Reads, writes and tells what was left out."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     data, out = Path(_DATA.value), Path(_OUT.value)
     kind = _FORMAT.value or format_of(out)
     if kind != "pts" and out.suffix.lower() != (suffix := suffix_of(kind)):
@@ -178,7 +178,7 @@ def _folder_of(data: Path) -> Path:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

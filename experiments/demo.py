@@ -24,7 +24,7 @@ from rcsr_jax.detection import detect_faces
 from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.report import figures
 
-from . import settings
+from . import program, settings
 
 _MODEL = settings.define_model_flags()
 _PORT = flags.DEFINE_integer(
@@ -45,7 +45,7 @@ _BY_HAND = (
 
 def main(arguments: list[str]) -> None:
     """Serves the page until it is interrupted."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     if importlib.util.find_spec("gradio") is None:
         raise ValueError('the page needs gradio: pip install "rcsr-jax[demo]".')
     predictor = load_predictor(_MODEL()).compile()
@@ -279,7 +279,7 @@ def _describe(found: figures.Found) -> str:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

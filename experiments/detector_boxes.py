@@ -24,7 +24,7 @@ from rcsr_jax.detection import accepted, detect_faces
 from rcsr_jax.geometry import box_of
 from rcsr_jax.markup import FACE_68, read_markup
 
-from . import outputs, settings
+from . import outputs, program, settings
 
 _NUM_FACES = flags.DEFINE_integer("num_faces", 0, "At most; 0: all.", lower_bound=0)
 _THRESHOLDS = flags.DEFINE_list(
@@ -48,7 +48,7 @@ class _Photo(NamedTuple):
 
 def main(arguments: list[str]) -> None:
     """Detects, compares and prints."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     data = _DATA()
     markup = read_markup(_MARKUP.value) if _MARKUP.value else FACE_68
     thresholds = [_number(value) for value in _THRESHOLDS.value]
@@ -143,7 +143,7 @@ def _difference(boxes: np.ndarray, ours: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from rcsr_jax.data.whole_files import write_whole
 from rcsr_jax.markup import FACE_68
 from rcsr_jax.report.numbering import landmark_diagram
 
-from . import settings
+from . import program
 
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint",
@@ -28,7 +28,7 @@ _MOUTH = 0.7  # open, or the numbers of the inner lips would cover each other
 
 def main(arguments: list[str]) -> None:
     """Draws."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     if _CHECKPOINT.value is None:
         points, markup = frontal_landmarks(mouth=_MOUTH), FACE_68
     else:
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

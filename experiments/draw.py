@@ -13,7 +13,7 @@ from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.face_boxes import detector_like_box
 from rcsr_jax.data.images import save_image
 
-from . import settings
+from . import program
 from .out_folder import check_new, define_out
 
 _DRAWN = re.compile(r"face_[0-9]{4,}\.(png|pts)")
@@ -28,7 +28,7 @@ _OVERWRITE = flags.DEFINE_boolean(
 
 def main(arguments: list[str]) -> None:
     """Draws."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     out = _OUT()
     out.mkdir(parents=True, exist_ok=True)
     names = [f"face_{index:04d}" for index in range(_NUM_FACES.value)]
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> None:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from rcsr_jax.geometry import box_of, mirror_points
 from rcsr_jax.markup import FACE_68, Markup, read_markup
 from rcsr_jax.summaries import summarise, summarise_subsets
 
-from . import outputs, process, settings
+from . import outputs, process, program, settings
 from .peers import open_shape_predictor, rectangle
 
 _OUT = flags.DEFINE_string("out", None, "The shape predictor (.dat).", required=True)
@@ -57,7 +57,7 @@ _MARGIN = 1.0  # box sides around the box and the landmarks that are kept of a p
 
 def main(arguments: list[str]) -> None:
     """Trains, judges and writes both files."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     dlib = import_dlib(purpose="training dlib's trees")
     model = ModelConfig(markup=read_markup(_MARKUP.value) if _MARKUP.value else FACE_68)
     data = _DATA()
@@ -193,7 +193,7 @@ def _detection(dlib: Any, points: np.ndarray, box: np.ndarray) -> Any:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from rcsr_jax.report.gallery import make_gallery
 from rcsr_jax.summaries import by_landmark, by_region, summarise_with_subsets
 from rcsr_jax.version import __version__
 
-from . import outputs, settings
+from . import outputs, program, settings
 from .given_landmarks import read_given
 from .out_folder import define_out
 
@@ -61,7 +61,7 @@ _COLUMNS = ("nme_interocular", "nme_interpupil", "nme_box", "auc_08", "failure_r
 
 def main(arguments: list[str]) -> None:
     """Evaluates and writes metrics.json, errors.csv, ced.png, steps.png, report.html."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     out = _OUT()
     out.mkdir(parents=True, exist_ok=True)  # or all the work would be for nothing
     command = shlex.join(["rcsr-evaluate", *sys.argv[1:]])
@@ -231,7 +231,7 @@ def _lines(rows: Mapping[str, Mapping[str, Any]], *, num_faces: int) -> str:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from rcsr_jax.boxes import read_box_map
 from rcsr_jax.checkpoint import load_params, write_model
 from rcsr_jax.config import replace_fields
 
-from . import settings
+from . import program, settings
 
 _MODEL = settings.define_model_flags()
 _OUT = flags.DEFINE_string(
@@ -56,7 +56,7 @@ _PROGRAMS = {export.SUFFIX: export.write_program, onnx.SUFFIX: onnx.write_onnx}
 
 def main(arguments: list[str]) -> None:
     """Exports."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     out = Path(_OUT.value)
     if out.suffix[1:].isalpha() and out.suffix not in (weights.SUFFIX, *_PROGRAMS):
         raise ValueError(
@@ -94,7 +94,7 @@ def main(arguments: list[str]) -> None:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from rcsr_jax.inference import load_predictor
 from rcsr_jax.metrics import DEFAULT_LIMIT, interocular_distance, interocular_errors
 from rcsr_jax.trust import failures_caught, risk_coverage, summarise_trust
 
-from . import outputs, settings
+from . import outputs, program, settings
 from .out_folder import define_out
 
 _MODEL = settings.define_model_flags()
@@ -47,7 +47,7 @@ _KEPT = np.linspace(0.05, 1, 20)  # shares of the faces, of the curve
 
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes failures.json and failures.png."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     out = _OUT()
     out.mkdir(parents=True, exist_ok=True)  # or all the work would be for nothing
     data = _DATA()
@@ -147,7 +147,7 @@ def _table(report: dict[str, Any]) -> str:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

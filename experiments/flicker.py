@@ -27,7 +27,7 @@ from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.smoothing import OneEuro
 from rcsr_jax.tracking import Tracker
 
-from . import markdown, outputs, settings
+from . import markdown, outputs, program, settings
 from .out_folder import define_out
 
 _MODEL = settings.define_model_flags()
@@ -54,7 +54,7 @@ _COLUMNS = ("nme", "nme_90", "flicker", "steps", "frames_per_second", "found")
 
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes it."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     out = _OUT()
     if not _PHOTOS.value:
         for flag in (_BOXES, _HELD_OUT):
@@ -153,7 +153,7 @@ def _table(results: dict[str, dict[str, dict[str, float]]]) -> str:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

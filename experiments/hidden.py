@@ -21,7 +21,7 @@ from rcsr_jax.inference import Faces, load_predictor
 from rcsr_jax.markup import Markup
 from rcsr_jax.metrics import interocular_distance, point_errors
 
-from . import outputs, settings
+from . import outputs, program, settings
 from .markdown import table
 from .out_folder import define_out
 
@@ -41,7 +41,7 @@ _COVERS = {
 
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes hidden.json."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     out = _OUT()
     data = _DATA()
     predictor = load_predictor(_MODEL())
@@ -105,7 +105,7 @@ def _table(rows: Sequence[dict]) -> str:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from absl import flags
 from rcsr_jax.data.names import shown
 from rcsr_jax.inference import Predictor, load_predictor
 
-from . import finding, outputs, settings
+from . import finding, outputs, program, settings
 from .conclusion import conclude
 from .finding import FindBoxes
 from .inputs import Input, Inputs, find_inputs
@@ -259,7 +259,7 @@ def _reason(photo: Input, error: Exception) -> str:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from rcsr_jax.data.whole_files import unfinished_name, write_whole
 from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.teaching import Taught, Teaching, teach
 
-from . import outputs, settings
+from . import outputs, program, settings
 from .out_folder import define_out
 from .process import num_cores
 
@@ -76,7 +76,7 @@ _OURS = {_REFUSED, unfinished_name(_REFUSED), *crops.FILES}
 
 def main(arguments: list[str]) -> None:
     """Prepares, and lists what was refused in refused.csv."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     config = _config()
     _check_flags(config)
     out = _OUT()
@@ -167,7 +167,7 @@ def _teacher(name: str, pupil: ModelConfig) -> Predictor:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from rcsr_jax.data.sources import read_sources
 from rcsr_jax.inference import load_predictor
 from rcsr_jax.robustness import Robustness, measure_robustness
 
-from . import outputs, settings
+from . import outputs, program, settings
 from .out_folder import define_out
 from .short_names import short_names
 
@@ -43,7 +43,7 @@ _MARGIN, _CELL = 44, 12  # characters of the printed table
 
 def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes robustness.json and robustness.png."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     out = _OUT()
     data = _DATA()
     models = {
@@ -119,7 +119,7 @@ def _table(models: dict[str, Robustness]) -> str:
 
 def run() -> None:
     """The console command."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

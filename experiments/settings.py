@@ -1,36 +1,26 @@
-"""What the programs share: flags made from the config dataclasses, one way to fail.
+"""Flags made from the config dataclasses.
 
 The default and the help text of a flag are those of the field it sets; a flag that is not
 given leaves the preset's value alone.
 """
 
 import dataclasses
-import io
-import os
-import re
-import signal
-import sys
 import typing
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from absl import app, flags, logging
+from absl import flags
 
 from rcsr_jax import weights
 from rcsr_jax.boxes import BoxMap, read_box_map
 from rcsr_jax.config import PRESETS, DataConfig, RunConfig, preset, replace_fields
-from rcsr_jax.data.names import shown
 from rcsr_jax.markup import Markup, read_markup
-from rcsr_jax.version import __version__
-
-from . import outputs, process
 
 flags.disclaim_key_flags()  # a flag belongs to the program that asks for it
 
 # What programs judge on where the command line does not say.
 TEST_FACES = DataConfig(split="test", drawn_faces=200)
-_MISSING = re.compile(r"Flag --(\w+) must have a value other than None")
 _READ = ("boxes", "split", "drawn_faces", "strict")  # of a DataConfig, and the data
 _FILES: dict[str, Callable[[str], Any]] = {
     "markup": read_markup,
@@ -146,84 +136,6 @@ def define_num_steps() -> flags.FlagHolder:
     )
 
 
-def run(
-    main: Callable[[list[str]], None],
-    *,
-    shared: Sequence[str] = (),
-    at_once: bool = False,
-) -> None:
-    """Runs a program: a user's mistake ends it with one line and exit code 1.
-
-    Args:
-        main: takes what is left of the command line behind the flags.
-        shared: names of modules whose flags are the program's as well.
-        at_once: after an error wait for no thread: one that waits for another process, or
-            for a disk, may do so for minutes.
-    """
-
-    def guarded(arguments: list[str]) -> None:
-        logging.set_verbosity(logging.WARNING)  # orbax tells every file it writes
-        process.set_up()
-        signal.signal(signal.SIGTERM, _end)
-        if isinstance(sys.stdout, io.TextIOWrapper):  # folders may be called anything
-            sys.stdout.reconfigure(errors="backslashreplace")
-        try:
-            main(arguments)
-        except (ValueError, OSError, ImportError) as error:  # an extra that lacks, too
-            message = shown(" ".join(str(error).split()), limit=outputs.LONGEST_MESSAGE)
-            leave(f"error: {message}", 1)
-        except MemoryError:
-            leave("error: not enough memory", 1)
-        except KeyboardInterrupt as ended:
-            leave("interrupted", 128 + (ended.args[0] if ended.args else signal.SIGINT))
-
-    def leave(message: str, code: int) -> NoReturn:
-        print(message, file=sys.stderr)
-        if at_once:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-        sys.exit(code)
-
-    def parse(arguments: list[str]) -> list[str]:
-        if {"--help", "-help", "-h"} & set(arguments):
-            # absl looks for the flags of the installed script, which defines none
-            module = main.__module__
-            print(sys.modules[module].__doc__)
-            for owner in (module, *shared, process.__name__):
-                name = sys.argv[0] if owner == "__main__" else owner
-                print(flags.FLAGS.module_help(name))
-            sys.exit(0)
-        if {"--version", "-version"} & set(arguments):
-            print(f"rcsr_jax {__version__}")
-            sys.exit(0)
-        try:
-            return list(flags.FLAGS(arguments))
-        except flags.Error as error:
-            leave(f"error: {_mistake(error)}; --help lists the flags.", 1)
-
-    app.run(guarded, flags_parser=parse)
-
-
-def _mistake(error: flags.Error) -> str:
-    """What is wrong with flags; absl has no plain words for one that is missing."""
-    text = str(error).rstrip(".")
-    if missing := _MISSING.search(text):
-        name = missing[1]
-        return f"--{name} is missing: {flags.FLAGS[name].help.rstrip('.')}"
-    return text
-
-
-def no_arguments(arguments: Iterable[str]) -> None:
-    """Refuses words that are no flags: a forgotten -- would pass unnoticed.
-
-    Raises:
-        ValueError: there are some.
-    """
-    if extra := list(arguments)[1:]:
-        raise ValueError(f"unknown arguments {' '.join(extra)}; flags begin with --.")
-
-
 def whole_numbers(name: str, words: Sequence[str], *, least: int) -> list[int]:
     """The numbers of a flag that takes several, with commas.
 
@@ -237,12 +149,6 @@ def whole_numbers(name: str, words: Sequence[str], *, least: int) -> list[int]:
     if min(numbers, default=least) < least:
         raise ValueError(f"--{name} must be at least {least}; got {words}.")
     return numbers
-
-
-def _end(number: int, frame: Any) -> NoReturn:
-    """A request to end is a Ctrl-C: what is done is told, and files are closed."""
-    signal.signal(number, signal.SIG_DFL)  # asked twice, the program ends at once
-    raise KeyboardInterrupt(number)
 
 
 def _given(holders: dict[str, flags.FlagHolder]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from rcsr_jax.model import init_params
 from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.validation import mean_in_crops
 
-from . import outputs, process, settings
+from . import outputs, process, program, settings
 from .out_folder import define_out
 
 _OUT = define_out("Folder for the cache.")
@@ -48,7 +48,7 @@ _config = settings.define_run_flags(ModelConfig, TrainConfig)
 
 def main(arguments: list[str]) -> None:
     """Makes the cache where it is missing, measures and tells."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     config = _config()
     process.split_cpu(config.train.batch_size)
     out = _OUT()
@@ -179,7 +179,7 @@ def _memory() -> dict[str, int]:
 
 def run() -> None:
     """The program."""
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from rcsr_jax.data.sources import DRAWN, last_names_of, names_of
 from rcsr_jax.progress import Progress, TrainResult
 from rcsr_jax.training import train
 
-from . import cluster, process, settings
+from . import cluster, process, program, settings
 
 STOPPED = 75  # EX_TEMPFAIL of sysexits.h: to be tried again
 _WORKDIR = flags.DEFINE_string(
@@ -46,7 +46,7 @@ _config = settings.define_run_flags(ModelConfig, DataConfig, AugmentConfig, Trai
 
 def main(arguments: list[str]) -> None:
     """Trains and reports."""
-    settings.no_arguments(arguments)
+    program.no_arguments(arguments)
     config = _config()
     plan = _plan(config)
     joined = cluster.join()
@@ -171,7 +171,7 @@ def _say(line: str) -> None:
 
 def run() -> None:
     """The console command."""
-    settings.run(main, shared=[cluster.__name__], at_once=True)
+    program.run(main, shared=[cluster.__name__], at_once=True)
 
 
 if __name__ == "__main__":

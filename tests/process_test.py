@@ -142,14 +142,14 @@ def test_one_core_holds_for_children_and_ends():
 
 PROGRAM = """
 import sys
-from rcsr_jax.experiments import process, settings
+from rcsr_jax.experiments import process, program
 def main(arguments):
     '''Fails as its word says.'''
     print(process.COMPILATION_CACHE.value, *arguments[1:])
     mistake = ValueError("bad value,\\n   and so on")
     raise mistake if arguments[1] == "mistake" else KeyboardInterrupt()
 sys.argv[0] = "program"
-settings.run(main)
+program.run(main)
 """
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from rcsr_jax.data.whole_files import write_whole
 
-from .. import settings
+from .. import program
 from .results import ORDER
 
 _INTRODUCTION = """\
@@ -102,11 +102,11 @@ def run() -> None:
     )
 
     def main(arguments: list[str]) -> None:
-        settings.no_arguments(arguments)
+        program.no_arguments(arguments)
         names = make(Path(results.value), Path(out.value), public=public.value)
         print(f"wrote {out.value}: {', '.join(names)}")
 
-    settings.run(main)
+    program.run(main)
 
 
 if __name__ == "__main__":

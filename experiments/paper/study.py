@@ -34,7 +34,7 @@ from rcsr_jax.markup import FACE_68
 from rcsr_jax.progress import Progress
 from rcsr_jax.training import train
 
-from .. import outputs, process, settings
+from .. import outputs, process, program
 from . import results
 from .budgets import BUDGETS, RCSR, Budget
 
@@ -286,7 +286,7 @@ def run(
 
     @functools.wraps(make)  # its module's docstring is the help
     def main(arguments: list[str]) -> None:
-        settings.no_arguments(arguments)
+        program.no_arguments(arguments)
         process.split_cpu(BUDGETS[budget.value]().run.train.batch_size)
         make(
             open_study(
@@ -301,4 +301,4 @@ def run(
             )
         )
 
-    settings.run(main, shared=(__name__,))
+    program.run(main, shared=(__name__,))
