@@ -1,6 +1,7 @@
 """Imports point one way: every file of the library uses only those above it."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,7 @@ ROOMS = [
     "progress",
     "records",
     "stopping",
+    "orthogonal",
     "optimiser",
     "sharing",
     "updates",
@@ -142,6 +144,7 @@ SHARED = (
     "out_folder",
     "settings",
     "process",
+    "program",
     "cluster",
     "passed_over",
     "short_names",
@@ -228,6 +231,13 @@ def test_every_file_has_its_place():
     assert len(ROOMS) == len(set(ROOMS))
     for folder in ("data", "features"):
         assert (LIBRARY / folder / "__init__.py").read_text() == ""
+
+
+def test_the_page_on_the_code_names_every_file():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(?:[\w.]+\.)?(\w+)`", page))
+    rooms = {room for room in ROOMS if not room.startswith("data.annotations.")}
+    assert {room.split(".")[-1] for room in rooms} <= named
 
 
 @pytest.mark.parametrize("room", ROOMS)
