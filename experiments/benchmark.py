@@ -6,9 +6,10 @@ rcsr-benchmark --dlib_model=FILE.dat --out=speed.json   # of rcsr_jax.experiment
 
 Times are those of one jitted call on random crops that lie on the device, without cropping
 and without compilation, which is told apart. The repeats of all rows are interleaved, so
-that a machine whose speed drifts is unfair to none. Peers use one thread, so a second
-process compares them with our smaller presets on one core; there our times with cropping,
-from a photo of 200-pixel faces on, stand beside those without.
+that a machine whose speed drifts is unfair to none, and each time is told as a multiple of
+one of them: of the quickest peer, or of the quickest row where none is timed. Peers use one
+thread, so a second process compares them with our smaller presets on one core; there our
+times with cropping, from a photo of 200-pixel faces on, stand beside those without.
 """
 
 import json
@@ -31,6 +32,7 @@ from rcsr_jax.sharing import places_of
 
 from . import outputs, peers, process, program, rows, settings
 from .chart import save_chart
+from .ratios import with_ratios
 from .shares import parts, shares
 from .table import speed_table
 from .timing import Row, time_interleaved, warm_up
@@ -142,14 +144,16 @@ def _measure() -> dict[str, Any]:
         "costs": {
             name: static_costs(preset(name).model)._asdict() for name in _PRESETS.value
         },
-        "predict": [
-            {
-                **row.fields,
-                "milliseconds_per_face": row.milliseconds_per_face,
-                **_compilation(row),
-            }
-            for row in predictions
-        ],
+        "predict": with_ratios(
+            [
+                {
+                    **row.fields,
+                    "milliseconds_per_face": row.milliseconds_per_face,
+                    **_compilation(row),
+                }
+                for row in predictions
+            ]
+        ),
         "train": [
             {
                 **row.fields,

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .ratios import told_reference
+
 _KEY = ("preset", "sampling", "batch", "num_steps")
 
 
@@ -23,7 +25,7 @@ def speed_table(results: dict[str, Any]) -> str:
         )
     ]
     shares = {_key(row): row["share"] for row in results["share_of_matmul_rate"]}
-    lines += [_prediction(row, shares) for row in results["predict"]]
+    lines += _predictions(results["predict"], shares)
     for row in results["parts"]:
         lines.append(
             f"parts   {row['preset']:6}{row['sampling']:8} batch {row['batch']:4} before "
@@ -45,8 +47,13 @@ def speed_table(results: dict[str, Any]) -> str:
     if alone := results.get("one_core"):
         lines += ["", "the same on one core:"]
         shares = {_key(row): row["share"] for row in alone["share_of_matmul_rate"]}
-        lines += [_prediction(row, shares) for row in alone["predict"]]
+        lines += _predictions(alone["predict"], shares)
     return "\n".join(lines)
+
+
+def _predictions(rows: list[dict[str, Any]], shares: dict[tuple, float]) -> list[str]:
+    lines = [_prediction(row, shares) for row in rows]
+    return [told_reference(rows), *lines] if rows else []
 
 
 def _prediction(row: dict[str, Any], shares: dict[tuple, float]) -> str:
@@ -59,7 +66,7 @@ def _prediction(row: dict[str, Any], shares: dict[tuple, float]) -> str:
     return (
         f"{row['name']:24}{row['preset']:6}{row['sampling']:8} batch {row['batch']:4} "
         f"steps {row['num_steps']:3} {row['milliseconds_per_face']:9.2f} ms per face "
-        f"{known}"
+        f"{row['ratio']:7.2f} x {known}"
     )
 
 

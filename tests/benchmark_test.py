@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rcsr_jax.experiments import peers, rows, shares, timing
+from rcsr_jax.experiments import peers, ratios, rows, shares, timing
 
 from rcsr_jax.config import preset
 from rcsr_jax.costs import static_costs
@@ -110,6 +110,25 @@ def test_parts_are_the_line_through_few_and_many_steps():
     assert (whole["batch"], whole["num_steps"]) == (8, 1)
 
 
+def test_times_are_told_as_multiples_of_the_quickest_peer():
+    ours = {"preset": "fast", "sampling": "planes", "batch": 8, "num_steps": 5}
+    timed = [
+        {"name": "rcsr_jax", **ours, "milliseconds_per_face": 1.5},
+        {"name": "rcsr_jax with cropping", **ours, "milliseconds_per_face": 0.25},
+    ]
+    assert [row["ratio"] for row in ratios.with_ratios(timed)] == [6, 1]
+    assert ratios.told_reference(timed) == (
+        "times x: as multiples of rcsr_jax with cropping fast planes, batch 8, steps 5"
+    )
+    peer = {"name": "dlib", "preset": "", "sampling": "", "batch": 1, "num_steps": 10}
+    timed.append({**peer, "milliseconds_per_face": 0.5})
+    assert [row["ratio"] for row in ratios.with_ratios(timed)] == [3, 0.5, 1]
+    assert ratios.told_reference(timed) == (
+        "times x: as multiples of dlib, batch 1, steps 10"
+    )
+    assert ratios.with_ratios([]) == []
+
+
 def test_a_part_that_drowns_in_noise_has_no_share():
     (part,) = shares.parts([prediction(1, 3.0), prediction(13, 2.0)], 1e9)
     assert part["milliseconds_per_step"] < 0 and part["share_of_step"] is None
@@ -161,6 +180,7 @@ def test_the_benchmark_prints_draws_and_saves_its_rows(tmp_path):
     done = run("benchmark", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "ms per face" in done.stdout and "faces/s" in done.stdout
+    assert done.stdout.count("times x: as multiples of rcsr_jax") == 2
     saved = json.loads((tmp_path / "speed.json").read_text())
     keys = [
         (row["name"], row["preset"], row["sampling"], row["batch"], row["num_steps"])
@@ -174,6 +194,7 @@ def test_the_benchmark_prints_draws_and_saves_its_rows(tmp_path):
     for row in saved["predict"]:
         assert row["milliseconds_per_face"] > 0 and row["compile_seconds"] > 0.05
         assert row["program_megabytes"] > 0 and row["threads"] >= 1
+    assert min(row["ratio"] for row in saved["predict"]) == 1
     (trained,) = saved["train"]
     assert (trained["preset"], trained["sampling"], trained["num_steps"]) == (
         "demo",

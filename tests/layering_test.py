@@ -168,6 +168,7 @@ SHARED = (
     "shares",
     "given_landmarks",
     "peers",
+    "ratios",
     "chart",
     "table",
 )
