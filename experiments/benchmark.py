@@ -136,7 +136,7 @@ def _measure() -> dict[str, Any]:
         repeats=_REPEATS.value,
         seconds=_SECONDS.value,
     )
-    rate = rows.MATMUL_SIDE**3 / product.median
+    rate = rows.matmul_side() ** 3 / product.median
     ours = [row for row in predictions if row.fields["name"] == rows.OURS]
     return {
         "machine": _machine(),

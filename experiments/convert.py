@@ -14,6 +14,7 @@ cannot hold, are named and left out, and the exit code is then 1.
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ from rcsr_jax.data.entries import find_image
 from rcsr_jax.data.face_boxes import box_rows
 from rcsr_jax.data.images import image_size
 from rcsr_jax.data.refusals import Refusal
-from rcsr_jax.geometry import box_of, overlap
+from rcsr_jax.geometry import box_around, box_of
 
 from . import outputs, program
 from .out_folder import check_new
@@ -104,7 +105,7 @@ def _with_boxes(
 ) -> tuple[AnnotatedFace, ...]:
     """The faces with the box of their image that overlaps their landmarks most.
 
-    A face that no box meets has a problem instead.
+    A face that no box lies around has a problem instead.
     """
     rows_of = box_rows(listed, root=_folder_of(data))
 
@@ -115,12 +116,12 @@ def _with_boxes(
             rows = rows_of(find_image(data, face.image) or face.image, face.image)
         except ValueError as error:
             return AnnotatedFace(face.image, problem=str(error))
-        shared = np.zeros(len(rows))
+        number = None
         if face.points is not None and not np.isnan(face.points).all():
-            shared = overlap(rows, box_of(face.points))
-        if shared.any():
-            return face._replace(box=rows[shared.argmax()])
-        problem = f"no box in {listed} meets its landmarks"
+            number = box_around(rows, box_of(face.points))
+        if number is not None:
+            return face._replace(box=rows[number])
+        problem = f"no box in {listed} lies around its landmarks"
         return AnnotatedFace(face.image, problem=problem)
 
     return tuple(map(with_box, faces))
@@ -164,11 +165,12 @@ def _copies(
 
 
 def _sizes(data: Path, faces: Sequence[AnnotatedFace]) -> dict[str, tuple[int, int]]:
-    """Width and height of the images that are there."""
+    """Width and height of the images that are there and can be read."""
     sizes = {}
     for image in {face.image for face in faces}:
         if found := find_image(data, image):
-            sizes[image] = image_size(_folder_of(data) / found)
+            with suppress(ValueError):  # COCO holds landmarks without them as well
+                sizes[image] = image_size(_folder_of(data) / found)
     return sizes
 
 

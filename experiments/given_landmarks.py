@@ -1,23 +1,27 @@
 """Landmarks in a file, of any program, beside the annotation: rcsr-evaluate --landmarks."""
 
-from collections import defaultdict
+import functools
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
-from rcsr_jax.data.annotations import AnnotatedFace, read_annotations
+from rcsr_jax.data.annotations import AnnotatedFace, read_annotations, read_pts
+from rcsr_jax.data.annotations.pts import SUFFIX
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.held_out import image_of, is_same_path
 from rcsr_jax.data.names import one_spelling
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import use_each
-from rcsr_jax.geometry import box_of, overlap
+from rcsr_jax.geometry import box_around, box_of
 from rcsr_jax.markup import Markup
 
-# file name -> image -> its faces
-_ByFileName = dict[str, dict[str, list[AnnotatedFace]]]
+_FACE_NUMBER = re.compile("_face[0-9]+$")
+# stem of the file -> image -> its faces
+_ByStem = dict[str, dict[str, list[AnnotatedFace]]]
 
 
 class GivenLandmarks(NamedTuple):
@@ -45,8 +49,9 @@ def read_given(
 ) -> GivenLandmarks:
     """The landmarks of a file for annotated faces.
 
-    An image is known by its path, of which one of the two may hold the end alone. Of
-    several faces of an image each annotated one gets that which overlaps it most.
+    An image is known by its path, of which one of the two may hold the end alone; a `.pts`
+    without an image beside it by its own, without the suffix. Of several faces of an image
+    each annotated one gets that which overlaps it most.
 
     Args:
         path: any file of landmarks, or a folder of `.pts` files.
@@ -57,14 +62,18 @@ def read_given(
     Raises:
         ValueError: the file cannot be read, or says nothing of any of the faces.
     """
-    by_file_name: _ByFileName = defaultdict(lambda: defaultdict(list))
-    for face in read_annotations(path):
+    by_stem: _ByStem = defaultdict(lambda: defaultdict(list))
+    for face in map(
+        functools.partial(_without_image, Path(path)), read_annotations(path)
+    ):
         image = one_spelling(PurePosixPath(face.image).as_posix())
-        by_file_name[PurePosixPath(image).name][image].append(face)
+        by_stem[PurePosixPath(image).stem][image].append(face)
+    num_annotated = Counter(image_of(source.name) for source in sources)
 
     def pair(source: Source) -> tuple[str, np.ndarray, np.ndarray]:
         _, truth, _ = source.load()
-        points = _best(_faces_of(by_file_name, source.name), truth)
+        is_alone = num_annotated[image_of(source.name)] == 1
+        points = _best(_faces_of(by_stem, source.name), truth, is_alone=is_alone)
         if points.shape != (markup.num_points, 2):
             raise ValueError(
                 f"{len(points)} landmarks in {path}; markup {markup.name} has "
@@ -84,27 +93,61 @@ def read_given(
     )
 
 
-def _faces_of(by_file_name: _ByFileName, name: str) -> list[AnnotatedFace]:
+def _without_image(root: Path, face: AnnotatedFace) -> AnnotatedFace:
+    """A face of a folder; its landmarks too where its `.pts` has no image beside it."""
+    path = root / face.image
+    if path.suffix.lower() != SUFFIX or not path.is_file():
+        return face
+    # as rcsr-predict calls the faces of a photo that has several
+    photo = _FACE_NUMBER.sub("", path.stem)
+    image = PurePosixPath(face.image).with_name(f"{photo}{SUFFIX}").as_posix()
+    try:
+        return AnnotatedFace(image, read_pts(path))
+    except ValueError as error:
+        return AnnotatedFace(image, problem=str(error))
+
+
+def _faces_of(by_stem: _ByStem, name: str) -> list[AnnotatedFace]:
     """The faces of the image of an annotated face."""
     image = PurePosixPath(one_spelling(image_of(name)))
-    found = by_file_name.get(image.name, {})
+    found = by_stem.get(image.stem, {})
     if (whole := image.as_posix()) in found:
         return found[whole]
-    same = [faces for other, faces in found.items() if is_same_path(other, whole)]
+    alone = image.with_suffix(SUFFIX).as_posix()
+    same = [
+        faces
+        for other, faces in found.items()
+        if is_same_path(other, alone if other.endswith(SUFFIX) else whole)
+    ]
     if len(same) > 1:
         raise ValueError("the file names several images of this name")
     return same[0] if same else []
 
 
-def _best(faces: Sequence[AnnotatedFace], truth: np.ndarray) -> np.ndarray:
-    """The landmarks that overlap an annotation most; of one face those, wherever."""
+def _best(
+    faces: Sequence[AnnotatedFace], truth: np.ndarray, *, is_alone: bool
+) -> np.ndarray:
+    """The landmarks that overlap an annotation most; of one face those, wherever.
+
+    Args:
+        faces: what the file says of the image.
+        truth: float [num_points, 2].
+        is_alone: no other face of the image is annotated.
+    """
     known = [face.points for face in faces if face.points is not None]
     if not known:
         problem = next((face.problem for face in faces if face.problem), "")
         raise ValueError(problem or "no landmarks of it in the file")
-    around = box_of(truth)
-    shared = [
-        0.0 if np.isnan(points).all() else float(overlap(box_of(points), around))
-        for points in known
-    ]
-    return known[int(np.argmax(shared))]
+    seen = [points for points in known if not np.isnan(points).all()]
+    if is_alone and (len(known) == 1 or not seen):
+        return known[0]
+    tight = np.array([box_of(points) for points in seen]).reshape(-1, 4)
+    number = box_around(tight, box_of(truth))
+    if number is None:
+        if not is_alone:  # they are those of another face
+            raise ValueError("no landmarks of it in the file")
+        middles = np.array([np.nanmean(points, axis=0) for points in seen])
+        number = int(
+            np.linalg.norm(middles - np.nanmean(truth, axis=0), axis=-1).argmin()
+        )
+    return seen[number]

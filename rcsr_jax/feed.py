@@ -3,10 +3,10 @@
 A training set that fits is read once, each device holding an equal share of it, and an
 update's faces go from there to the devices that are to see them. A larger one stays on the
 disk: threads read the faces of the next updates ahead. The update is the same compiled
-program and gets the same faces, so the choice changes no bit of the result, and a run may
-go on with the other one. Where a feed stands is the number of updates done, which every
-checkpoint holds. Of several processes each reads its share alone: of the whole set, or of
-every update.
+program and gets the same faces, so the choice changes no bit of what a CPU computes, and a
+run may go on with the other one. Where a feed stands is the number of updates done, which
+every checkpoint holds. Of several processes each reads its share alone: of the whole set,
+or of every update.
 """
 
 import importlib.util

@@ -81,6 +81,35 @@ def overlap(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
     return np.where(shared > 0, shared / np.where(shared > 0, union, 1.0), 0.0)
 
 
+def box_around(boxes: ArrayLike, tight: ArrayLike) -> int | None:
+    """Which box is that of landmarks: the one that overlaps them most.
+
+    The middle of one of the two must lie in the other, so a face whose own box is missing
+    does not get that of its neighbour.
+
+    Args:
+        boxes: float [boxes, 4], (x0, y0, x1, y1).
+        tight: float [4], the tight box of the landmarks; it may be a line or a point.
+
+    Returns:
+        the number of the box; None: none is.
+    """
+    boxes, tight = np.asarray(boxes, np.float64), np.asarray(tight, np.float64)
+    near = _holds(boxes, _middle(tight)) | _holds(tight, _middle(boxes))
+    if not near.any():
+        return None
+    return int(np.where(near, overlap(boxes, tight), -1.0).argmax())
+
+
+def _middle(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[..., :2] + boxes[..., 2:]) / 2
+
+
+def _holds(boxes: np.ndarray, points: np.ndarray) -> np.ndarray:
+    inside = (boxes[..., :2] <= points) & (points <= boxes[..., 2:])
+    return np.asarray(inside.all(-1))
+
+
 def frame_of_box(box: ArrayLike, *, frame_scale: float, size: int) -> Frame:
     """The square frame around a face box, of uniform scale.
 

@@ -1,10 +1,11 @@
 """How gradients change parameters: Muon, Adam or the paper's SGD, steadied and guarded."""
 
+import functools
 import math
 from typing import Any
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 import optax
 from jax import Array
 
@@ -35,8 +36,47 @@ def make_optimiser(
         update = _muon(config) if config.optimiser == "muon" else _adam(config)
     if config.clip_norm > 0:
         update = optax.chain(optax.clip_by_global_norm(config.clip_norm), update)
-    # one bad gradient would spoil the parameters and both moments for good
-    return optax.apply_if_finite(update, max_consecutive_errors=np.iinfo(np.int32).max)
+    return _if_finite(update)
+
+
+def _if_finite(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Leaves all as it is where a gradient is not finite, and counts how often.
+
+    One bad gradient would spoil the parameters and both moments for good. The state is that
+    of `optax.apply_if_finite`, whose branch lets a GPU wait for the host at every update;
+    here both outcomes are there and one is selected.
+    """
+
+    def init(params: Params) -> optax.ApplyIfFiniteState:
+        return optax.ApplyIfFiniteState(
+            notfinite_count=jnp.zeros((), jnp.int32),
+            last_finite=jnp.array(True),
+            total_notfinite=jnp.zeros((), jnp.int32),
+            inner_state=inner.init(params),
+        )
+
+    def update(
+        gradients: Params, state: optax.ApplyIfFiniteState, params: Params | None = None
+    ) -> tuple[Params, optax.ApplyIfFiniteState]:
+        leaves = jax.tree.leaves(gradients)
+        finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+
+        def if_finite(tree: Any, other: Any) -> Any:
+            return jax.tree.map(functools.partial(jnp.where, finite), tree, other)
+
+        zeros = jax.tree.map(jnp.zeros_like, gradients)
+        changes, after = inner.update(
+            if_finite(gradients, zeros), state.inner_state, params
+        )
+        bad = 1 - finite.astype(jnp.int32)
+        return if_finite(changes, zeros), optax.ApplyIfFiniteState(
+            notfinite_count=bad * (state.notfinite_count + 1),
+            last_finite=finite,
+            total_notfinite=state.total_notfinite + bad,
+            inner_state=if_finite(after, state.inner_state),
+        )
+
+    return optax.GradientTransformation(init, update)
 
 
 def _sgd(config: TrainConfig, *, num_faces: int) -> optax.GradientTransformation:

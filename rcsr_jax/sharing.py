@@ -22,7 +22,8 @@ def places_of(config: RunConfig, *, devices: Sequence[jax.Device]) -> np.ndarray
     if batch_size % len(devices):
         raise ValueError(
             f"batch_size must be a multiple of the {len(devices)} devices; got "
-            f"{batch_size}."
+            f"{batch_size}. CUDA_VISIBLE_DEVICES=0,1 in the environment takes some of "
+            "several GPUs."
         )
     return np.arange(batch_size, dtype=np.int32).reshape(len(devices), -1)
 

@@ -119,6 +119,9 @@ def test_boxes_of_a_table_of_landmarks_are_read(tmp_path):
     text = "image,face,box_x0,box_y0,box_x1,box_y1,x_0,y_0\na.png,1,2,3,40,50,7,8\n"
     boxes = annotations.read_boxes(_write(tmp_path, text, "faces.csv"))
     np.testing.assert_array_equal(boxes["a.png"], [[2, 3, 40, 50]])
+    gap = text + "b.png,1,,,,,7,8\na.png,2,2,3,4,5,7,8\n"
+    boxes = annotations.read_boxes(_write(tmp_path, gap, "faces.csv"))
+    assert boxes.keys() == {"a.png"} and len(boxes["a.png"]) == 2
     both = "image,x0,y0,x1,y1,box_x0,box_y0,box_x1,box_y1\na.png,1,2,3,4,5,6,7,8\n"
     boxes = annotations.read_boxes(_write(tmp_path, both, "both.csv"))
     np.testing.assert_array_equal(boxes["a.png"], [[1, 2, 3, 4]])
@@ -273,6 +276,10 @@ def test_keypoint_csv_has_a_header_and_counts_from_0(tmp_path):
         (
             "image,x0,y0,width,height\na,0,1,2,3\n",
             "line 1 has the column height: a box",
+        ),
+        (
+            "image,x0,x1,x2,y0,y1,y2\na,0,1,2,3,4,5\n",
+            "line 1 does not take turns of x and y",
         ),
         ("image;x_0;y_0\na;0;1\n", "line 1 is not understood: fields are separated by"),
         (

@@ -2,6 +2,9 @@
 
 import os
 
+# also where there is a GPU: bits are compared here, and four devices are made of a CPU
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
 import jax
 import numpy as np
 import pytest

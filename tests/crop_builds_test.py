@@ -183,3 +183,20 @@ def test_a_killed_process_is_told(tmp_path):
     sources = [Source("face", _end_process, stamp="1")]
     with pytest.raises(ValueError, match="was killed; the same command again goes on"):
         crops.open_or_build(tmp_path / "cache", sources, model=MODEL, data=DATA, jobs=1)
+
+
+def test_a_folder_behind_a_link_is_replaced_there(tmp_path):
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "cache"
+    link.symlink_to(tmp_path / "disk")
+    cache = build(link, Folder())
+    assert link.is_symlink() and crops.is_cache(tmp_path / "disk")
+    np.testing.assert_array_equal(cache.crops, build(tmp_path / "new", Folder()).crops)
+
+
+def test_a_mount_is_refused_before_any_face_is_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(pathlib.Path, "is_mount", lambda path: path.name == "cache")
+    faces = Folder()
+    with pytest.raises(ValueError, match="cache is where a disk is mounted"):
+        build(tmp_path / "cache", faces)
+    assert list(tmp_path.iterdir()) == []

@@ -146,3 +146,14 @@ def test_coco_finds_its_images_and_boxes(tmp_path):
     assert face.name == "img/a.png"
     np.testing.assert_array_equal(face.points, POINTS)
     np.testing.assert_array_equal(face.box, [8.5, 8.5, 30.5, 25.5])
+
+
+def test_the_folder_beside_a_table_wins_over_one_of_its_name(tmp_path):
+    """faces.csv of rcsr-predict among photos, of which some lie in a folder faces."""
+    for name in ("a.png", "faces/a.png"):
+        add_image(tmp_path / name)
+    rows = "a.png,10,10,30,10,20,25\nfaces/a.png,10,10,30,10,21,25\n"
+    (tmp_path / "faces.csv").write_text(f"image,x_0,y_0,x_1,y_1,x_2,y_2\n{rows}")
+    found = read_faces(tmp_path / "faces.csv", markup=MARKUP)
+    assert names_of(found) == ["a.png", "faces/a.png"] and not found.refused
+    assert [face.points[2, 0] for face in found.faces] == [20, 21]

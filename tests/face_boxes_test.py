@@ -13,7 +13,12 @@ from photo_folders import (
     small_300_w,
 )
 
-from rcsr_jax.data.annotations import write_boxes, write_landmarks_json
+from rcsr_jax.data.annotations import (
+    AnnotatedFace,
+    write_annotations,
+    write_boxes,
+    write_landmarks_json,
+)
 from rcsr_jax.data.face_boxes import detector_like_box
 from rcsr_jax.data.faces import read_faces
 from rcsr_jax.data.refusals import Refusal
@@ -154,3 +159,17 @@ def test_boxes_off_the_image_or_the_landmarks_are_refused(tmp_path, box, reason)
     found = read_faces(tmp_path, markup=MARKUP, boxes=tmp_path / "boxes.csv")
     assert names_of(found) == ["b.png"]
     assert reason in found.refused[0].reason
+
+
+def test_a_face_without_a_box_does_not_get_its_neighbours(tmp_path):
+    add_image(tmp_path / "a.png", size=(240, 200))
+    near, far = POINTS * 4, POINTS * 4 + [75, 30]
+    faces = [AnnotatedFace("a.png", points) for points in (near, far)]
+    write_annotations(tmp_path / "landmarks.json", faces)
+    table = tmp_path / "boxes.csv"
+    write_boxes(table, {"a.png": np.array([38, 38, 122, 102])})
+    found = read_faces(tmp_path, markup=MARKUP, boxes=table)
+    assert [face.name for face in found.faces] == ["a.png#1"]
+    (refusal,) = found.refused
+    assert refusal.name == "a.png#2"
+    assert refusal.reason.startswith(f"no box of {table} lies around its landmarks")

@@ -201,3 +201,15 @@ def test_overlap_of_boxes_by_hand():
     assert geometry.overlap(boxes[0], others[0]) == pytest.approx(2 / 14)
     grids = boxes.reshape(2, 2, 4), others.reshape(2, 2, 4)
     np.testing.assert_array_equal(geometry.overlap(*grids), found.reshape(2, 2))
+
+
+def test_a_box_goes_with_landmarks_where_one_holds_the_middle_of_the_other():
+    tight = [40, 60, 120, 140]
+    boxes = np.array([[38, 58, 90, 142], [38, 58, 122, 142], [0, 0, 300, 300]])
+    assert geometry.box_around(boxes, tight) == 1
+    assert geometry.box_around(boxes[[0, 2]], tight) == 0
+    # the neighbour's box reaches into the landmarks, and is not theirs
+    assert geometry.box_around(boxes[:2], [115, 90, 195, 170]) is None
+    # landmarks of the eyes alone, and on one line, lie high in a box of the face
+    assert geometry.box_around(boxes[1:2], [60, 80, 100, 80]) == 0
+    assert geometry.box_around(boxes[:0].reshape(0, 4), tight) is None

@@ -8,7 +8,7 @@ import pytest
 from commands import fail, succeed
 from rcsr_jax.experiments.given_landmarks import read_given
 
-from rcsr_jax.data.annotations import AnnotatedFace, write_annotations
+from rcsr_jax.data.annotations import AnnotatedFace, write_annotations, write_pts
 from rcsr_jax.data.crops import Source
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.markup import Markup
@@ -108,3 +108,24 @@ def test_what_another_program_found_is_judged_and_compared(tmp_path):
         cwd=tmp_path,
     )
     assert "gone.csv" in told
+
+
+def test_one_answer_is_not_that_of_two_faces(tmp_path):
+    sources = [source("a.png#1"), source("a.png#2", SHAPE + 20)]
+    found = given(tmp_path, [AnnotatedFace("a.png", SHAPE + 1)], sources)
+    assert found.names == ("a.png#1",)
+    assert dict(found.refused) == {"a.png#2": "no landmarks of it in the file"}
+
+
+def test_a_folder_of_pts_needs_no_photos_beside_them(tmp_path):
+    """As rcsr-predict leaves them: NAME.pts of one face, NAME_face2.pts of several."""
+    for name, shift in (("a", 1), ("b_face1", 2), ("b_face2", 22)):
+        write_pts(tmp_path / f"{name}.pts", SHAPE + shift)
+    (tmp_path / "c.pts").write_text("torn")
+    sources = [source(f"x/{name}") for name in ("a.jpg", "b.png#1", "c.png")]
+    sources.append(source("x/b.png#2", SHAPE + 20))
+    found = read_given(tmp_path, sources, markup=MARKUP)
+    assert found.names == ("x/a.jpg", "x/b.png#1", "x/b.png#2")
+    np.testing.assert_array_equal(found.points, [SHAPE + 1, SHAPE + 2, SHAPE + 22])
+    ((name, reason),) = found.refused
+    assert name == "x/c.png" and "c.pts" in reason

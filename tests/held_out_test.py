@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rcsr_jax.data.faces import Face
-from rcsr_jax.data.held_out import hold_out, photo_of, split_by_photos
+from rcsr_jax.data.held_out import hold_out, may_be_same_face, photo_of, split_by_photos
 
 NONE = np.zeros((0, 2), np.float32)
 
@@ -105,3 +105,19 @@ def test_all_faces_may_be_split_off_with_their_photos():
     rest, taken = split_by_photos(names, count=1)
     assert set(rest) in ({"b_1.jpg"}, {"a_1.jpg", "a_2.jpg"})
     assert sorted(rest + taken) == names
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("a/x.jpg", "x.png", True),
+        ("x.jpg#2", "x_2.jpg", True),
+        ("x.jpg#2", "x.jpg", True),
+        ("b/x.jpg#1", "a/x.jpg", False),
+        ("x_1.jpg", "x_2.jpg", False),
+        ("x.jpg#1", "y_1.jpg", False),
+    ],
+)
+def test_faces_of_two_data_sets_may_be_the_same_by_name(one, other, same):
+    assert may_be_same_face(one, other) is same
+    assert may_be_same_face(other, one) is same

@@ -2,10 +2,12 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from rcsr_jax.data.images import (
     IMAGE_SUFFIXES,
@@ -270,3 +272,34 @@ def test_pictures_are_read_by_their_lesser_known_names(tmp_path, suffix):
     path = tmp_path / f"face{suffix}"
     save_image(path, np.full((8, 9, 3), 200, np.uint8))
     np.testing.assert_allclose(load_image(path), 200, atol=2)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_size_of_a_png_needs_none_of_its_pixels(turned, tmp_path, monkeypatch):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    about = PngInfo()
+    about.add_text("Software", "a program")
+    options = {"exif": exif} if turned else {}
+    path = tmp_path / "a.png"
+    Image.new("L", (40, 30)).save(path, pnginfo=about, **options)
+
+    def decoded(self):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(PngImageFile, "load", decoded)
+    assert image_size(path) == ((30, 40) if turned else (40, 30))
+
+
+def test_a_png_may_say_behind_its_pixels_how_it_lies(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    path = tmp_path / "a.png"
+    Image.new("L", (40, 30)).save(path)
+    content, chunk = path.read_bytes(), exif.tobytes().removeprefix(b"Exif\0\0")
+    head, end = content[:-12], content[-12:]  # IEND
+    body = b"eXIf" + chunk
+    packed = struct.pack(">I", len(chunk)) + body + struct.pack(">I", zlib.crc32(body))
+    path.write_bytes(head + packed + end)
+    assert load_image(path).shape == (40, 30, 3)
+    assert image_size(path) == (30, 40)

@@ -1,12 +1,14 @@
 """Rows on the disk are those of the arrays they come from, and cost no memory unread."""
 
+import errno
+import os
 import threading
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from rcsr_jax.data.rows import Rows, joined, taken
+from rcsr_jax.data.rows import Rows, joined, new_array, taken
 
 
 @pytest.fixture
@@ -102,3 +104,21 @@ def test_a_file_that_was_cut_is_named(mapped, tmp_path):
         file.truncate(140)
     with pytest.raises(ValueError, match=r"rows.npy is shorter than it was"):
         rows[[9]]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="not on this system")
+def test_a_disk_without_room_is_an_error_before_anything_is_written(
+    tmp_path, monkeypatch
+):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "a.npy"
+    made = new_array(path, dtype=np.uint8, shape=(3, 5))
+    made[:] = 7
+    made.flush()
+    np.testing.assert_array_equal(np.load(path), np.full((3, 5), 7))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*a.npy"):
+        new_array(path, dtype=np.uint8, shape=(3, 5))
+    assert not path.exists()

@@ -2,6 +2,7 @@
 
 import io
 import os
+import pathlib
 import tarfile
 
 import numpy as np
@@ -200,3 +201,16 @@ def test_inputs_that_are_none_are_refused(folder, tmp_path):
         shards_of(folder, folder / "x")
     with pytest.raises(ValueError, match="would come twice"):
         shards_of(folder, folder)
+
+
+def test_many_inputs_are_told_apart_at_once(tmp_path, monkeypatch):
+    """One look at the parents of each, not at each pair."""
+    asked = []
+    monkeypatch.setattr(
+        pathlib.PurePath, "is_relative_to", lambda *paths: asked.append(paths)
+    )
+    names = [tmp_path / f"{n}.tar" for n in range(50)]
+    for name in names:
+        with tarfile.open(name, "w") as archive:
+            archive.addfile(tarfile.TarInfo("a.png"))
+    assert len(shards_of(*names)) == 50 and not asked

@@ -68,6 +68,7 @@ def random_view(key: Array, *, config: AugmentConfig, frame_scale: float) -> Vie
     )
 
 
+@jax.default_matmul_precision("highest")  # ten bits, as on a GPU, move landmarks
 def cut_view(
     cached: Array,
     points: Array,

@@ -21,7 +21,7 @@ from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data.locks import alone_in
 from rcsr_jax.data.parts import ROWS, Part, Source, cut_parts, refusals, remove_parts
 from rcsr_jax.data.refusals import Refusal, none_usable
-from rcsr_jax.data.rows import Rows, taken
+from rcsr_jax.data.rows import Rows, new_array, taken
 from rcsr_jax.data.whole_files import checksum, write_whole
 from rcsr_jax.geometry import Frame, frames_at
 
@@ -96,10 +96,18 @@ def open_or_build(
         on_progress: called with (faces done, faces).
 
     Raises:
-        ValueError: no face can be used, one cannot and `data.strict` holds, or another
-            run is at work on this cache.
+        ValueError: no face can be used, one cannot and `data.strict` holds, another run is
+            at work on this cache, or the folder is a mount.
+        OSError: the disk has no room for it.
     """
-    folder = Path(folder)
+    folder = Path(
+        folder
+    ).resolve()  # a link is followed: it is its folder that is replaced
+    if folder.is_mount():
+        raise ValueError(
+            f"{folder} is where a disk is mounted, which cannot be replaced as a whole: "
+            "name a folder in it."
+        )
     made_from = fingerprint(sources, model=model, data=data)
     if _made_from(folder) == made_from:
         try:
@@ -312,7 +320,7 @@ def _save_rows(path: Path, rows: Path, kept: np.ndarray) -> None:
             pass
     source = np.load(rows, mmap_mode="r", allow_pickle=False)
     shape = (int(kept.sum()), *source.shape[1:])
-    saved = np.lib.format.open_memmap(path, mode="w+", dtype=source.dtype, shape=shape)
+    saved = new_array(path, dtype=source.dtype, shape=shape)
     chosen = np.flatnonzero(kept)
     for first in range(0, len(chosen), _COPIED):
         piece = chosen[first : first + _COPIED]

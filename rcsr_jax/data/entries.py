@@ -82,7 +82,7 @@ def _image_places(table: Path, image: str) -> list[str]:
     """Where an image of an annotation file may lie, relative to the file's folder."""
     folders = [".", "img", "images"]
     if table.suffix.lower() == ".csv":
-        folders = [table.stem.removesuffix("_keypoints"), *folders]
+        folders.append(table.stem.removesuffix("_keypoints"))
     return [(PurePosixPath(folder) / image).as_posix() for folder in folders]
 
 
@@ -101,7 +101,8 @@ def _with_images(
         names = _image_places(table, key)
         inside = not PurePosixPath(key).is_absolute() and ".." not in key.split("/")
         present = find_image(table, key) if inside else None
-        image = present or names[0]
+        # of a table called after a folder, what is missing counts to that folder's split
+        image = present or names[-1 if table.suffix.lower() == ".csv" else 0]
         name = f"{image}#{number[key]}" if total[key] > 1 else image
         if face.problem:
             refused.append(Refusal(name, face.problem))

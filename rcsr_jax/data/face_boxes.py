@@ -11,7 +11,7 @@ from rcsr_jax.data.annotations import read_boxes
 from rcsr_jax.data.entries import Entry
 from rcsr_jax.data.held_out import stable_hash
 from rcsr_jax.data.names import one_spelling
-from rcsr_jax.geometry import box_of, meets_image, overlap
+from rcsr_jax.geometry import box_around, box_of, meets_image, overlap
 
 FindBox = Callable[[Entry, np.ndarray], np.ndarray]  # entry, tight box -> box
 # path of an image relative to the data folder, its name in the annotation -> boxes
@@ -63,13 +63,20 @@ def listed_box(path: Path, *, root: Path) -> FindBox:
 
     Raises:
         ValueError: it cannot be read; and, by what is returned, it lists no box of an
-            image.
+            image, or none around the landmarks.
     """
     rows_of = box_rows(path, root=root)
 
     def find(entry: Entry, tight: np.ndarray) -> np.ndarray:
         rows = rows_of(entry.image, entry.face.image)
-        return max(rows, key=lambda box: overlap(box, tight))
+        number = box_around(rows, tight)
+        if number is not None:
+            return rows[number]
+        if not overlap(rows, tight).any():
+            return rows[0]  # `check_box` says more of it
+        raise ValueError(
+            f"no box of {path} lies around its landmarks {tight.round(1).tolist()}"
+        )
 
     return find
 

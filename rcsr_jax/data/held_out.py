@@ -57,6 +57,23 @@ def image_of(name: str) -> str:
     return _NUMBER_BEHIND.sub("", name)
 
 
+def may_be_same_face(one: str, other: str) -> bool:
+    """Whether two faces of different data sets may be the same, by their names.
+
+    Their images are called alike but for the suffix, or one is a face of NAME.jpg#1,
+    NAME.jpg#2 and the other one of NAME.jpg and NAME_2.jpg, as copies for a `.pts` each are
+    called.
+    """
+    if (image_of(one) == one) != (image_of(other) == other):
+        return is_same_path(photo_of(one), photo_of(other)) or _same_stem(one, other)
+    return _same_stem(one, other)
+
+
+def _same_stem(one: str, other: str) -> bool:
+    paths = (PurePosixPath(image_of(name)).with_suffix("") for name in (one, other))
+    return is_same_path(*map(str, paths))
+
+
 def is_same_path(one: str, other: str) -> bool:
     """Whether two paths may be of one image: one is the other, or the end of it.
 

@@ -8,6 +8,8 @@ import functools
 import importlib
 import importlib.util
 import io
+import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,8 @@ IMAGE_SUFFIXES = (
     *(".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
     *(_HEIC if _READS_HEIC else ()),
 )
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_EXIF_TEXT = b"Raw profile type exif"  # as ImageMagick keeps it
 # Photos all the same, of phones and as cameras' sensors give them, that are not read.
 UNREAD_SUFFIXES = (
     *(() if _READS_HEIC else _HEIC),
@@ -113,6 +117,9 @@ def image_size(path: str | Path) -> tuple[int, int]:
     """
     with _open(path) as image:
         width, height = image.size
+        # asked for EXIF, Pillow would decode a PNG that has none
+        if image.format == "PNG" and not _may_be_turned(Path(path)):
+            return width, height
         # Pillow already reports the upright size of a TIFF.
         turned = _orientation(image) >= 5 and image.format != "TIFF"
         return (height, width) if turned else (width, height)
@@ -210,6 +217,21 @@ def _formats() -> tuple[str, ...]:
 
 def _file(path: str | Path, content: bytes | None) -> BinaryIO:
     return Path(path).open("rb") if content is None else io.BytesIO(content)
+
+
+def _may_be_turned(path: Path) -> bool:
+    """Whether a PNG has a chunk, before or behind its pixels, that may say how it lies."""
+    with path.open("rb") as file:
+        file.seek(len(_PNG_SIGNATURE))
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind in (b"eXIf", b"iTXt", b"zTXt"):  # XMP and packed EXIF are texts
+                return True
+            begin = file.read(min(length, len(_EXIF_TEXT))) if kind == b"tEXt" else b""
+            if begin == _EXIF_TEXT:
+                return True
+            file.seek(length - len(begin) + 4, os.SEEK_CUR)
+    return False
 
 
 def _orientation(image: Image.Image) -> int:

@@ -23,6 +23,7 @@ import numpy as np
 
 from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.data.refusals import Refusal
+from rcsr_jax.data.rows import new_array
 from rcsr_jax.data.whole_files import whole_file
 from rcsr_jax.geometry import frame_of_box, to_crop
 
@@ -150,9 +151,7 @@ def _open_plan(folder: Path, num_faces: int, *, made_from: str, size: int) -> No
         pass
     for path in folder.iterdir():  # the folder itself is held by this run
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    np.lib.format.open_memmap(
-        folder / ROWS, mode="w+", dtype=np.uint8, shape=(num_faces, size, size)
-    ).flush()
+    new_array(folder / ROWS, dtype=np.uint8, shape=(num_faces, size, size)).flush()
     (folder / _PLAN).write_text(json.dumps(plan), encoding="utf-8")
 
 

@@ -4,13 +4,16 @@ A memory map would do as well, but for memory: what was read through it counts a
 process's own until the system takes it back. These rows are read into arrays of their own.
 """
 
+import errno
 import itertools
 import os
 import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 _Reader = Callable[[int, np.ndarray], None]
 
@@ -122,3 +125,29 @@ class _File:
             if count == 0:
                 raise ValueError(f"{self._name} is shorter than it was.")
             buffer, at = buffer[count:], at + count
+
+
+def new_array(path: Path, *, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap:
+    """A new array on the disk, with room for all of it, as a memory map.
+
+    Args:
+        path: of the `.npy` file.
+        dtype: of its values.
+        shape: of it.
+
+    Raises:
+        OSError: the disk has no room. A file with holes would be made all the same, and
+            writing to it later end the process without a word.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    path.unlink()
+                    raise OSError(
+                        error.errno, os.strerror(error.errno), path
+                    ) from error
+    return array

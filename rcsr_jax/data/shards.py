@@ -9,6 +9,7 @@ import glob
 import hashlib
 import os
 import tarfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -73,12 +74,13 @@ def find_shards(
             that cannot be read.
     """
     roots = [Path(os.path.realpath(name)) for name in inputs]
-    for n, root in enumerate(roots):
-        for m, other in enumerate(roots):
-            if m != n and root.is_relative_to(other):
-                raise ValueError(
-                    f"{root} lies in {other}: its photos would come twice."
-                )
+    known = Counter(roots)
+    for root in roots:
+        other = next((folder for folder in root.parents if folder in known), None)
+        if other is None and known[root] > 1:
+            other = root
+        if other is not None:
+            raise ValueError(f"{root} lies in {other}: its photos would come twice.")
     shards: list[Shard] = []
     for root in roots:
         found = list(_shards_of(root, photos_per_shard, on_other))

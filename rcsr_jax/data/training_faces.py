@@ -9,7 +9,7 @@ import numpy as np
 from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data import crops
 from rcsr_jax.data.crops import CropCache
-from rcsr_jax.data.held_out import hold_out, image_of, is_same_path, split_by_photos
+from rcsr_jax.data.held_out import hold_out, may_be_same_face, photo_of, split_by_photos
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.rows import joined
 from rcsr_jax.data.sources import (
@@ -136,16 +136,14 @@ def _not_held_out(cache: CropCache, held: CropCache, *, size: int) -> CropCache:
     other. Images of data sets that have nothing to do with each other may have the same
     name: a face is the same where its crop lies in the image like that of the held-out one.
     """
-    seen: dict[str, list[tuple[str, np.ndarray]]] = defaultdict(list)  # by file name
+    seen: dict[str, list[tuple[str, np.ndarray]]] = defaultdict(list)  # by photo
     for name, window in zip(held.names, _windows(held.frames, size), strict=True):
-        image = image_of(name)
-        seen[PurePosixPath(image).name].append((image, window))
+        seen[PurePosixPath(photo_of(name)).name].append((name, window))
 
     def is_held(name: str, window: np.ndarray) -> bool:
-        image = image_of(name)
         return any(
-            is_same_path(image, other) and overlap(window, theirs) > _SAME_FACE
-            for other, theirs in seen.get(PurePosixPath(image).name, ())
+            may_be_same_face(name, other) and overlap(window, theirs) > _SAME_FACE
+            for other, theirs in seen.get(PurePosixPath(photo_of(name)).name, ())
         )
 
     again = [

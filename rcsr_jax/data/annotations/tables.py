@@ -30,6 +30,8 @@ _OTHER_MARKS = {";": "semicolons", "\t": "tabs"}
 # Of a table of landmarks, beside x_0, y_0, x_1, y_1 and so on.
 FACE_COLUMNS = ("image", "box_x0", "box_y0", "box_x1", "box_y1")
 
+_Rows = Iterator[tuple[int, list[str]]]
+
 
 def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
     """The face boxes of a CSV file with the columns image, x0, y0, x1, y1.
@@ -61,6 +63,8 @@ def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
         if len(row) <= max(columns) or not row[columns[0]].strip():
             raise ValueError(f"{where}: needs a value for {','.join(names)}.")
         image, *corners = (row[column].strip() for column in columns)
+        if names == FACE_COLUMNS and not any(corners):
+            continue  # landmarks may stand there without a box
         try:
             box = tuple(to_box(corners).tolist())
         except ValueError as error:
@@ -163,7 +167,7 @@ def point_fields(points: np.ndarray) -> list[float | str]:
 
 
 def _named_columns(
-    path: str | Path, header: list[str], rows: list[tuple[int, list[str]]]
+    path: str | Path, header: list[str], rows: _Rows
 ) -> Iterator[AnnotatedFace]:
     place = {name: column for column, name in enumerate(header)}
     num_points = sum(name.startswith("x_") for name in header)
@@ -192,7 +196,7 @@ def _named_columns(
 
 
 def _in_order(
-    path: str | Path, header: list[str], rows: list[tuple[int, list[str]]]
+    path: str | Path, header: list[str], rows: _Rows
 ) -> Iterator[AnnotatedFace]:
     _check_unnamed(path, header)
     named = set()
@@ -212,6 +216,12 @@ def _check_unnamed(path: str | Path, header: list[str]) -> None:
     if Path(header[0]).suffix and len(header) > 1:
         raise ValueError(
             f"{path}: line 1 must be a header, not the face {shown(header[0])}."
+        )
+    axes = [name.strip().lower()[:1] for name in header[1:]]
+    if set(axes) == {"x", "y"} and axes != ["x", "y"] * (len(axes) // 2):
+        raise ValueError(
+            f"{path}: line 1 does not take turns of x and y: rows are an image, x, y, x, y "
+            f"and so on; got {shown(','.join(header))}."
         )
     if spelling := _spelling(header):
         raise ValueError(f"{path}: line 1 is not understood{spelling}.")
@@ -269,13 +279,23 @@ def _image_of(path: str | Path, line: int, name: str) -> str:
     return name
 
 
-def _read_csv(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header and the (line number, fields) of every row that is not blank."""
+def _read_csv(path: str | Path) -> tuple[list[str], _Rows]:
+    """The header, and the (line number, fields) of every other row that is not blank.
+
+    Rows are made as they are asked for: their texts take many times the file's size.
+    """
     reader = csv.reader(io.StringIO(read_text(path)), strict=True)
-    try:
-        rows = [(reader.line_num, row) for row in reader if any(row)]
-    except csv.Error as error:
-        raise ValueError(f"{path}: line {reader.line_num}: {error}.") from error
-    if not rows:
+
+    def filled() -> _Rows:
+        try:
+            for row in reader:
+                if any(row):
+                    yield reader.line_num, row
+        except csv.Error as error:
+            raise ValueError(f"{path}: line {reader.line_num}: {error}.") from error
+
+    rows = filled()
+    _, header = next(rows, (0, []))
+    if not header:
         raise ValueError(f"{path}: the file is empty.")
-    return [name.strip() for name in rows[0][1]], rows[1:]
+    return [name.strip() for name in header], rows
