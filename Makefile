@@ -23,7 +23,7 @@ demo: .venv/installed
 		--out=$(DEMO)/landmarks $(DEMO)/photos/*.png
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -32,6 +32,28 @@ def programs_let_go():
     jax.clear_caches()
 
 
+# Files that take minutes, longest first: begun last, one would end on one core alone.
+_LONGEST = (
+    *("training", "hosts", "bulk_kill", "programs", "kill", "docs", "predict_program"),
+    *("prepare", "paper", "demo", "benchmark", "looks", "model", "load", "tracking"),
+    *("convolutions", "divergence", "updates", "inference", "resampling", "optimiser"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    """The order in which workers take files."""
+    place = {f"{name}_test": number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
+@pytest.fixture(scope="module")
+def few_replicates():
+    """Stopping rules measured on 32 faces; `validation_test` has the 256."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rcsr_jax.validation._REPLICATES", 32)
+        yield
+
+
 @pytest.fixture
 def generator() -> np.random.Generator:
     """Randomness of a test: the same at every run."""

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import commands
 import numpy as np
+import pytest
 from photo_folders import MARKUP, POINTS, add_image, names_of
 
 from rcsr_jax.data.annotations import read_annotations, read_boxes
 from rcsr_jax.data.faces import read_faces
+
+pytestmark = pytest.mark.slow  # each starts programs
 
 BOX = [8, 7, 31, 26]
 FACE = {"points": POINTS.tolist(), "box": BOX}

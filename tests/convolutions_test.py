@@ -12,7 +12,6 @@ from scipy import signal
 from rcsr_jax.convolutions import convolve, reference
 
 WAYS = {
-    "dense": {},
     "padded": {"border": 2},
     "in strides": {"stride": 2},
     "padded, in strides": {"stride": 3, "border": 1},

@@ -10,6 +10,8 @@ from tiny import tiny_run
 from rcsr_jax import lookout, resumption, training, updates
 from rcsr_jax.training import TrainingError, train
 
+pytestmark = pytest.mark.usefixtures("few_replicates")
+
 
 def poison(patch, *steps):
     """Has the examples of some steps give gradients that are no numbers."""

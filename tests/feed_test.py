@@ -38,7 +38,8 @@ def test_a_feed_gives_each_device_its_faces_of_each_step(
 ):
     devices = jax.devices()[:num_devices]
     batches = feed(faces, first, config=run(choice), devices=devices)
-    for step, batch in zip(range(first, first + 9), batches, strict=False):
+    for step in range(first, first + 9):
+        batch = next(batches)
         chosen = faces_of_step(step, seed=0, num_faces=50, batch_size=8)
         shares = chosen.reshape(num_devices, -1)
         assert batch.crops.sharding.device_set == set(devices)
@@ -58,7 +59,8 @@ def test_the_last_updates_get_the_last_faces(choice, faces):
     for first in (0, 7):  # a run that goes on finds the same
         some_last = faces._replace(num_last=18)
         batches = feed(some_last, first, config=config, devices=devices)
-        for step, batch in zip(range(first, 12), batches, strict=False):
+        for step in range(first, 12):
+            batch = next(batches)
             if step < 5:  # of the 32 before, as if there were no others
                 chosen = faces_of_step(step, seed=0, num_faces=32, batch_size=8)
             else:  # steps behind the last one, for replicates, see these as well
@@ -84,7 +86,8 @@ def test_resident_faces_are_shared_out_and_come_to_the_bit(faces):
     )
     chosen = [faces_of_step(n, seed=0, num_faces=50, batch_size=8) for n in range(6)]
     assert 7 in np.concatenate(chosen)
-    for wanted, batch in zip(chosen, batches, strict=False):
+    for wanted in chosen:
+        batch = next(batches)
         np.testing.assert_array_equal(batch.points, points[wanted.reshape(4, 2)])
     batches.close()
 

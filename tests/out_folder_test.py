@@ -21,6 +21,7 @@ def test_a_file_is_no_folder(tmp_path, monkeypatch):
         assert str(folder_to_write(name)) == name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "arguments"),
     [

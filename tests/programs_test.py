@@ -352,7 +352,7 @@ def test_landmarks_of_ones_own_need_no_code(place):
 def test_dlib_data_trains_as_it_is_and_moves_in_one_command(place):
     data = ["--data=photos", "--boxes=photos/boxes.csv"]
     succeed("rcsr-convert", *data, "--out=photos/faces.xml", cwd=place)
-    options = ["--data=photos/faces.xml", "--workdir=dlib", "--num_updates=2"]
+    options = ["--data=photos/faces.xml", "--workdir=dlib"]
     succeed("rcsr-train", *TINY, *options, cwd=place)
     moved = ["--data=photos/faces.xml", "--out=moved", "--copy_images"]
     succeed("rcsr-convert", *moved, cwd=place)

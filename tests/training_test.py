@@ -20,6 +20,8 @@ from rcsr_jax.model import predict
 from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.training import train
 
+pytestmark = pytest.mark.usefixtures("few_replicates")
+
 
 def stored_params(workdir):
     return jax.device_get(checkpoint.load_params(workdir)[0])

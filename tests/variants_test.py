@@ -10,6 +10,8 @@ from rcsr_jax.experiments import variants
 from rcsr_jax.config import preset, replace_fields
 from rcsr_jax.model import predict
 
+pytestmark = pytest.mark.usefixtures("few_replicates")
+
 
 def test_the_fifth_that_lies_furthest_from_the_mean_shape_is_hard():
     easy, hard = variants.easy_and_hard(np.array([3.0, 9, 1, 2, 8, 4, 5, 6, 7, 10, 0]))
@@ -65,7 +67,7 @@ def test_a_row_that_cannot_be_is_refused_before_any_is_trained(tmp_path):
 
 @pytest.mark.slow
 def test_rows_are_trained_and_judged(tmp_path):
-    config = replace_fields(preset("demo"), {**tiny.RUN, "num_updates": 2})
+    config = tiny.tiny_run()
     rows = {"few": {"training_faces": 6}, "all": {}}
     text = variants.ablate(config, rows=rows, seeds=[0], out=tmp_path)
     told = json.loads((tmp_path / "ablations.json").read_text())
