@@ -45,9 +45,10 @@ def is_streamed(
     if choice != "auto":
         return choice == "always"
     here = [d for d in devices if d.process_index == jax.process_index()]
-    # the devices of a CPU have one memory
-    num_memories = len(devices) / (len(here) if here[0].platform == "cpu" else 1)
-    fits = num_bytes(faces) / num_memories <= _LARGEST_SHARE * memory_of(here[0])
+    each = num_bytes(faces) / len(devices)
+    # the devices of a CPU have one memory, and what others hold comes by way of it
+    fits = each * len(here) <= _LARGEST_SHARE * memory_of_process()
+    fits &= each <= _LARGEST_SHARE * memory_of(here[0])
     return hosts.any_of(not fits)[0]
 
 
@@ -154,8 +155,11 @@ def _streamed(faces, first, *, config, devices) -> Generator[updates.Batch, None
 def memory_of(device: jax.Device) -> int:
     """The bytes of memory of a device; of a CPU, what this process may use."""
     stats = device.memory_stats() or {}
-    if "bytes_limit" in stats:
-        return stats["bytes_limit"]
+    return stats["bytes_limit"] if "bytes_limit" in stats else memory_of_process()
+
+
+def memory_of_process() -> int:
+    """The bytes of memory that this process may use of its machine."""
     if not hasattr(os, "sysconf"):
         return sys.maxsize
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

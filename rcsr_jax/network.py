@@ -87,10 +87,12 @@ class RCSR(nn.Module):
     def _of_planes(self, scene: Scene, points: Array) -> list[Array]:
         size, grid = self.config.map_size, self.config.plane
         places = (points - grid.first_pixel) / grid.pixel
-        maps = [slice_patches(scene[0], places, size=size)]
+        # the gradient adds up many patches on one place, and that in float32
+        planes = [plane.astype(jnp.float32) for plane in scene]
+        maps = [slice_patches(planes[0], places, size=size)]
         if self.config.context_widths:
-            maps.append(own_patches(scene[1], points / STRIDE, size=size))
-        return maps
+            maps.append(own_patches(planes[1], points / STRIDE, size=size))
+        return [cut.astype(self.config.compute_dtype) for cut in maps]
 
     def _of_patches(self, scene: Scene, points: Array) -> list[Array]:
         patches = slice_patches(scene[0], points, size=self.config.cut_size)

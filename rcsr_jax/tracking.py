@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit
 
 from rcsr_jax import tracks as rows
 from rcsr_jax.box_checks import check_boxes
@@ -312,6 +311,8 @@ def plausibility(faces: Faces, *, config: ModelConfig) -> np.ndarray:
     Returns:
         float32 [faces], 0 to 1; a half at one step more than in training.
     """
+    from scipy.special import expit  # half a second, for videos alone
+
     extra = faces.num_steps - config.num_steps - 1
     sure = expit(-extra.astype(np.float32))
     return np.where(np.isfinite(faces.points).all((1, 2)), sure, 0).astype(np.float32)

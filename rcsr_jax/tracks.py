@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from rcsr_jax.boxes import TYPICAL_BOX
 from rcsr_jax.geometry import box_of, overlap
@@ -188,6 +187,8 @@ def match(
     Returns:
         int [pairs] twice: rows of `boxes`, and the rows of `others` that belong to them.
     """
+    from scipy.optimize import linear_sum_assignment  # half a second, for videos alone
+
     shared = overlaps(boxes, others)
     # what is no pair counts nothing, or it would tear good pairs apart
     worth = np.where(shared >= min_overlap, shared, 0)

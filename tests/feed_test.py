@@ -128,11 +128,20 @@ def test_what_is_read_wrongly_ends_the_training(faces, monkeypatch):
 def test_faces_are_streamed_where_they_take_a_quarter_of_the_memory(
     memory, num_devices, streamed, faces, monkeypatch
 ):
-    monkeypatch.setattr(feeds, "memory_of", lambda device: memory)
+    monkeypatch.setattr(feeds, "memory_of_process", lambda: memory)
     devices = jax.devices()[:num_devices]
     assert is_streamed(faces, choice="auto", devices=devices) == streamed
     assert is_streamed(faces, choice="always", devices=devices)
     assert not is_streamed(faces, choice="never", devices=devices)
+
+
+@pytest.mark.parametrize(("memory", "streamed"), [(6_800, False), (6_799, True)])
+def test_faces_are_streamed_where_a_device_has_no_room(
+    memory, streamed, faces, monkeypatch
+):
+    """As of GPUs, which have a memory each: here a half of 3,400 bytes."""
+    monkeypatch.setattr(feeds, "memory_of", lambda device: memory)
+    assert is_streamed(faces, choice="auto", devices=jax.devices()[:2]) == streamed
 
 
 def test_the_memory_of_a_cpu_is_known():
