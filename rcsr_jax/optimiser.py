@@ -43,7 +43,7 @@ def _if_finite(inner: optax.GradientTransformation) -> optax.GradientTransformat
     """Leaves all as it is where a gradient is not finite, and counts how often.
 
     One bad gradient would spoil the parameters and both moments for good. The state is that
-    of `optax.apply_if_finite`, whose branch lets a GPU wait for the host at every update;
+    of `optax.apply_if_finite`, whose branch makes a GPU wait for the host at every update;
     here both outcomes are there and one is selected.
     """
 

@@ -100,9 +100,7 @@ def open_or_build(
             at work on this cache, or the folder is a mount.
         OSError: the disk has no room for it.
     """
-    folder = Path(
-        folder
-    ).resolve()  # a link is followed: it is its folder that is replaced
+    folder = Path(folder).resolve()  # of a link, the folder is replaced
     if folder.is_mount():
         raise ValueError(
             f"{folder} is where a disk is mounted, which cannot be replaced as a whole: "
