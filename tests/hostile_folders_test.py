@@ -359,7 +359,8 @@ def test_faces_that_no_box_meets_are_left_out(tmp_path):
     assert done.returncode == 1
     for name in "ac":
         assert (
-            f"left out {name}.png: no box in b.csv meets its landmarks" in done.stderr
+            f"left out {name}.png: no box in b.csv lies around its landmarks"
+            in done.stderr
         )
     assert "left out d.png: no row in b.csv; looked for d.png\n" in done.stderr
     assert "3 of 4 entries were left out" in done.stderr
@@ -368,4 +369,4 @@ def test_faces_that_no_box_meets_are_left_out(tmp_path):
     write_json(tmp_path / "a.json", faces[2:])
     done = program("convert", *options, "--out=d.json", cwd=tmp_path)
     assert done.returncode == 1 and not (tmp_path / "d.json").exists()
-    assert "c.png: no box in b.csv meets its landmarks" in done.stderr
+    assert "c.png: no box in b.csv lies around its landmarks" in done.stderr
