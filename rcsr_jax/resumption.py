@@ -233,7 +233,8 @@ def restore_latest(
     if problems:
         raise ValueError(
             f"{' '.join(problems.values())} No other checkpoint is left: take a new "
-            "workdir."
+            f"workdir. Where another version of rcsr_jax made them, --init_from={workdir} "
+            "starts with their parameters."
         )
     return None, ()
 
