@@ -16,7 +16,7 @@ from rcsr_jax.data.held_out import image_of, is_same_path
 from rcsr_jax.data.names import one_spelling
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import use_each
-from rcsr_jax.geometry import box_around, box_of
+from rcsr_jax.geometry import box_around, box_of, overlap
 from rcsr_jax.markup import Markup
 
 _FACE_NUMBER = re.compile("_face[0-9]+$")
@@ -139,15 +139,13 @@ def _best(
         problem = next((face.problem for face in faces if face.problem), "")
         raise ValueError(problem or "no landmarks of it in the file")
     seen = [points for points in known if not np.isnan(points).all()]
-    if is_alone and (len(known) == 1 or not seen):
+    if is_alone and not seen:
         return known[0]
     tight = np.array([box_of(points) for points in seen]).reshape(-1, 4)
-    number = box_around(tight, box_of(truth))
-    if number is None:
-        if not is_alone:  # they are those of another face
-            raise ValueError("no landmarks of it in the file")
-        middles = np.array([np.nanmean(points, axis=0) for points in seen])
-        number = int(
-            np.linalg.norm(middles - np.nanmean(truth, axis=0), axis=-1).argmin()
-        )
+    around = box_of(truth)
+    if is_alone:
+        return seen[int(overlap(tight, around).argmax())]
+    number = box_around(tight, around)
+    if number is None:  # they are those of another face
+        raise ValueError("no landmarks of it in the file")
     return seen[number]

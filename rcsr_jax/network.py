@@ -74,7 +74,8 @@ class RCSR(nn.Module):
             own = self.context(crops)
             own = own.reshape(*own.shape[:3], self.config.num_points, -1)
             planes.append(jnp.moveaxis(own, 3, 1))
-        return tuple(planes)
+        # gradients of many patches and of all steps add up on one place: in float32
+        return tuple(plane.astype(jnp.float32) for plane in planes)
 
     def look(self, scene: Scene, points: Array) -> Array:
         """The feature maps around the landmarks: [batch, points, map, map, channels]."""
@@ -87,11 +88,9 @@ class RCSR(nn.Module):
     def _of_planes(self, scene: Scene, points: Array) -> list[Array]:
         size, grid = self.config.map_size, self.config.plane
         places = (points - grid.first_pixel) / grid.pixel
-        # the gradient adds up many patches on one place, and that in float32
-        planes = [plane.astype(jnp.float32) for plane in scene]
-        maps = [slice_patches(planes[0], places, size=size)]
+        maps = [slice_patches(scene[0], places, size=size)]
         if self.config.context_widths:
-            maps.append(own_patches(planes[1], points / STRIDE, size=size))
+            maps.append(own_patches(scene[1], points / STRIDE, size=size))
         return [cut.astype(self.config.compute_dtype) for cut in maps]
 
     def _of_patches(self, scene: Scene, points: Array) -> list[Array]:

@@ -150,3 +150,14 @@ def test_boxes_that_are_written_are_found_again(tmp_path):
         commands.succeed("rcsr-convert", *words, cwd=tmp_path)
         (face,) = read_annotations(tmp_path / f"{number}.json")
         assert face.box.tolist() == [9, 8, 31, 27]
+
+
+def test_coco_does_without_the_size_of_a_torn_photo(tmp_path):
+    write_json(tmp_path / "faces.json", {"a.png": FACE, "b.png": FACE})
+    add_image(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"torn")
+    words = ["--data=faces.json", "--out=c.json", "--format=coco"]
+    commands.succeed("rcsr-convert", *words, cwd=tmp_path)
+    images = json.loads((tmp_path / "c.json").read_text())["images"]
+    sizes = {image["file_name"]: image.get("width") for image in images}
+    assert sizes == {"a.png": 40, "b.png": None}

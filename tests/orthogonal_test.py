@@ -44,3 +44,11 @@ def test_size_of_the_matrix_does_not_matter(generator):
     made = orthogonalised(matrix)
     np.testing.assert_allclose(orthogonalised(1e-4 * matrix), made, atol=1e-3)
     np.testing.assert_array_equal(orthogonalised(0 * matrix), 0)
+
+
+def test_every_product_is_in_full_precision():
+    """By default a GPU rounds to ten bits, which the iteration makes large."""
+    text = jax.jit(orthogonalised).lower(np.ones((30, 8), np.float32)).as_text()
+    products = [line for line in text.splitlines() if "dot_general" in line]
+    assert len(products) > 15
+    assert all("precision = [HIGHEST, HIGHEST]" in line for line in products)

@@ -64,14 +64,11 @@ def may_be_same_face(one: str, other: str) -> bool:
     NAME.jpg#2 and the other one of NAME.jpg and NAME_2.jpg, as copies for a `.pts` each are
     called.
     """
-    if (image_of(one) == one) != (image_of(other) == other):
-        return is_same_path(photo_of(one), photo_of(other)) or _same_stem(one, other)
-    return _same_stem(one, other)
-
-
-def _same_stem(one: str, other: str) -> bool:
-    paths = (PurePosixPath(image_of(name)).with_suffix("") for name in (one, other))
-    return is_same_path(*map(str, paths))
+    images = [image_of(name) for name in (one, other)]
+    if is_same_path(*(str(PurePosixPath(image).with_suffix("")) for image in images)):
+        return True
+    one_is_numbered = (images[0] == one) != (images[1] == other)
+    return one_is_numbered and is_same_path(photo_of(one), photo_of(other))
 
 
 def is_same_path(one: str, other: str) -> bool:

@@ -76,11 +76,11 @@ def find_shards(
     roots = [Path(os.path.realpath(name)) for name in inputs]
     known = Counter(roots)
     for root in roots:
-        other = next((folder for folder in root.parents if folder in known), None)
-        if other is None and known[root] > 1:
-            other = root
-        if other is not None:
-            raise ValueError(f"{root} lies in {other}: its photos would come twice.")
+        for other in (root, *root.parents):
+            if known[other] > (other == root):
+                raise ValueError(
+                    f"{root} lies in {other}: its photos would come twice."
+                )
     shards: list[Shard] = []
     for root in roots:
         found = list(_shards_of(root, photos_per_shard, on_other))
