@@ -24,10 +24,10 @@ from pathlib import Path
 import jax
 from absl import flags
 
-from rcsr_jax.bulk import SUFFIX, Counts, remove_others, what_is_done
 from rcsr_jax.data.locks import alone_in
 from rcsr_jax.data.shards import Shard, find_shards, folder_of_shards
 from rcsr_jax.inference import load_predictor
+from rcsr_jax.shard_files import SUFFIX, Counts, remove_others, what_is_done
 
 from . import finding, outputs, process, program, settings
 from .made_with import digest_of

@@ -20,7 +20,7 @@ from rcsr_jax.annotated_faces import see_faces
 from rcsr_jax.checkpoint import load_params, write_model
 from rcsr_jax.confidence import measure_model, unmeasured
 from rcsr_jax.config import DataConfig, replace_fields
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.inference import Predictor

@@ -98,7 +98,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a table of errors.
 
     Raises:
-        ValueError: the file is not there, or is no text.
+        ValueError: the file is not there, or is no table.
     """
     try:
         text = path.read_text("utf-8")
@@ -108,7 +108,10 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         ) from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no UTF-8 text.") from error
-    return list(csv.DictReader(io.StringIO(text)))
+    try:
+        return list(csv.DictReader(io.StringIO(text)))
+    except csv.Error as error:
+        raise ValueError(f"{path} is no table ({error}).") from error
 
 
 def _check_same_annotation(tables: Mapping[str, Sequence[Mapping[str, str]]]) -> None:

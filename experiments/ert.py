@@ -21,8 +21,7 @@ import numpy as np
 from absl import flags
 
 from rcsr_jax.config import DataConfig, ModelConfig
-from rcsr_jax.data.crops import Source
-from rcsr_jax.data.cutting import shrunken_grey
+from rcsr_jax.data.cutting import Source, shrunken_grey
 from rcsr_jax.data.sources import names_of, read_sources, use_each
 from rcsr_jax.detection import import_dlib
 from rcsr_jax.geometry import box_of, mirror_points

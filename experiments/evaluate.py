@@ -21,7 +21,7 @@ from rcsr_jax.checkpoint import load_params
 from rcsr_jax.comparison import annotation_digest
 from rcsr_jax.config import to_dict
 from rcsr_jax.curves import save_ced, save_convergence
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.data.whole_files import csv_text, write_whole

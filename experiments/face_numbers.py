@@ -24,7 +24,7 @@ def draw_face_numbers(
     picture = Image.fromarray(image)
     pen = ImageDraw.Draw(picture)
     for number, box in zip(numbers, np.asarray(boxes).tolist(), strict=True):
-        size = max(_SMALLEST, (box[3] - box[1]) / 8)
+        size = max(_SMALLEST, min(box[3] - box[1], *picture.size) / 8)
         where = np.clip(
             (box[0], box[1] - 1.2 * size),
             0,

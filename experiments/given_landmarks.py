@@ -11,7 +11,7 @@ import numpy as np
 
 from rcsr_jax.data.annotations import AnnotatedFace, read_annotations, read_pts
 from rcsr_jax.data.annotations.pts import SUFFIX
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.held_out import image_of, is_same_path
 from rcsr_jax.data.names import one_spelling
 from rcsr_jax.data.refusals import Refusal

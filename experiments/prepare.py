@@ -20,8 +20,8 @@ import numpy as np
 from absl import flags
 
 from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
-from rcsr_jax.data import crops
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data import crop_builds, crops
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.refusals import refusal_table
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.data.whole_files import unfinished_name, write_whole
@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> None:
     if _TEACHERS.value:
         taught = _taught(sources, config)
         sources, refused = taught.sources, refused + taught.refused
-    if not _OVERWRITE.value and crops.is_other_cache(
+    if not _OVERWRITE.value and crop_builds.is_other_cache(
         out, sources, model=config.model, data=config.data
     ):
         raise ValueError(
@@ -93,7 +93,7 @@ def main(arguments: list[str]) -> None:
             "replace them with --overwrite."
         )
     with outputs.bar(total=len(sources), desc="faces") as bar:
-        cache = crops.open_or_build(
+        cache = crop_builds.open_or_build(
             out,
             sources,
             model=config.model,

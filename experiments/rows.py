@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from rcsr_jax import sharing, updates
+from rcsr_jax.answers import predict
 from rcsr_jax.config import ModelConfig, preset, replace_fields
+from rcsr_jax.data.batches import TrainingSet
 from rcsr_jax.data.crops import cached_size
 from rcsr_jax.feed import feed
-from rcsr_jax.model import Params, init_params, predict
+from rcsr_jax.model import Params, init_params
 from rcsr_jax.optimiser import make_optimiser
 
 from .process import num_cores
@@ -82,7 +84,7 @@ def training_row(name: str, sampling: str, *, batch: int) -> Row:
     random = np.random.default_rng(0)
     side = cached_size(config.model, config.data)
     shape = (_TRAINING_FACES, config.model.num_points, 2)
-    faces = updates.TrainingSet(
+    faces = TrainingSet(
         random.integers(0, 256, (_TRAINING_FACES, side, side), np.uint8),
         random.uniform(side / 3, 2 * side / 3, shape).astype(np.float32),
     )

@@ -22,7 +22,8 @@ from absl import flags
 
 from rcsr_jax import sharing, updates
 from rcsr_jax.config import ModelConfig, RunConfig, TrainConfig, replace_fields
-from rcsr_jax.data import crops
+from rcsr_jax.data import crop_builds, crops
+from rcsr_jax.data.batches import Batch, TrainingSet
 from rcsr_jax.data.crops import CropCache
 from rcsr_jax.data.rows import Rows
 from rcsr_jax.data.sources import drawn_sources
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> None:
     process.split_cpu(config.train.batch_size)
     out = _OUT()
     data = replace_fields(config, {"drawn_faces": _DISTINCT.value})
-    small = crops.open_or_build(
+    small = crop_builds.open_or_build(
         out / "distinct",
         drawn_sources(data.model, data.data),
         model=data.model,
@@ -105,8 +106,8 @@ def _measured(small: CropCache, large: CropCache, config: RunConfig) -> dict:
     )
     everything = range(len(large.names))
     faces = {
-        "device": updates.TrainingSet(small.crops, small.points),
-        "disk": updates.TrainingSet(
+        "device": TrainingSet(small.crops, small.points),
+        "disk": TrainingSet(
             large.take(everything).crops, large.take(everything).points
         ),
     }
@@ -115,7 +116,7 @@ def _measured(small: CropCache, large: CropCache, config: RunConfig) -> dict:
         _forget(array)
     rounds: dict[str, list[dict]] = {"device": [], "disk": []}
     with ExitStack() as at_end:
-        feeds: dict[str, Iterator[updates.Batch]] = {}
+        feeds: dict[str, Iterator[Batch]] = {}
         for kind, chosen in choices.items():
             run = replace_fields(config, {"stream_faces": chosen})
             batches = feed(faces[kind], 0, config=run, devices=devices)

@@ -16,15 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from rcsr_jax.bulk import (
-    Counts,
-    predict_shard,
-    remove_unfinished,
-    what_is_done,
-    write_shard,
-)
+from rcsr_jax.bulk import predict_shard
 from rcsr_jax.data.shards import Shard
 from rcsr_jax.inference import load_predictor
+from rcsr_jax.shard_files import Counts, remove_unfinished, what_is_done, write_shard
 
 from .finding import box_finder
 from .process import keep_compiled_programs

@@ -8,6 +8,7 @@
 `predict` is the pure function behind it, for use inside other JAX programs.
 """
 
+from rcsr_jax.answers import predict, predict_adaptive
 from rcsr_jax.boxes import BoxMap, calibrate_boxes
 from rcsr_jax.checkpoint import export_params, load_params
 from rcsr_jax.config import (
@@ -24,10 +25,11 @@ from rcsr_jax.detection import detect_faces
 from rcsr_jax.export import export_program, write_program
 from rcsr_jax.inference import Faces, Predictor, load_predictor
 from rcsr_jax.markup import FACE_49, FACE_51, FACE_68, Markup, read_markup
-from rcsr_jax.model import Prediction, init_params, predict, predict_adaptive
+from rcsr_jax.model import init_params
 from rcsr_jax.onnx import write_onnx
 from rcsr_jax.patches import extract_patches
 from rcsr_jax.plots import draw_overlay
+from rcsr_jax.prediction import Prediction
 from rcsr_jax.resampling import crop_faces, crop_frames
 from rcsr_jax.training import train
 from rcsr_jax.version import __version__

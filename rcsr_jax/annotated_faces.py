@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.refusals import Refusal, none_usable
 from rcsr_jax.data.sources import OnProgress
 from rcsr_jax.inference import Photo, Predictor

@@ -88,12 +88,14 @@ def compare(
     Returns:
         `nme_interocular` and `failure_rate_08`: `difference`, points of a per cent, below
         0 where these errors are smaller, and `interval`, which holds it with 95 % (a
-        percentile bootstrap over the faces; None of a single face). `worse_share` and
-        `better_share`: of the faces, per cent. `most_worsened` and `most_improved`: the
-        `face`, its error `against` and `now`, per cent, by their difference.
+        percentile bootstrap over the faces; None of a single face and of infinite errors).
+        `worse_share` and `better_share`: of the faces, per cent. `most_worsened` and
+        `most_improved`: the `face`, its error `against` and `now`, per cent, by their
+        difference.
     """
     # both may be infinite, where a landmark was not found
-    change = np.where(errors == against, 0.0, errors - against)
+    change = np.zeros(len(errors))
+    np.subtract(errors, against, out=change, where=errors != against)
     failed = (errors > DEFAULT_LIMIT).astype(float) - (against > DEFAULT_LIMIT)
     order = np.argsort(change)
     improved = [face for face in order[:_LISTED].tolist() if change[face] < 0]
@@ -122,7 +124,7 @@ def compare(
 def _difference(changes: np.ndarray, *, seed: int) -> dict[str, Any]:
     """The mean of changes and its interval, in points of a per cent."""
     interval = None
-    if len(changes) > 1:
+    if len(changes) > 1 and np.isfinite(changes).all():
         drawn = stats.bootstrap(
             (changes,),
             np.mean,
@@ -133,4 +135,5 @@ def _difference(changes: np.ndarray, *, seed: int) -> dict[str, Any]:
             rng=np.random.default_rng(seed),
         ).confidence_interval
         interval = [100 * float(drawn.low), 100 * float(drawn.high)]
-    return {"difference": 100 * float(changes.mean()), "interval": interval}
+    with np.errstate(invalid="ignore"):  # infinities of both signs have no mean
+        return {"difference": 100 * float(changes.mean()), "interval": interval}

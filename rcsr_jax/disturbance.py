@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from rcsr_jax.boxes import BoxMap
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data.cutting import Source
 
 Face = tuple[np.ndarray, np.ndarray, np.ndarray]  # photo, landmarks and box
 

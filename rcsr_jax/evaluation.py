@@ -8,7 +8,7 @@ import numpy as np
 
 from rcsr_jax.annotated_faces import see_faces
 from rcsr_jax.annotation import measure_shift
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import OnProgress
 from rcsr_jax.ellipses import share_inside

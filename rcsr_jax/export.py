@@ -16,10 +16,11 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 
+from rcsr_jax.answers import predict, predict_adaptive
 from rcsr_jax.config import ModelConfig, check_model_config
 from rcsr_jax.data.cutting import LUMA
 from rcsr_jax.data.whole_files import whole_file, write_whole
-from rcsr_jax.model import Params, predict, predict_adaptive
+from rcsr_jax.model import Params
 from rcsr_jax.version import __version__
 
 SUFFIX = ".stablehlo"

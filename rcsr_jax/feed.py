@@ -23,8 +23,9 @@ import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
 
-from rcsr_jax import hosts, sharing, updates
+from rcsr_jax import hosts, sharing
 from rcsr_jax.config import RunConfig
+from rcsr_jax.data.batches import Batch, TrainingSet, faces_at, numbers_at
 
 _LARGEST_SHARE = 0.25  # of a memory, that resident faces may take
 # They wait for the disk: a batch of cached crops costs a processor next to nothing.
@@ -33,7 +34,7 @@ _AHEAD = 8  # batches that are read ahead
 
 
 def is_streamed(
-    faces: updates.TrainingSet, *, choice: str, devices: Sequence[jax.Device]
+    faces: TrainingSet, *, choice: str, devices: Sequence[jax.Device]
 ) -> bool:
     """Whether training reads these faces from the disk, update by update.
 
@@ -53,12 +54,12 @@ def is_streamed(
 
 
 def feed(
-    faces: updates.TrainingSet,
+    faces: TrainingSet,
     first: int,
     *,
     config: RunConfig,
     devices: Sequence[jax.Device],
-) -> Generator[updates.Batch, None, None]:
+) -> Generator[Batch, None, None]:
     """The faces of each update from a number on, on the devices, without end.
 
     Closing it ends its threads.
@@ -83,8 +84,8 @@ def feed(
     return _streamed(faces, first, config=config, devices=devices)
 
 
-def _resident(faces, first, *, config, devices) -> Generator[updates.Batch, None, None]:
-    held = updates.Batch(_held(faces.crops, devices), _held(faces.points, devices))
+def _resident(faces, first, *, config, devices) -> Generator[Batch, None, None]:
+    held = Batch(_held(faces.crops, devices), _held(faces.points, devices))
     places = sharing.places_of(config, devices=devices)
     shares = PartitionSpec(sharing.AXIS)
     gather = jax.jit(
@@ -97,7 +98,7 @@ def _resident(faces, first, *, config, devices) -> Generator[updates.Batch, None
     )
     step = first
     while True:
-        chosen = updates.numbers_at(step, places, faces, config=config)
+        chosen = numbers_at(step, places, faces, config=config)
         yield gather(held, chosen.astype(np.int32))
         step += 1
 
@@ -138,14 +139,12 @@ def _brought_together(held, chosen):
     return jax.tree.map(bring, held)
 
 
-def _streamed(faces, first, *, config, devices) -> Generator[updates.Batch, None, None]:
+def _streamed(faces, first, *, config, devices) -> Generator[Batch, None, None]:
     import grain
 
     places = sharing.own_places(config, devices=devices)
     steps = grain.MapDataset.range(first, sys.maxsize)
-    batches = steps.map(
-        lambda step: updates.faces_at(int(step), places, faces, config=config)
-    )
+    batches = steps.map(lambda step: faces_at(int(step), places, faces, config=config))
     options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_AHEAD)
     with closing(iter(batches.to_iter_dataset(options))) as ready:
         for batch in ready:
@@ -168,7 +167,7 @@ def memory_of_process() -> int:
     return memory if text == "max" else min(memory, int(text))
 
 
-def num_bytes(faces: updates.TrainingSet) -> int:
+def num_bytes(faces: TrainingSet) -> int:
     """What faces take on a device, or on the disk."""
     return sum(
         int(np.prod(rows.shape, dtype=np.int64)) * np.dtype(rows.dtype).itemsize

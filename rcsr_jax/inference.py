@@ -18,15 +18,20 @@ from rcsr_jax.data.images import checked_image
 from rcsr_jax.geometry import (
     Frame,
     frame_of_box,
-    frame_of_shape,
     frames_at,
     join_frames,
     to_photo,
     whole_frames,
 )
 from rcsr_jax.landmarks import Faces, faces_in_photo
-from rcsr_jax.looks import Sight, look_again, split_sights, tilt_worth_turning
-from rcsr_jax.model import Params, Prediction
+from rcsr_jax.looks import (
+    Sight,
+    frames_around,
+    look_again,
+    split_sights,
+    tilt_worth_turning,
+)
+from rcsr_jax.model import Params
 from rcsr_jax.pieces import (
     finish_pieces,
     largest_piece,
@@ -34,7 +39,7 @@ from rcsr_jax.pieces import (
     platform_of,
     start_pieces,
 )
-from rcsr_jax.prediction import annotated
+from rcsr_jax.prediction import Prediction, annotated
 from rcsr_jax.refine import Estimate
 from rcsr_jax.stream import answers
 from rcsr_jax.weights import model_source
@@ -233,7 +238,7 @@ class Predictor:
         size = self.config.crop_size
         counts = set(_checked_batches(batches))
         if self.config.max_looks > 1:  # further looks are at any number of them
-            counts |= set(range(1, max(counts, default=0)))
+            counts |= set(range(1, max(counts)))
         platform = platform_of(self.params)
         for piece in {n for c in counts for n in piece_sizes(c, platform=platform)}:
             blank = np.zeros((piece, size, size), np.uint8)
@@ -368,7 +373,6 @@ class Predictor:
             sight,
             photo_of=photo_of,
             see=lambda crops, frames: self._see(crops, frames, num_steps),
-            frames_around=self.frames_around,
             mean_shape=self._first_shape,
             config=self.config,
         )
@@ -394,9 +398,12 @@ class Predictor:
             angle: float [faces], radians by which the frames are turned; by default as the
                 faces are, but for a tilt below 10 degrees.
         """
-        if angle is None:
-            angle = self.turns_of(points)
-        return frame_of_shape(points, angle=angle, mean_shape=self._first_shape)
+        return frames_around(
+            points,
+            mean_shape=self._first_shape,
+            markup=self.config.markup,
+            angle=angle,
+        )
 
     def turns_of(self, points: np.ndarray) -> np.ndarray:
         """By how much the crops of shapes are turned: as the faces, from 10 degrees on.

@@ -18,6 +18,7 @@ from rcsr_jax.config import ModelConfig
 from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.geometry import (
     Frame,
+    frame_of_shape,
     frames_at,
     join_frames,
     tilt_of,
@@ -95,7 +96,6 @@ def look_again(
     *,
     photo_of: Callable[[int], np.ndarray],
     see: Callable[[np.ndarray, Frame], Sight],
-    frames_around: Callable[[np.ndarray], Frame],
     mean_shape: np.ndarray,
     config: ModelConfig,
 ) -> Sight:
@@ -105,14 +105,15 @@ def look_again(
         sight: of the first look.
         photo_of: uint8 [height, width] or [height, width, 3] of a face, by its number.
         see: a single look at crops that lie in these frames.
-        frames_around: the frames in which shapes, [faces, num_points, 2], lie as faces do.
         mean_shape: float [num_points, 2], crop px.
         config: of the model: how many looks there are at most, and the crop's size.
     """
     size = config.crop_size
     faces = np.arange(len(sight.crops))
     for _ in range(config.max_looks - 1):
-        better = frames_around(sight.faces.points[faces])
+        better = frames_around(
+            sight.faces.points[faces], mean_shape=mean_shape, markup=config.markup
+        )
         frames = frames_at(sight.frames, faces)
         wanted = _lies_astray(
             frames, better, mean_shape=mean_shape, markup=config.markup
@@ -130,6 +131,27 @@ def look_again(
         seen = see(np.stack(crops), better)
         sight = _replaced(sight, faces, seen)
     return sight
+
+
+def frames_around(
+    points: np.ndarray,
+    *,
+    mean_shape: np.ndarray,
+    markup: Markup,
+    angle: np.ndarray | None = None,
+) -> Frame:
+    """The frames in which shapes lie as faces do.
+
+    Args:
+        points: float [faces, num_points, 2], px.
+        mean_shape: float [num_points, 2], crop px.
+        markup: names the eye corners.
+        angle: float [faces], radians by which the frames are turned; by default as
+            `tilt_worth_turning` says.
+    """
+    if angle is None:
+        angle = tilt_worth_turning(points, mean_shape=mean_shape, markup=markup)
+    return frame_of_shape(points, angle=angle, mean_shape=mean_shape)
 
 
 def tilt_worth_turning(

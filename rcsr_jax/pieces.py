@@ -8,9 +8,10 @@ import functools
 import jax
 import numpy as np
 
+from rcsr_jax.answers import predict, predict_adaptive
 from rcsr_jax.config import ModelConfig
-from rcsr_jax.model import Params, Prediction, predict, predict_adaptive
-from rcsr_jax.prediction import by_field
+from rcsr_jax.model import Params
+from rcsr_jax.prediction import Prediction, by_field
 from rcsr_jax.refine import Estimate
 
 _CPU_SIZES = (8, 4, 2, 1)  # a batch beyond 8 faces outgrows the cache

@@ -1,7 +1,7 @@
 """What is found in a batch of crops, and the mean with what their mirror images give."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import jax.numpy as jnp
@@ -134,26 +134,21 @@ def mean_with_mirror(both: Prediction, *, config: ModelConfig) -> Prediction:
         where both are. The memory is that of the crop as it is.
     """
     batch = both.points.shape[0] // 2
+    halves: Any = by_field(
+        lambda leaf, axis: jnp.split(leaf, (batch,), axis=axis), both
+    )
 
-    def halves(values: Array, *, axis: int = 0) -> tuple[Array, Array]:
-        left, right = jnp.split(values, (batch,), axis=axis)
-        return left, right
+    def merged(shapes: Sequence[Array]) -> Array:
+        return annotated(mean_of_mirrored(*shapes, config=config), config=config)
 
-    def mean(values: Array) -> Array:
-        left, right = halves(values)
-        return (left + right) / 2
-
-    def merged_shape(points: Array, *, axis: int = 0) -> Array:
-        merged = mean_of_mirrored(*halves(points, axis=axis), config=config)
-        return annotated(merged, config=config)
-
-    left, right = halves(both.expected_error)
+    error, mirrored_error = halves.expected_error
+    score, mirrored_score = halves.score
     return Prediction(
-        points=merged_shape(both.points),
-        num_steps=jnp.maximum(*halves(both.num_steps)),
-        settled=jnp.logical_and(*halves(both.settled)),
-        trajectory=merged_shape(both.trajectory, axis=1),
-        expected_error=(left + right[:, np.array(config.markup.mirror)]) / 2,
-        score=mean(both.score),
-        hidden=both.hidden[:batch],
+        points=merged(halves.points),
+        num_steps=jnp.maximum(*halves.num_steps),
+        settled=jnp.logical_and(*halves.settled),
+        trajectory=merged(halves.trajectory),
+        expected_error=(error + mirrored_error[:, np.array(config.markup.mirror)]) / 2,
+        score=(score + mirrored_score) / 2,
+        hidden=halves.hidden[0],
     )

@@ -171,7 +171,7 @@ class MetricsTable:
             lines = text[: text.rfind("\n") + 1].splitlines()
             try:
                 rows = [r for r in csv.DictReader(lines) if int(r["step"]) <= upto]
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, csv.Error) as error:
                 raise ValueError(
                     f"{self._path} is damaged: no whole number in a column step; bring "
                     "the old one back, or delete it: the run goes on without."

@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.sources import use_each
 from rcsr_jax.disturbance import Disturbance, disturb

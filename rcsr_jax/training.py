@@ -10,14 +10,10 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from rcsr_jax import checkpoint, hosts, resumption, sharing, updates
-from rcsr_jax.confidence import MEASURED
+from rcsr_jax import checkpoint, resumption, sharing, updates
 from rcsr_jax.config import RunConfig, check_run_config, replace_fields
-from rcsr_jax.data.crops import CropCache
+from rcsr_jax.data.batches import TrainingSet
 from rcsr_jax.data.locks import alone_in
-from rcsr_jax.data.refusals import Refusal
-from rcsr_jax.data.rows import joined
-from rcsr_jax.data.training_faces import open_faces, open_last_faces
 from rcsr_jax.feed import feed
 from rcsr_jax.lookout import Look, Lookout
 from rcsr_jax.model import Params, init_params
@@ -25,21 +21,21 @@ from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.progress import Pace, Progress, TrainResult
 from rcsr_jax.records import (
     MetricsTable,
-    check_same_faces,
     check_same_run,
     environment_change,
-    write_config,
-    write_refused,
+)
+from rcsr_jax.run_faces import open_run_faces
+from rcsr_jax.run_state import (
+    TrainingError,
+    finish_saving,
+    restore_state,
+    save_state,
 )
 from rcsr_jax.start import completed, given_params, is_whole
 from rcsr_jax.symmetry import mirror_problem
 from rcsr_jax.validation import Judge, mean_in_crops, measured_tolerance
 
 _MOST_SKIPPED = 20  # updates in a row whose gradient is not finite
-
-
-class TrainingError(ValueError):
-    """A run that cannot go on; the message says what to do."""
 
 
 def train(
@@ -97,14 +93,12 @@ def _train(
     resuming = bool(checkpoint.saved_steps(workdir))
     check_same_run(workdir, config, resuming=resuming)
     given = None if resuming else given_params(config)
-    training, validation, last = _open_data(
-        config, workdir, resuming=resuming, on_progress=on_progress
-    )
-    faces = _training_set(training, last)
+    opened = open_run_faces(config, workdir, resuming=resuming, on_progress=on_progress)
+    training, faces = opened.training, opened.training_set
     shape = mean_in_crops(training, config.model, config.data)
     optimiser = make_optimiser(config.train, num_faces=len(training.names))
     params = given if given and is_whole(given) else _fresh(given, shape, config)
-    state, measured, problems = _restore(
+    state, measured, problems = restore_state(
         workdir, updates.init_state(params, optimiser=optimiser)
     )
     step = int(state.step)
@@ -118,7 +112,7 @@ def _train(
             f"{config.train.init_from} finds other landmarks: what sees the picture is "
             "taken from there, the rest is fresh"
         )
-    judge = Judge(validation, config)
+    judge = Judge(opened.validation, config)
     state = sharing.on_every_device(state, devices)
     report = Progress(
         "train",
@@ -147,75 +141,17 @@ def _train(
             on_progress=on_progress,
         )
         report, told = _update_all(state, measured, report, run=run, lookout=lookout)
-        _finish(manager)
+        finish_saving(manager)
     return TrainResult(
         step=report.done,
         finished=report.done == report.total,
         nme=report.nme,
         baseline_nme=report.baseline_nme,
         num_faces=len(training.names),
-        num_refused=len(_refused(training, last)),
+        num_refused=len(opened.refused),
         skipped=report.skipped,
         told=told,
     )
-
-
-class _RunFaces(NamedTuple):
-    """The faces to train on, those held out, and those of the last updates, if any."""
-
-    training: CropCache
-    validation: CropCache
-    last: CropCache | None
-
-
-def _open_data(
-    config: RunConfig,
-    workdir: Path,
-    *,
-    resuming: bool,
-    on_progress: Callable[[Progress], None],
-) -> _RunFaces:
-    """The faces of a run; the work folder is this run's then."""
-
-    def report(done: int, total: int) -> None:
-        on_progress(Progress("data", done, total))
-
-    def cut() -> _RunFaces:
-        model, data = config.model, config.data
-        training, held = open_faces(model, data, folder=workdir, on_progress=report)
-        last = None
-        if data.last_data:
-            last = open_last_faces(
-                model, data, held=held, folder=workdir, on_progress=report
-            )
-        return _RunFaces(training, held, last)
-
-    opened = hosts.first_before_others(cut)
-    check_same_faces(
-        workdir,
-        {name: part for name, part in opened._asdict().items() if part is not None},
-        data=",".join(filter(None, [config.data.data, config.data.last_data])),
-        resuming=resuming,
-    )
-    write_refused(workdir, _refused(opened.training, opened.last))
-    write_config(workdir, config)
-    return opened
-
-
-def _training_set(training: CropCache, last: CropCache | None) -> updates.TrainingSet:
-    if last is None:
-        return updates.TrainingSet(training.crops, training.points)
-    return updates.TrainingSet(
-        joined([training.crops, last.crops]),
-        joined([training.points, last.points]),
-        num_last=len(last.names),
-    )
-
-
-def _refused(training: CropCache, last: CropCache | None) -> tuple[Refusal, ...]:
-    """What was left out; a face of both parts is named once for a reason."""
-    every = training.refused + (last.refused if last else ())
-    return tuple(dict.fromkeys(every))
 
 
 def _fresh(given: Params | None, shape: np.ndarray, config: RunConfig) -> Params:
@@ -229,7 +165,7 @@ class _Run(NamedTuple):
     """What a run has at hand from one update to the next."""
 
     config: RunConfig
-    faces: updates.TrainingSet
+    faces: TrainingSet
     judge: Judge
     batches: Iterator[Any]
     update: Callable[..., tuple[updates.TrainState, dict[str, jax.Array]]]
@@ -277,7 +213,7 @@ def _update_all(
             run.table.add(report)
         if report.checkpoint:
             config = replace_fields(run.config, measured)
-            _save(run.manager, state, config, report, judged=look.evaluate)
+            save_state(run.manager, state, config, report, judged=look.evaluate)
         report = report._replace(
             seconds_left=pace.seconds_left(step, total=total),
             compile_seconds=pace.compile_seconds,
@@ -286,7 +222,7 @@ def _update_all(
         pace.mark(step)
         losses.clear()
         if diverged:
-            _finish(run.manager)
+            finish_saving(run.manager)
             raise TrainingError(
                 f"the gradients of the last {in_a_row} updates are not finite; the "
                 f"parameters before them are kept in checkpoint {step}. Lower the "
@@ -301,60 +237,6 @@ def _judged(state: updates.TrainState, run: _Run) -> tuple[float, dict[str, Any]
     if measured and run.config.train.calibrate:
         measured["tolerance"] = measured_tolerance(state, run.faces, config=run.config)
     return run.judge.error(points), measured
-
-
-def _restore(
-    workdir: Path, state: updates.TrainState
-) -> tuple[updates.TrainState, dict[str, Any], tuple[str, ...]]:
-    """Where the run stands, what was measured of it, and checkpoints that are damaged."""
-    found, problems = resumption.restore_latest(
-        workdir, params=state.average, training=_without_average(state)
-    )
-    if found is None:
-        return state, {}, problems
-    names = ("tolerance", *MEASURED)
-    measured = {name: getattr(found.config.model, name) for name in names}
-    state = updates.TrainState(average=found.params, **found.training)
-    return state, measured, problems
-
-
-def _without_average(state: updates.TrainState) -> dict:
-    """What a checkpoint stores beside the averaged parameters."""
-    return {"step": state.step, "params": state.params, "opt_state": state.opt_state}
-
-
-def _save(
-    manager: ocp.CheckpointManager,
-    state: updates.TrainState,
-    config: RunConfig,
-    report: Progress,
-    *,
-    judged: bool,
-) -> None:
-    # before the first validation it ranks behind all that were judged
-    error = report.baseline_nme if math.isnan(report.nme) else report.nme
-    if not judged:
-        # it may be worse, so it ranks right behind the one that was judged last
-        error = math.nextafter(error, math.inf)
-    if not math.isfinite(error):
-        raise TrainingError(
-            f"the validation error is no number at update {int(state.step)}; the last "
-            "good checkpoint is kept. Lower the learning rate or clip the gradient."
-        )
-    resumption.save_step(
-        manager,
-        int(state.step),
-        params=state.average,
-        training=_without_average(state),
-        config=config,
-        nme=error,
-    )
-
-
-def _finish(manager: ocp.CheckpointManager) -> None:
-    """None of the processes leaves before all is on the disk."""
-    resumption.finish_saving(manager)
-    hosts.wait_for_all()
 
 
 def _mean_loss(losses: list[jax.Array]) -> float:

@@ -8,19 +8,17 @@ to be one array over all of them, or a checkpoint could not be written by them t
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import Array, lax
 from jax.sharding import PartitionSpec
 
 from rcsr_jax.config import RunConfig
-from rcsr_jax.data.augment import augment
-from rcsr_jax.data.batches import faces_of_step, keys_of_step
+from rcsr_jax.data.batches import Batch, examples
 from rcsr_jax.features.pyramid import STRIDE
 from rcsr_jax.losses import doubt_loss, heatmap_loss, progressive_loss
 from rcsr_jax.metrics import interocular_distance
@@ -29,32 +27,6 @@ from rcsr_jax.refine import unroll
 from rcsr_jax.sharing import AXIS, mesh_of, own_places, shared_out
 
 _DOUBT_WEIGHT = 0.1  # Adam does not mind; clipping the gradient would
-
-
-class TrainingSet(NamedTuple):
-    """All cached faces of a run.
-
-    Attributes:
-        crops: uint8 [faces, side, side], cached crops; arrays, or `Rows` on the disk.
-        points: float32 [faces, num_points, 2], in cached pixels; likewise.
-        num_last: how many of them, at the end, are for the last updates alone.
-    """
-
-    crops: Any
-    points: Any
-    num_last: int = 0
-
-
-class Batch(NamedTuple):
-    """The cached faces of a step, or of some places in it.
-
-    Attributes:
-        crops: uint8 [..., side, side].
-        points: float32 [..., num_points, 2], in cached pixels.
-    """
-
-    crops: Any
-    points: Any
 
 
 @flax.struct.dataclass
@@ -135,9 +107,8 @@ def update(
     *,
     config: RunConfig,
     optimiser: optax.GradientTransformation,
-    axis_name: str | None = None,
 ) -> tuple[TrainState, dict[str, Array]]:
-    """The state after one update, and what there is to log.
+    """On one of the devices of `sharing.AXIS`, the state after an update and what to log.
 
     A gradient that is not finite changes no parameter and is counted in "skipped" and
     "skipped_in_a_row"; the average comes nearer to the parameters all the same.
@@ -148,14 +119,13 @@ def update(
         batch: the faces in these places.
         config: the run.
         optimiser: from `make_optimiser`.
-        axis_name: of the devices to average over.
     """
     crops, points = examples(state.step, places, batch, config=config)
     (_, loss), gradients = jax.value_and_grad(batch_loss, has_aux=True)(
         state.params, crops, points, config=config
     )
-    if axis_name is not None:  # after differentiation: inside it would change gradients
-        loss, gradients = lax.pmean((loss, gradients), axis_name)
+    # after differentiation: inside it would change gradients
+    loss, gradients = lax.pmean((loss, gradients), AXIS)
     changes, opt_state = optimiser.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, changes)
     # young averages forget faster, or they would remember the start
@@ -171,76 +141,6 @@ def update(
         "skipped": opt_state.total_notfinite,
         "skipped_in_a_row": opt_state.notfinite_count,
     }
-
-
-def faces_at(
-    step: int, places: np.ndarray, faces: TrainingSet, *, config: RunConfig
-) -> Batch:
-    """The faces of a step, in some places of its batch.
-
-    Args:
-        step: from 0.
-        places: int [...], in the batch.
-        faces: the training set; only these are read of what is on the disk.
-        config: the run.
-
-    Returns:
-        Their arrays, with the shape of `places` in front.
-    """
-    chosen = numbers_at(step, places, faces, config=config)
-    return Batch(faces.crops[chosen], faces.points[chosen])
-
-
-def numbers_at(
-    step: int, places: np.ndarray, faces: TrainingSet, *, config: RunConfig
-) -> np.ndarray:
-    """The numbers of the faces of a step, in some places of its batch.
-
-    Args:
-        step: from 0.
-        places: int [...], in the batch.
-        faces: the training set.
-        config: the run.
-
-    Returns:
-        int64, with the shape of `places`.
-    """
-    train = config.train
-    first, count = 0, len(faces.crops) - faces.num_last
-    begins = train.num_updates - train.last_updates
-    if faces.num_last and step >= begins:
-        step, first, count = step - begins, count, faces.num_last
-    chosen = faces_of_step(
-        step, seed=train.seed, num_faces=count, batch_size=train.batch_size
-    )
-    return first + chosen[places]
-
-
-def examples(
-    step: Array, places: Array, batch: Batch, *, config: RunConfig
-) -> tuple[Array, Array]:
-    """The training examples of a step: a pure function of (seed, step, place).
-
-    Args:
-        step: int scalar, from 0.
-        places: int [faces], their places in the whole batch.
-        batch: the faces in these places; `faces_at` says which.
-        config: the run.
-
-    Returns:
-        float [faces, crop_size, crop_size] and float [faces, num_points, 2].
-    """
-    model, train = config.model, config.train
-    vary = functools.partial(
-        augment,
-        config=config.augment,
-        size=model.crop_size,
-        margin=config.data.cache_margin,
-        frame_scale=model.frame_scale,
-        markup=model.markup,
-    )
-    keys = keys_of_step(step, places, seed=train.seed)
-    return jax.vmap(vary)(keys, batch.crops, batch.points)
 
 
 def parallel_update(
@@ -259,7 +159,7 @@ def parallel_update(
         ValueError: the batch cannot be shared out evenly.
     """
     places = shared_out(own_places(config, devices=devices), devices)
-    mine = functools.partial(update, config=config, optimiser=optimiser, axis_name=AXIS)
+    mine = functools.partial(update, config=config, optimiser=optimiser)
     if jax.process_count() == 1:
         mapped = jax.pmap(
             mine,

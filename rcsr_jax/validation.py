@@ -10,23 +10,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rcsr_jax import updates
 from rcsr_jax.annotation import as_annotated
+from rcsr_jax.answers import predict
 from rcsr_jax.confidence import measure_model, unmeasured
 from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
 from rcsr_jax.data.augment import STRAIGHT, cut_view
+from rcsr_jax.data.batches import TrainingSet, examples, faces_at
 from rcsr_jax.data.crops import CropCache
 from rcsr_jax.geometry import mean_shape
 from rcsr_jax.metrics import interocular_distance, nme
-from rcsr_jax.model import Params, Prediction, predict
+from rcsr_jax.model import Params
 from rcsr_jax.pieces import finish_pieces
+from rcsr_jax.prediction import Prediction
 from rcsr_jax.stopping import calibrate_tolerance
+from rcsr_jax.updates import TrainState
 
 _BATCH = 64
 _PART = 1 << 16  # faces whose landmarks are in memory at once
 _REPLICATES = 256  # fresh training examples that the stopping rule is measured on
 
-_cut_examples = jax.jit(updates.examples, static_argnames="config")
+_cut_examples = jax.jit(examples, static_argnames="config")
 
 
 class Judge:
@@ -134,7 +137,7 @@ def mean_in_crops(cache: CropCache, model: ModelConfig, data: DataConfig) -> np.
 
 
 def measured_tolerance(
-    state: updates.TrainState, faces: updates.TrainingSet, *, config: RunConfig
+    state: TrainState, faces: TrainingSet, *, config: RunConfig
 ) -> float:
     """The tolerance of adaptive prediction, measured on replicates of training faces.
 
@@ -153,7 +156,7 @@ def measured_tolerance(
     paths, truths = [], []
     for number in range(-(-_REPLICATES // size)):
         unseen = config.train.num_updates + number
-        batch = updates.faces_at(unseen, np.arange(size), faces, config=config)
+        batch = faces_at(unseen, np.arange(size), faces, config=config)
         step = jnp.asarray(unseen, jnp.int32)
         crops, points = _cut_examples(step, jnp.arange(size), batch, config=config)
         crops, points = jax.device_get((crops, points))

@@ -10,13 +10,13 @@ import tiny
 from scipy import stats
 
 from rcsr_jax.annotation import as_annotated, as_seen, measure_shift
+from rcsr_jax.answers import predict, predict_adaptive
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.face_shapes import frontal_landmarks
 from rcsr_jax.export import export_program
 from rcsr_jax.inference import Predictor
 from rcsr_jax.markup import FACE_68
-from rcsr_jax.model import predict, predict_adaptive
 from rcsr_jax.refine import Estimate
 
 SHIFT = (0.05, -0.02)

@@ -2,12 +2,10 @@
 
 import importlib.util
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_module
 from rcsr_jax.experiments import peers, ratios, rows, shares, timing
 
 from rcsr_jax.config import preset
@@ -15,11 +13,6 @@ from rcsr_jax.costs import static_costs
 from rcsr_jax.data.images import load_image
 
 SLOW = pytest.mark.slow
-
-
-def run(module: str, *words, cwd: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", f"rcsr_jax.experiments.{module}", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
 
 
 class Clock:
@@ -168,7 +161,7 @@ def test_a_peer_that_is_not_installed_is_named(monkeypatch):
     ],
 )
 def test_what_cannot_be_written_or_measured_is_told_at_once(words, message, tmp_path):
-    done = run("benchmark", *words, cwd=tmp_path)
+    done = run_module("benchmark", *words, cwd=tmp_path)
     assert done.returncode == 1 and message in done.stderr
     assert not list(tmp_path.iterdir())
 
@@ -177,7 +170,7 @@ def test_what_cannot_be_written_or_measured_is_told_at_once(words, message, tmp_
 def test_the_benchmark_prints_draws_and_saves_its_rows(tmp_path):
     words = ["--presets=demo", "--samplings=planes", "--batches=1", "--repeats=1"]
     words += ["--train_batch=2", "--one_core=demo", "--out=speed.json"]
-    done = run("benchmark", *words, cwd=tmp_path)
+    done = run_module("benchmark", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "ms per face" in done.stdout and "faces/s" in done.stdout
     assert done.stdout.count("times x: as multiples of rcsr_jax") == 2
@@ -235,7 +228,7 @@ def test_the_benchmark_prints_draws_and_saves_its_rows(tmp_path):
     ],
 )
 def test_a_mistake_is_answered_with_one_line(word, expected, tmp_path):
-    done = run("benchmark", "--presets=demo", word, cwd=tmp_path)
+    done = run_module("benchmark", "--presets=demo", word, cwd=tmp_path)
     assert done.returncode == 1
     assert expected in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
@@ -246,7 +239,7 @@ def test_dlib_is_trained_judged_and_timed(tmp_path):
     pytest.importorskip("dlib")
     data = ["--data=drawn", "--drawn_faces=40", "--out=ert.dat"]
     small = ["--cascade=3", "--trees=40", "--oversampling=5", "--jitter=0.02"]
-    done = run("ert", *data, *small, cwd=tmp_path)
+    done = run_module("ert", *data, *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads((tmp_path / "ert.json").read_text())
     assert told["training_faces"] == told["num_faces"] == 40
@@ -257,7 +250,7 @@ def test_dlib_is_trained_judged_and_timed(tmp_path):
     assert set(told["subsets"]) == {"51", "49"}
 
     before = (tmp_path / "ert.dat").read_bytes()
-    done = run("ert", *data, "--test_split=train", cwd=tmp_path)
+    done = run_module("ert", *data, "--test_split=train", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     again = json.loads((tmp_path / "ert.json").read_text())
     assert "options" not in again and (tmp_path / "ert.dat").read_bytes() == before

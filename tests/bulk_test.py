@@ -12,17 +12,12 @@ import pytest
 import tiny
 from rcsr_jax.experiments import workers
 
-from rcsr_jax import bulk
-from rcsr_jax.bulk import (
-    Counts,
-    predict_shard,
-    remove_others,
-    what_is_done,
-    write_shard,
-)
+from rcsr_jax import shard_files
+from rcsr_jax.bulk import predict_shard
 from rcsr_jax.data.images import save_image
 from rcsr_jax.data.shards import find_shards
 from rcsr_jax.inference import Faces
+from rcsr_jax.shard_files import Counts, remove_others, what_is_done, write_shard
 from rcsr_jax.stream import answers
 
 BOX = np.array([1.0, 2, 9, 12])
@@ -187,7 +182,7 @@ def test_what_a_killed_worker_left_is_in_nobodys_way(photos, tmp_path, monkeypat
     assert left.name.startswith(".") and pq.ParquetDataset(out).files == []
     do(photos, out)
     assert len(read(out)) == 9
-    bulk.remove_unfinished(out)
+    shard_files.remove_unfinished(out)
     assert [path.suffix for path in out.iterdir()] == [".parquet"]
 
 

@@ -1,8 +1,37 @@
-"""The console commands as a user runs them, and a folder that holds what they need."""
+"""The console commands as a user runs them, and a folder that holds what they need.
 
+Imports are two thirds of a short command. So each is forked from a process that has done
+them and nothing else; from its first line on all that it does is its own. `process_test`
+starts programs as a shell does.
+"""
+
+import functools
+import importlib
+import multiprocessing
+import os
+import runpy
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from multiprocessing import forkserver
 from pathlib import Path
+
+import pytest
+
+_SECONDS = 300
+_IMPORTED = [
+    *("rcsr_jax", "scipy.optimize", "scipy.special", "absl.app", "absl.logging"),
+    *("matplotlib.backends.backend_agg", "rcsr_jax.report", "rcsr_jax.curves"),
+    *(
+        "rcsr_jax.bulk",
+        "rcsr_jax.comparison",
+        "rcsr_jax.robustness",
+        "rcsr_jax.teaching",
+    ),
+    *("rcsr_jax.tracking", "rcsr_jax.video"),
+]
 
 TINY = [
     "--preset=demo",
@@ -20,9 +49,75 @@ TINY = [
 
 
 def run(command: str, *arguments, cwd: Path) -> subprocess.CompletedProcess:
-    program = Path(sys.executable).parent / command
-    words = [str(program), *map(str, arguments)]
-    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=300)
+    """What a console command does and says."""
+    (script,) = {
+        (found.module, found.attr)
+        for found in metadata.entry_points(group="console_scripts", name=command)
+    }
+    return _forked([command, *map(str, arguments)], cwd=cwd, script=script)
+
+
+def run_module(name: str, *arguments, cwd: Path) -> subprocess.CompletedProcess:
+    """What a program without a command does and says: `python -m` with its name."""
+    words = [f"rcsr_jax.experiments.{name}", *map(str, arguments)]
+    return _forked(words, cwd=cwd, script=None)
+
+
+def _forked(
+    words: list[str], *, cwd: Path, script: tuple[str, str] | None
+) -> subprocess.CompletedProcess:
+    with tempfile.TemporaryDirectory() as folder:
+        said = [Path(folder) / name for name in ("stdout", "stderr")]
+        started = _warm().Process(
+            target=_begin, args=(words, cwd, said, dict(os.environ), script)
+        )
+        started.start()
+        started.join(_SECONDS)
+        if started.exitcode is None:
+            started.kill()
+            started.join()
+            raise TimeoutError(f"{words} ran for {_SECONDS} s: {said[1].read_text()}")
+        out, err = (path.read_text("utf-8") for path in said)
+        return subprocess.CompletedProcess(words, started.exitcode, out, err)
+
+
+@functools.cache
+def _warm() -> multiprocessing.context.ForkServerContext:
+    """Starts the process that programs are forked from."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_IMPORTED)
+    with pytest.MonkeyPatch.context() as patch:
+        # it has one thread, as others would be missing in what is forked
+        patch.setenv("OPENBLAS_NUM_THREADS", "1")
+        # JAX warns of forks, which do harm where it has begun to compute
+        patch.setenv("PYTHONWARNINGS", "ignore:os.fork:RuntimeWarning")
+        forkserver.ensure_running()
+    return context
+
+
+def _begin(
+    words: list[str],
+    cwd: Path,
+    said: Sequence[Path],
+    environment: Mapping[str, str],
+    script: tuple[str, str] | None,
+) -> None:
+    """In the new process: what the interpreter does before a program's first line."""
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, path in enumerate(said, start=1):
+        with path.open("wb") as file:
+            os.dup2(file.fileno(), number)
+    # as the interpreter opens them: errors are seen at once
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, "utf-8", "backslashreplace", closefd=False)
+    sys.argv = words
+    if script is None:
+        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    else:
+        module, function = script
+        sys.exit(getattr(importlib.import_module(module), function)())
 
 
 def succeed(command: str, *arguments, cwd: Path) -> str:
@@ -41,16 +136,14 @@ def fail(command: str, *arguments, cwd: Path) -> str:
 
 
 def program(name: str, *arguments, cwd: Path) -> str:
-    words = [sys.executable, "-m", f"rcsr_jax.experiments.{name}", *arguments]
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=300)
+    done = run_module(name, *arguments, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def program_that_fails(name: str, *arguments, cwd: Path) -> str:
     """The line that a user's mistake is answered with by a program without a command."""
-    words = [sys.executable, "-m", f"rcsr_jax.experiments.{name}", *arguments]
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=300)
+    done = run_module(name, *arguments, cwd=cwd)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     return done.stderr
 

@@ -90,6 +90,21 @@ def test_what_is_the_same_differs_by_nothing_and_one_face_has_no_interval():
     assert one["nme_interocular"]["interval"] is None
 
 
+@pytest.mark.parametrize(
+    ("now", "against", "difference"),
+    [
+        ([0.03, np.inf], [0.04, np.inf], -0.5),  # a landmark that neither has found
+        ([0.03, np.inf], [0.04, 0.05], np.inf),
+        ([np.inf, 0.03], [0.04, np.inf], np.nan),
+    ],
+)
+def test_errors_may_be_infinite(now, against, difference):
+    found = compare(np.array(now), np.array(against), names=["a", "b"])
+    told = found["nme_interocular"]
+    np.testing.assert_allclose(told["difference"], difference)
+    assert (told["interval"] is None) == (not np.isfinite(difference))
+
+
 def test_a_digest_is_that_of_one_annotation(generator):
     points = np.rint(10 * generator.uniform(0, 200, (5, 2))) / 10
     points[2] = np.nan

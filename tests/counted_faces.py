@@ -3,8 +3,8 @@
 import numpy as np
 
 from rcsr_jax.config import DataConfig, ModelConfig
-from rcsr_jax.data import crops
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data import crop_builds
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.markup import Markup
 
 MARKUP = Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
@@ -40,4 +40,6 @@ def points_of(index: int) -> np.ndarray:
 
 
 def build(folder, faces: Folder, *, model=MODEL, data=DATA, **options):
-    return crops.open_or_build(folder, faces.sources, model=model, data=data, **options)
+    return crop_builds.open_or_build(
+        folder, faces.sources, model=model, data=data, **options
+    )

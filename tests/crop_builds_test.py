@@ -10,8 +10,8 @@ import pytest
 from counted_faces import DATA, MODEL, Folder, build
 
 from rcsr_jax.config import DataConfig, ModelConfig
-from rcsr_jax.data import crops
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data import crop_builds, crops
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.sources import drawn_sources
 
 
@@ -177,7 +177,7 @@ def test_processes_cut_the_same(tmp_path):
     sources = drawn_sources(model, data)
     for jobs in (None, 2):
         folder = tmp_path / str(jobs)
-        crops.open_or_build(folder, sources, model=model, data=data, jobs=jobs)
+        crop_builds.open_or_build(folder, sources, model=model, data=data, jobs=jobs)
     assert content_of(tmp_path / "2") == content_of(tmp_path / "None")
 
 
@@ -188,7 +188,9 @@ def _end_process():
 def test_a_killed_process_is_told(tmp_path):
     sources = [Source("face", _end_process, stamp="1")]
     with pytest.raises(ValueError, match="was killed; the same command again goes on"):
-        crops.open_or_build(tmp_path / "cache", sources, model=MODEL, data=DATA, jobs=1)
+        crop_builds.open_or_build(
+            tmp_path / "cache", sources, model=MODEL, data=DATA, jobs=1
+        )
 
 
 def test_a_folder_behind_a_link_is_replaced_there(tmp_path):

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from counted_faces import DATA, MARKUP, MODEL, SIDE, Folder, build, photo_of, points_of
 
-from rcsr_jax.data import crops
-from rcsr_jax.data.crops import Source
-from rcsr_jax.data.cutting import cut_crop
+from rcsr_jax.data import crop_builds, crops
+from rcsr_jax.data.cutting import Source, cut_crop
 from rcsr_jax.data.rows import Rows
 from rcsr_jax.geometry import Frame, to_photo
 
@@ -58,7 +57,7 @@ def test_a_second_opening_loads_no_face(tmp_path):
 
 def test_the_cache_of_other_faces_is_told_from_its_own(tmp_path):
     faces = Folder()
-    other = crops.is_other_cache
+    other = crop_builds.is_other_cache
     assert not other(tmp_path, faces.sources, model=MODEL, data=DATA)  # there is none
     build(tmp_path, faces)
     assert not other(tmp_path, faces.sources, model=MODEL, data=DATA)

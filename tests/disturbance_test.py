@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from rcsr_jax.data.crops import Source
-from rcsr_jax.data.cutting import cut_crop
+from rcsr_jax.data.cutting import Source, cut_crop
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.disturbance import (
     Disturbance,

@@ -9,7 +9,7 @@ import pytest
 import tiny
 
 from rcsr_jax.boxes import BoxMap
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.evaluation import evaluate, metrics_of
 from rcsr_jax.geometry import frame_of_box, to_photo

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from rcsr_jax import export
+from rcsr_jax.answers import predict, predict_adaptive
 from rcsr_jax.config import RunConfig
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.geometry import Frame, to_photo
 from rcsr_jax.inference import Predictor
-from rcsr_jax.model import predict, predict_adaptive
 from tests import tiny
 
 JAX_ALONE = (

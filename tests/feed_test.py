@@ -7,19 +7,18 @@ import numpy as np
 import pytest
 
 from rcsr_jax import feed as feeds
-from rcsr_jax import updates
 from rcsr_jax.config import preset, replace_fields
-from rcsr_jax.data.batches import faces_of_step
+from rcsr_jax.data.batches import TrainingSet, faces_of_step
 from rcsr_jax.data.rows import Rows
 from rcsr_jax.feed import feed, is_streamed
 
 
 @pytest.fixture
-def faces(tmp_path, generator) -> updates.TrainingSet:
+def faces(tmp_path, generator) -> TrainingSet:
     """Fifty small faces on the disk."""
     np.save(tmp_path / "crops.npy", generator.integers(0, 256, (50, 6, 6), np.uint8))
     np.save(tmp_path / "points.npy", generator.random((50, 4, 2), np.float32))
-    return updates.TrainingSet(
+    return TrainingSet(
         *(
             Rows([np.load(tmp_path / name, mmap_mode="r")])
             for name in ("crops.npy", "points.npy")
@@ -81,9 +80,7 @@ def test_resident_faces_are_shared_out_and_come_to_the_bit(faces):
     held = feeds._held(points, devices)
     assert [s.data.shape for s in held.addressable_shards] == [(1, 13, 4, 2)] * 4
     np.testing.assert_array_equal(np.asarray(held).reshape(-1, 4, 2)[:50], points)
-    batches = feed(
-        updates.TrainingSet(crops, points), 0, config=run("never"), devices=devices
-    )
+    batches = feed(TrainingSet(crops, points), 0, config=run("never"), devices=devices)
     chosen = [faces_of_step(n, seed=0, num_faces=50, batch_size=8) for n in range(6)]
     assert 7 in np.concatenate(chosen)
     for wanted in chosen:
@@ -94,9 +91,9 @@ def test_resident_faces_are_shared_out_and_come_to_the_bit(faces):
 
 def test_only_the_faces_of_a_few_steps_are_read(faces, monkeypatch):
     read = []
-    real = updates.faces_at
+    real = feeds.faces_at
     monkeypatch.setattr(
-        updates,
+        feeds,
         "faces_at",
         lambda step, *rest, **options: (
             read.append(step),
@@ -114,7 +111,7 @@ def test_what_is_read_wrongly_ends_the_training(faces, monkeypatch):
     def fail(*arguments, **options):
         raise ValueError("crops.npy is shorter than it was.")
 
-    monkeypatch.setattr(updates, "faces_at", fail)
+    monkeypatch.setattr(feeds, "faces_at", fail)
     batches = feed(faces, 0, config=run("always"), devices=jax.devices()[:1])
     with pytest.raises(ValueError, match="shorter than it was"):
         next(batches)

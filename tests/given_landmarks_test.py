@@ -9,7 +9,7 @@ from commands import fail, succeed
 from rcsr_jax.experiments.given_landmarks import read_given
 
 from rcsr_jax.data.annotations import AnnotatedFace, write_annotations, write_pts
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.markup import Markup
 

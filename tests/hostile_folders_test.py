@@ -4,13 +4,13 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_module
 from hostile import check_message, deadline
 from PIL import Image
 from rcsr_jax.experiments.inputs import Input, find_inputs
@@ -284,11 +284,6 @@ def test_forged_results_are_not_taken_for_those_of_a_photo(tmp_path, content):
     assert results.write_table([photo]) == [0]
 
 
-def program(name, *arguments, cwd):
-    words = [sys.executable, "-m", f"rcsr_jax.experiments.{name}", *arguments]
-    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=120)
-
-
 @pytest.mark.slow
 def test_programs_answer_hostile_files_with_lines_and_do_the_others(tmp_path):
     photos = tmp_path / "photos"
@@ -299,7 +294,7 @@ def test_programs_answer_hostile_files_with_lines_and_do_the_others(tmp_path):
     os.mkfifo(photos / "pipe.png")
     Path(os.fsdecode(os.fsencode(photos) + b"/\xff.png")).write_bytes(b"")
     arguments = ["--preset=fast", "--filled", "--out=found"]
-    done = program("predict", *arguments, "photos", "x" * 300, cwd=tmp_path)
+    done = run_module("predict", *arguments, "photos", "x" * 300, cwd=tmp_path)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "\x1b" not in done.stderr + done.stdout
     summary = json.loads((tmp_path / "found/summary.json").read_text(encoding="utf-8"))
@@ -311,7 +306,7 @@ def test_programs_answer_hostile_files_with_lines_and_do_the_others(tmp_path):
         ["--data=" + "x" * 300, "--out=a.csv"],
         ["--data=photos/text.jpg", "--out=a.csv"],
     ):
-        done = program("convert", *arguments, cwd=tmp_path)
+        done = run_module("convert", *arguments, cwd=tmp_path)
         assert done.returncode == 1 and "Traceback" not in done.stderr
         lines = [
             line for line in done.stderr.splitlines() if line.startswith("error: ")
@@ -355,7 +350,7 @@ def test_faces_that_no_box_meets_are_left_out(tmp_path):
     boxes = [f"{name}.png,0,0,9,9" for name in "abc"]
     (tmp_path / "b.csv").write_text("\n".join(["image,x0,y0,x1,y1", *boxes]))
     options = ["--data=a.json", "--boxes=b.csv"]
-    done = program("convert", *options, "--out=c.json", cwd=tmp_path)
+    done = run_module("convert", *options, "--out=c.json", cwd=tmp_path)
     assert done.returncode == 1
     for name in "ac":
         assert (
@@ -367,6 +362,6 @@ def test_faces_that_no_box_meets_are_left_out(tmp_path):
     (kept,) = read_annotations(tmp_path / "c.json")
     assert kept.image == "b.png" and kept.box.tolist() == [0, 0, 9, 9]
     write_json(tmp_path / "a.json", faces[2:])
-    done = program("convert", *options, "--out=d.json", cwd=tmp_path)
+    done = run_module("convert", *options, "--out=d.json", cwd=tmp_path)
     assert done.returncode == 1 and not (tmp_path / "d.json").exists()
     assert "c.png: no box in b.csv lies around its landmarks" in done.stderr

@@ -11,12 +11,12 @@ import tiny
 from tiny import CONFIG
 
 import rcsr_jax
+from rcsr_jax.answers import predict_adaptive
 from rcsr_jax.box_checks import check_boxes
 from rcsr_jax.config import RunConfig
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.geometry import Frame, frames_at
 from rcsr_jax.inference import Predictor, load_predictor
-from rcsr_jax.model import predict_adaptive
 from rcsr_jax.pieces import piece_sizes, platform_of
 
 MEAN_SHAPE = tiny.mean_shape()

@@ -15,8 +15,9 @@ from five import (
     random_params,
 )
 
+from rcsr_jax.answers import predict, predict_adaptive
 from rcsr_jax.features.pyramid import STRIDE
-from rcsr_jax.model import first_estimate, normalise, predict, predict_adaptive
+from rcsr_jax.model import first_estimate, normalise
 from rcsr_jax.network import RCSR
 from rcsr_jax.refine import Estimate
 

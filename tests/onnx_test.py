@@ -7,7 +7,7 @@ import pytest
 import tiny
 from five import CONTEXT, random_params
 
-from rcsr_jax.model import predict
+from rcsr_jax.answers import predict
 from rcsr_jax.onnx import write_onnx
 
 # the plain net, and one of all that the shipped weights have

@@ -1,9 +1,7 @@
 """A folder for results that cannot be one is refused before the work."""
 
-import subprocess
-import sys
-
 import pytest
+from commands import run_module
 from rcsr_jax.experiments.out_folder import folder_to_write
 
 
@@ -34,11 +32,7 @@ def test_a_file_is_no_folder(tmp_path, monkeypatch):
 )
 def test_programs_say_so_before_they_work(tmp_path, program, arguments):
     (tmp_path / "plain.jpg").write_text("mine")
-    words = [sys.executable, "-m", f"rcsr_jax.experiments.{program}", *arguments]
-    words += ["--out=plain.jpg"]
-    done = subprocess.run(
-        words, cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
+    done = run_module(program, *arguments, "--out=plain.jpg", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == "error: plain.jpg is a file; name a folder.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["plain.jpg"]

@@ -6,12 +6,11 @@ import functools
 import io
 import itertools
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tiny
+from commands import run_module
 from PIL import Image
 from rcsr_jax.experiments.paper import (
     budgets,
@@ -365,14 +364,7 @@ def test_figure_11_needs_maps(place):
 
 @pytest.mark.slow
 def test_a_runner_trains_as_a_program_and_fails_in_one_line(place):
-    module = "rcsr_jax.experiments.paper.fig10"
-
-    def run(*words):
-        command = [sys.executable, "-m", module, *map(str, words)]
-        return subprocess.run(
-            command, cwd=place, capture_output=True, text=True, timeout=300
-        )
-
+    run = functools.partial(run_module, "paper.fig10", cwd=place)
     done = run("--budget=tiny", "--data=drawn", "--out=program")
     assert done.returncode == 0, done.stderr
     assert "rcsr: update 2 of 2, validation" in done.stderr

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import tiny
 
+from rcsr_jax.answers import predict
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.costs import static_costs
 from rcsr_jax.features.fauc import FAUC
 from rcsr_jax.features.lenet import LeNet
-from rcsr_jax.model import params_like, predict
+from rcsr_jax.model import params_like
 from rcsr_jax.patch_nets import PATCH_NETS, patch_map_size
 from rcsr_jax.pooling import max_pool, quadrant_pool
 

@@ -6,7 +6,7 @@ import pytest
 import tiny
 from tiny import CONFIG
 
-from rcsr_jax.model import predict_adaptive
+from rcsr_jax.answers import predict_adaptive
 from rcsr_jax.pieces import (
     finish_pieces,
     largest_piece,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from five import CONTEXT, FIVE, SETTLING, assert_same, random_params
 
-from rcsr_jax.model import predict, predict_adaptive
+from rcsr_jax.answers import predict, predict_adaptive
 from rcsr_jax.refine import Estimate
 
 CONFIG = dataclasses.replace(CONTEXT, own_marks=True)

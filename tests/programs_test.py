@@ -3,8 +3,6 @@
 import dataclasses
 import importlib.util
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -378,11 +376,9 @@ def test_robustness_is_measured_for_models_side_by_side(place):
     assert model.mirror_average and model.max_looks == 1
     assert model.detector_boxes == BoxMap(shift_y=0.5)
     data = ["--data=photos", "--boxes=photos/boxes.csv", "--split=all"]
-    words = [sys.executable, "-m", "rcsr_jax.experiments.robustness", *data]
-    words += ["--checkpoint=run,small.npz", "--out=robust"]
-    done = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert "run, 24 faces" in done.stdout and "small.npz, 24 faces" in done.stdout
+    models = "--checkpoint=run,small.npz"
+    said = program("robustness", *data, models, "--out=robust", cwd=place)
+    assert "run, 24 faces" in said and "small.npz, 24 faces" in said
     models = json.loads((place / "robust/robustness.json").read_text())["models"]
     assert set(models) == {"run", "small.npz"}
     for model in models.values():
@@ -396,10 +392,9 @@ def test_robustness_is_measured_for_models_side_by_side(place):
                 ratio = row["nme_interocular"] / calm["nme_interocular"]
                 assert row["ratio"] == pytest.approx(ratio)
     assert load_image(place / "robust/robustness.png").shape[1] > 500
-    missing = [*words[:-2], "--checkpoint=gone", "--out=r"]
-    done = subprocess.run(missing, cwd=place, capture_output=True, text=True)
-    assert done.returncode == 1 and "error: " in done.stderr
-    assert "gone does not exist" in done.stderr
+    missing = ["--checkpoint=gone", "--out=r"]
+    told = program_that_fails("robustness", *data, *missing, cwd=place)
+    assert "error: " in told and "gone does not exist" in told
 
 
 def test_trust_is_measured_again_and_judged_on_hard_faces(place):

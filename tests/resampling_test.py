@@ -7,11 +7,11 @@ import pytest
 from jax.test_util import check_grads
 from skimage import data
 
+from rcsr_jax.answers import predict_adaptive
 from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.disturbance import turn_photo
 from rcsr_jax.geometry import Frame, frames_at, to_crop, to_photo, turned
 from rcsr_jax.inference import load_predictor
-from rcsr_jax.model import predict_adaptive
 from rcsr_jax.resampling import crop_faces, crop_frames
 
 crop = functools.partial(crop_faces, frame_scale=1.5, size=24)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tiny
 
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.disturbance import Disturbance
 from rcsr_jax.inference import Predictor

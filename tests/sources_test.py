@@ -17,7 +17,7 @@ from noisy_photos import (
 from PIL import ExifTags, Image
 
 from rcsr_jax.config import DataConfig
-from rcsr_jax.data import crops
+from rcsr_jax.data import crop_builds
 from rcsr_jax.data.annotations import write_pts
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.sources import drawn_sources, open_cached, read_sources
@@ -86,7 +86,7 @@ def test_a_split_is_passed_on(split, folder):
 def test_crops_are_no_photos_to_be_judged_on(folder, tmp_path):
     data = of_folder(folder, split="all")
     sources, _ = read_sources(str(folder), MODEL, data)
-    crops.open_or_build(tmp_path / "ready", sources, model=MODEL, data=data)
+    crop_builds.open_or_build(tmp_path / "ready", sources, model=MODEL, data=data)
     with pytest.raises(ValueError, match="ready holds crops of rcsr-prepare, which"):
         read_sources(str(tmp_path / "ready"), MODEL, DataConfig(split="all"))
 

@@ -18,7 +18,7 @@ from noisy_photos import (
 )
 
 from rcsr_jax.config import DataConfig
-from rcsr_jax.data import crops
+from rcsr_jax.data import crop_builds, crops
 from rcsr_jax.data.annotations import write_boxes, write_pts
 from rcsr_jax.data.held_out import photo_of
 from rcsr_jax.data.images import save_image
@@ -134,7 +134,9 @@ def test_a_torn_photo_is_refused_by_name(folder, tmp_path):
 def test_a_prepared_folder_is_taken_as_it_is(folder, tmp_path):
     data = of_folder(folder, split="all")
     sources, _ = read_sources(str(folder), MODEL, data)
-    cache = crops.open_or_build(tmp_path / "ready", sources, model=MODEL, data=data)
+    cache = crop_builds.open_or_build(
+        tmp_path / "ready", sources, model=MODEL, data=data
+    )
     prepared = DataConfig(data=str(tmp_path / "ready"), validation_faces=2, split="all")
     training, validation = open_faces(MODEL, prepared, folder=tmp_path / "run")
     assert {*training.names, *validation.names} == set(cache.names)
@@ -149,7 +151,7 @@ def test_a_prepared_folder_is_taken_as_it_is(folder, tmp_path):
 def test_test_faces_of_a_prepared_folder_are_not_trained_on(folder, tmp_path):
     data = of_folder(folder, split="all")
     sources, _ = read_sources(str(folder), MODEL, data)
-    crops.open_or_build(tmp_path / "ready", sources, model=MODEL, data=data)
+    crop_builds.open_or_build(tmp_path / "ready", sources, model=MODEL, data=data)
 
     def names(**changes):
         prepared = DataConfig(
@@ -169,14 +171,14 @@ def test_test_faces_of_a_prepared_folder_are_not_trained_on(folder, tmp_path):
 def test_faces_held_out_are_not_trained_on_in_another_data_set(folder, tmp_path):
     data = of_folder(folder)
     sources, _ = read_sources(str(folder), MODEL, data)
-    crops.open_or_build(tmp_path / "taught", sources, model=MODEL, data=data)
+    crop_builds.open_or_build(tmp_path / "taught", sources, model=MODEL, data=data)
     # another folder with a photo of a held-out name, whose face lies elsewhere
     _, held = open_faces(MODEL, data, folder=tmp_path / "run")
     other = tmp_path / "other"
     write_face(other, held.names[0])
     write_boxes(other / "boxes.csv", {held.names[0]: BOX + [25, 18, 12, 9]})
     elsewhere, _ = read_sources(str(other), MODEL, of_folder(other))
-    crops.open_or_build(tmp_path / "cut", elsewhere, model=MODEL, data=data)
+    crop_builds.open_or_build(tmp_path / "cut", elsewhere, model=MODEL, data=data)
     three = of_folder(folder, data=f"{folder},{tmp_path / 'taught'},{tmp_path / 'cut'}")
     training, validation = open_faces(MODEL, three, folder=tmp_path / "run")
     assert validation.names == held.names
@@ -213,8 +215,8 @@ def test_numbered_photos_are_not_taken_for_a_held_out_one(tmp_path):
     write_boxes(root / "boxes.csv", {f"img_{i}.png": BOX for i in range(1, 31)})
     data = of_folder(root)
     sources, _ = read_sources(str(root), MODEL, data)
-    crops.open_or_build(taught, sources[:9], model=MODEL, data=data)
-    crops.open_or_build(taught + "2", sources, model=MODEL, data=data)
+    crop_builds.open_or_build(taught, sources[:9], model=MODEL, data=data)
+    crop_builds.open_or_build(taught + "2", sources, model=MODEL, data=data)
     both = of_folder(root, data=f"{root},{taught},{taught}2")
     training, held = open_faces(MODEL, both, folder=tmp_path / "run")
     assert len(held.names) == 2
@@ -243,7 +245,7 @@ def test_last_faces_that_are_all_held_out_are_refused(folder, tmp_path):
     sources, _ = read_sources(str(folder), MODEL, data)
     some = [source for source in sources if source.name in held.names]
     last = str(tmp_path / "last")
-    crops.open_or_build(last, some, model=MODEL, data=data)
+    crop_builds.open_or_build(last, some, model=MODEL, data=data)
     data = dataclasses.replace(data, last_data=last)
     with pytest.raises(ValueError, match=r"last_data .*/last holds no face but those"):
         open_last_faces(MODEL, data, held=held, folder=tmp_path / "run")
@@ -336,7 +338,7 @@ def test_too_few_annotated_or_prepared_faces_are_refused_before_any_is_cut(
         open_faces(MODEL, data, folder=tmp_path / "run")
     assert not (tmp_path / "run").exists()
     sources, _ = read_sources(str(folder), MODEL, data)
-    crops.open_or_build(tmp_path / "cut", sources[:5], model=MODEL, data=data)
+    crop_builds.open_or_build(tmp_path / "cut", sources[:5], model=MODEL, data=data)
     prepared = dataclasses.replace(data, data=str(tmp_path / "cut"))
     with pytest.raises(ValueError, match="of the 5 faces .* --validation_faces=1"):
         open_faces(MODEL, prepared, folder=tmp_path / "run")

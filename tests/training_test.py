@@ -12,11 +12,11 @@ from tiny import tiny_run
 
 import rcsr_jax
 from rcsr_jax import checkpoint, updates
+from rcsr_jax.answers import predict
 from rcsr_jax.config import replace_fields
-from rcsr_jax.data import crops
+from rcsr_jax.data import crop_builds
 from rcsr_jax.data.sources import drawn_sources
 from rcsr_jax.markup import FACE_68
-from rcsr_jax.model import predict
 from rcsr_jax.optimiser import make_optimiser
 from rcsr_jax.training import train
 
@@ -257,7 +257,9 @@ def test_a_run_does_not_go_on_with_other_faces(tmp_path):
         shutil.rmtree(tmp_path / "cache", ignore_errors=True)
         drawn = replace_fields(run, {"drawn_faces": count}).data
         sources = drawn_sources(run.model, drawn)
-        crops.open_or_build(tmp_path / "cache", sources, model=run.model, data=run.data)
+        crop_builds.open_or_build(
+            tmp_path / "cache", sources, model=run.model, data=run.data
+        )
 
     prepare(24)
     workdir = tmp_path / "run"
@@ -277,7 +279,9 @@ def test_the_last_updates_are_made_of_other_faces(straight, tmp_path):
 
     def prepare(faces):
         shutil.rmtree(tmp_path / "last", ignore_errors=True)
-        crops.open_or_build(tmp_path / "last", faces, model=run.model, data=run.data)
+        crop_builds.open_or_build(
+            tmp_path / "last", faces, model=run.model, data=run.data
+        )
 
     prepare(sources)
     known = []

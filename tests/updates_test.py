@@ -9,6 +9,7 @@ from tiny import tiny_run
 import rcsr_jax
 from rcsr_jax import sharing, updates
 from rcsr_jax.config import replace_fields
+from rcsr_jax.data.batches import TrainingSet
 from rcsr_jax.feed import feed
 from rcsr_jax.optimiser import make_optimiser
 
@@ -20,7 +21,7 @@ def faces():
     side = round(config.model.crop_size * config.data.cache_margin * 1.125)
     crops = generator.integers(0, 255, (20, side, side)).astype(np.uint8)
     points = generator.uniform(side / 4, 3 * side / 4, (20, 68, 2))
-    return updates.TrainingSet(crops, points.astype(np.float32))
+    return TrainingSet(crops, points.astype(np.float32))
 
 
 MEAN_SHAPE = np.linspace(10, 22, 136, dtype=np.float32).reshape(68, 2)

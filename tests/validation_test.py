@@ -8,12 +8,14 @@ import pytest
 import tiny
 
 from rcsr_jax import updates, validation
+from rcsr_jax.answers import predict
 from rcsr_jax.config import DataConfig, RunConfig, TrainConfig, replace_fields
 from rcsr_jax.data.augment import STRAIGHT, cut_view
-from rcsr_jax.data.crops import CropCache, Source, open_or_build
-from rcsr_jax.data.cutting import cut_crop
+from rcsr_jax.data.batches import TrainingSet
+from rcsr_jax.data.crop_builds import open_or_build
+from rcsr_jax.data.crops import CropCache
+from rcsr_jax.data.cutting import Source, cut_crop
 from rcsr_jax.geometry import Frame, frame_of_box, to_crop
-from rcsr_jax.model import predict
 from rcsr_jax.stopping import calibrate_tolerance
 from rcsr_jax.validation import Judge, measured_tolerance, points_in_crops
 
@@ -183,8 +185,8 @@ def state_of(params) -> updates.TrainState:
     return updates.TrainState(step=0, params={}, average=params, opt_state=())
 
 
-def training_set() -> updates.TrainingSet:
-    return updates.TrainingSet(many_faces().crops, many_faces().points)
+def training_set() -> TrainingSet:
+    return TrainingSet(many_faces().crops, many_faces().points)
 
 
 def test_the_tolerance_is_measured_on_replicates_that_no_update_has_seen(asked):
@@ -217,7 +219,7 @@ def test_the_tolerance_is_that_of_the_last_faces_where_there_are_some(asked):
 
     measured_tolerance(
         state_of(tiny.make_params()),
-        updates.TrainingSet(Numbered(), faces.points, num_last=3),
+        TrainingSet(Numbered(), faces.points, num_last=3),
         config=config,
     )
     count = len(faces.points)

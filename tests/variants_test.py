@@ -7,8 +7,8 @@ import pytest
 import tiny
 from rcsr_jax.experiments import variants
 
+from rcsr_jax.answers import predict
 from rcsr_jax.config import preset, replace_fields
-from rcsr_jax.model import predict
 
 pytestmark = pytest.mark.usefixtures("few_replicates")
 

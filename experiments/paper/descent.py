@@ -10,13 +10,14 @@ import numpy as np
 
 from rcsr_jax.annotated_faces import AnnotatedFaces, annotated_faces
 from rcsr_jax.config import RunConfig, replace_fields
-from rcsr_jax.data.crops import CropCache, Source
+from rcsr_jax.data.batches import TrainingSet, examples, faces_at
+from rcsr_jax.data.crops import CropCache
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.sources import use_each
 from rcsr_jax.data.training_faces import open_faces
 from rcsr_jax.descent import descend, fit_descent
 from rcsr_jax.geometry import Frame, join_frames, to_photo
 from rcsr_jax.inference import Predictor
-from rcsr_jax.updates import TrainingSet, examples, faces_at
 from rcsr_jax.validation import Judge, mean_in_crops
 
 from .budgets import DESCENT

@@ -8,8 +8,8 @@ python -m rcsr_jax.experiments.paper.fig11 --budget=small --data=300W --boxes=BO
 import numpy as np
 from PIL import Image
 
+from rcsr_jax.answers import predict
 from rcsr_jax.data.images import save_image
-from rcsr_jax.model import predict
 from rcsr_jax.plots import contact_sheet
 
 from ..markdown import table

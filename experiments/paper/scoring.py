@@ -8,8 +8,7 @@ import numpy as np
 
 from rcsr_jax.annotated_faces import AnnotatedFaces
 from rcsr_jax.costs import static_costs
-from rcsr_jax.data.crops import Source
-from rcsr_jax.data.cutting import cut_crop
+from rcsr_jax.data.cutting import Source, cut_crop
 from rcsr_jax.evaluation import Evaluation, evaluate
 from rcsr_jax.geometry import frame_of_box, to_crop
 from rcsr_jax.inference import Predictor

@@ -16,7 +16,7 @@ import jax
 from absl import flags
 
 from rcsr_jax.config import RunConfig, replace_fields
-from rcsr_jax.data.crops import Source
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.sources import DRAWN, read_sources
 from rcsr_jax.data.splits import (
     TEST_SETS,

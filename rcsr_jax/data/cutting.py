@@ -5,6 +5,8 @@ threads can cut many photos at once.
 """
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -15,6 +17,21 @@ from rcsr_jax.geometry import Frame, to_photo
 LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue
 _LARGEST_SCALE = 1e9  # photo pixels per crop pixel; Pillow counts them in 32 bits
 _LARGEST_SHORT_SUM = 257  # bytes whose sum always fits into 16 bits
+
+
+class Source(NamedTuple):
+    """One annotated face that a crop can be cut from.
+
+    Attributes:
+        name: unique in its data set.
+        load: gives the photo uint8 [height, width, 3], the landmarks float
+            [num_points, 2] and the box float [4]; raises ValueError where it cannot.
+        stamp: changes when the inputs do.
+    """
+
+    name: str
+    load: Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]]
+    stamp: str
 
 
 def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:

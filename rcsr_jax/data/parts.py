@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rcsr_jax.data.cutting import cut_crop
+from rcsr_jax.data.cutting import Source, cut_crop
 from rcsr_jax.data.refusals import Refusal
 from rcsr_jax.data.rows import new_array
 from rcsr_jax.data.whole_files import whole_file
@@ -33,21 +33,6 @@ _PART = 64  # faces; what a kill costs each job at most
 # NumPy has Python parse the headers of files, which on 3.11 fails now and then where two
 # threads do it at once: SystemError, "AST constructor recursion depth mismatch".
 _HEADERS = threading.Lock()
-
-
-class Source(NamedTuple):
-    """One annotated face that a crop can be cut from.
-
-    Attributes:
-        name: unique in its data set.
-        load: gives the photo uint8 [height, width, 3], the landmarks float
-            [num_points, 2] and the box float [4]; raises ValueError where it cannot.
-        stamp: changes when the inputs do.
-    """
-
-    name: str
-    load: Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]]
-    stamp: str
 
 
 class Part(NamedTuple):

@@ -13,8 +13,9 @@ from typing import TypeVar
 import numpy as np
 
 from rcsr_jax.config import DataConfig, ModelConfig
-from rcsr_jax.data import crops
-from rcsr_jax.data.crops import CropCache, Source
+from rcsr_jax.data import crop_builds, crops
+from rcsr_jax.data.crops import CropCache
+from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.face_boxes import detector_like_box
 from rcsr_jax.data.faces import Face, read_faces
@@ -139,7 +140,7 @@ def open_cached(
     sources, refused = read_sources(name, model, data)
     _check_held_out([source.name for source in sources], held_out, name=name)
     where = folder / "crops" / hashlib.sha256(name.encode()).hexdigest()[:12]
-    cache = crops.open_or_build(
+    cache = crop_builds.open_or_build(
         where, sources, model=model, data=data, on_progress=on_progress
     )
     _check_held_out(cache.names, held_out, name=name)  # without those now refused
