@@ -9,6 +9,7 @@ import tarfile
 import time
 from pathlib import Path
 
+import commands
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -41,13 +42,12 @@ def place(tmp_path_factory):
     (place / "photos/new.nef").write_bytes(b"a photo that is not read")
     params, config = tiny.make_params(), RunConfig(model=tiny.CONFIG)
     write_weights(place / "tiny.npz", params=params, config=config)
-    assert finish(start(place, "alone", "--workers=0")) == 0
+    assert do(place, "alone").returncode == 0
     return place
 
 
-def start(place: Path, out: str, *flags: str) -> subprocess.Popen:
-    words = [
-        str(Path(sys.executable).parent / "rcsr-bulk"),
+def words_for(place: Path, out: str, *flags: str) -> list[str]:
+    return [
         f"--checkpoint={place / 'tiny.npz'}",
         "--filled",
         "--num_steps=2",
@@ -57,7 +57,18 @@ def start(place: Path, out: str, *flags: str) -> subprocess.Popen:
         str(place / "photos"),
         str(place / "packed.tar"),
     ]
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL)
+
+
+def do(place: Path, out: str, *flags: str) -> subprocess.CompletedProcess:
+    """A run to its end, without workers."""
+    words = words_for(place, out, "--workers=0", *flags)
+    return commands.run("rcsr-bulk", *words, cwd=place)
+
+
+def start(place: Path, out: str, *flags: str) -> subprocess.Popen:
+    program = Path(sys.executable).parent / "rcsr-bulk"
+    words = words_for(place, out, *flags)
+    return subprocess.Popen([program, *words], stdout=subprocess.DEVNULL)
 
 
 def finish(running: subprocess.Popen) -> int:
@@ -123,10 +134,10 @@ def test_killed_workers(place):
     check(place, "killed")
 
 
-def test_results_of_other_pieces_are_removed_on_demand_only(place, capfd):
+def test_results_of_other_pieces_are_removed_on_demand_only(place):
     def run(*flags):
-        code = finish(start(place, "pieces", "--workers=0", *flags))
-        return code, capfd.readouterr().err, set(results(place / "pieces"))
+        done = do(place, "pieces", *flags)
+        return done.returncode, done.stderr, set(results(place / "pieces"))
 
     code, _, few = run("--photos_per_shard=20")
     assert code == 0 and len(few) == 3
@@ -139,17 +150,17 @@ def test_results_of_other_pieces_are_removed_on_demand_only(place, capfd):
     assert code == 0 and left == few
 
 
-def test_photos_that_changed_are_told(place, capfd):
-    assert finish(start(place, "changed", "--workers=0")) == 0
-    assert "done again" not in capfd.readouterr().err
+def test_photos_that_changed_are_told(place):
+    first = do(place, "changed")
+    assert first.returncode == 0 and "done again" not in first.stderr
     photo = sorted((place / "photos").iterdir())[0]
     before = photo.stat().st_mtime_ns
     os.utime(photo, ns=(1, 1))
     try:
-        assert finish(start(place, "changed", "--workers=0")) == 0
+        again = do(place, "changed")
     finally:
         os.utime(photo, ns=(before, before))
-    assert "1 shards are done again" in capfd.readouterr().err
+    assert again.returncode == 0 and "1 shards are done again" in again.stderr
 
 
 def test_a_killed_run_goes_on(place):
@@ -159,7 +170,7 @@ def test_a_killed_run_goes_on(place):
     finish(running)
     before = {p: p.stat().st_mtime_ns for p in (place / "again").glob("*.parquet")}
     assert len(before) >= 4
-    assert finish(start(place, "again", "--workers=0")) == 0
+    assert do(place, "again").returncode == 0
     for path, time_written in before.items():  # what was done is not done again
         assert path.stat().st_mtime_ns == time_written
     check(place, "again")

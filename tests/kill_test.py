@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import pytest
 import tiny
+from commands import succeed
 
 from rcsr_jax import checkpoint
 
@@ -27,15 +28,13 @@ SETTINGS = {
 }
 
 
-def command(workdir, **changes):
-    flags = tiny.as_flags(SETTINGS | {"workdir": workdir} | changes)
-    return [sys.executable, "-m", "rcsr_jax.experiments.train", *flags]
+def flags(workdir):
+    return tiny.as_flags(SETTINGS | {"workdir": workdir})
 
 
-def begin(workdir, **options):
-    return subprocess.Popen(
-        command(workdir), stderr=subprocess.PIPE, text=True, bufsize=1, **options
-    )
+def begin(workdir):
+    words = [sys.executable, "-m", "rcsr_jax.experiments.train", *flags(workdir)]
+    return subprocess.Popen(words, stderr=subprocess.PIPE, text=True, bufsize=1)
 
 
 def lines_until(running, *texts):
@@ -49,11 +48,7 @@ def lines_until(running, *texts):
 
 
 def finish(workdir):
-    done = subprocess.run(
-        command(workdir), capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+    succeed("rcsr-train", *flags(workdir), cwd=workdir)
 
 
 def last_params(workdir):

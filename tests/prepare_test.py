@@ -9,27 +9,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import succeed
 
 pytestmark = pytest.mark.slow
 
 FACES = 700
 
 
-def start(out: Path, *flags: str) -> subprocess.Popen:
+WORDS = ["--data=drawn", f"--drawn_faces={FACES}", "--preset=demo"]
+
+
+def start(out: Path) -> subprocess.Popen:
     program = Path(sys.executable).parent / "rcsr-prepare"
-    words = [str(program), "--data=drawn", f"--drawn_faces={FACES}", "--preset=demo"]
     return subprocess.Popen(
-        [*words, f"--out={out}", *flags],
-        stdout=subprocess.PIPE,
-        text=True,
+        [program, *WORDS, "--jobs=2", f"--out={out}"],
+        stdout=subprocess.DEVNULL,
         start_new_session=True,  # its processes die with it
     )
 
 
-def finish(running: subprocess.Popen) -> str:
-    told, _ = running.communicate(timeout=300)
-    assert running.returncode == 0
-    return told
+def do(out: Path, *, jobs: int) -> str:
+    where = [f"--jobs={jobs}", f"--out={out}"]
+    return succeed("rcsr-prepare", *WORDS, *where, cwd=out.parent)
 
 
 def content_of(folder: Path) -> dict[str, bytes]:
@@ -41,22 +42,22 @@ def parts_of(out: Path) -> int:
 
 
 def test_a_killed_preparation_goes_on_and_a_finished_one_is_left_alone(tmp_path):
-    assert finish(start(tmp_path / "whole", "--jobs=1")).startswith(f"{FACES} faces in")
+    assert do(tmp_path / "whole", jobs=1).startswith(f"{FACES} faces in")
     out, random = tmp_path / "killed", np.random.default_rng(0)
     before = 0
     for _ in range(4):
-        running = start(out, "--jobs=2")
+        running = start(out)
         while parts_of(out) < before + 2 and running.poll() is None:
             time.sleep(0.01)
         time.sleep(random.uniform(0, 0.3))
         os.killpg(running.pid, signal.SIGKILL)
-        running.communicate()
+        running.wait()
         assert not out.exists()
         assert parts_of(out) >= before + 2
         before = parts_of(out)
-    finish(start(out, "--jobs=2"))
+    do(out, jobs=2)
     assert content_of(out) == content_of(tmp_path / "whole")
     times = {path: path.stat().st_mtime_ns for path in out.glob("*.npy")}
-    finish(start(out, "--jobs=2"))
+    do(out, jobs=2)
     assert times == {path: path.stat().st_mtime_ns for path in out.glob("*.npy")}
     assert {path.name for path in tmp_path.iterdir()} == {"whole", "killed"}

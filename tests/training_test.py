@@ -31,6 +31,22 @@ def assert_same(left, right):
     jax.tree.map(np.testing.assert_array_equal, left, right)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def traced_once():
+    """Runs of one config share their update: to trace it takes most of a short run."""
+    real, made = updates.parallel_update, {}
+
+    def known(*, config, optimiser, devices):
+        key = config, tuple(devices)
+        if key not in made:
+            made[key] = real(config=config, optimiser=optimiser, devices=devices)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(updates, "parallel_update", known)
+        yield
+
+
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
     """An uninterrupted run: its work folder."""
