@@ -21,17 +21,8 @@ from pathlib import Path
 import pytest
 
 _SECONDS = 300
-_IMPORTED = [
-    *("rcsr_jax", "scipy.optimize", "scipy.special", "absl.app", "absl.logging"),
-    *("matplotlib.backends.backend_agg", "rcsr_jax.report", "rcsr_jax.curves"),
-    *(
-        "rcsr_jax.bulk",
-        "rcsr_jax.comparison",
-        "rcsr_jax.robustness",
-        "rcsr_jax.teaching",
-    ),
-    *("rcsr_jax.tracking", "rcsr_jax.video"),
-]
+_OF_OTHERS = ("absl.app", "matplotlib.backends.backend_agg", "scipy.optimize")
+_OWN = ("bulk", "comparison", "curves", "report", "robustness", "teaching", "tracking")
 
 TINY = [
     "--preset=demo",
@@ -85,7 +76,9 @@ def _forked(
 def _warm() -> multiprocessing.context.ForkServerContext:
     """Starts the process that programs are forked from."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_IMPORTED)
+    context.set_forkserver_preload(
+        [*_OF_OTHERS, *(f"rcsr_jax.{name}" for name in _OWN)]
+    )
     with pytest.MonkeyPatch.context() as patch:
         # it has one thread, as others would be missing in what is forked
         patch.setenv("OPENBLAS_NUM_THREADS", "1")

@@ -34,9 +34,9 @@ def programs_let_go():
 
 # Files that take minutes, longest first: begun last, one would end on one core alone.
 _LONGEST = (
-    *("training", "hosts", "bulk_kill", "programs", "kill", "docs", "predict_program"),
-    *("prepare", "paper", "demo", "benchmark", "looks", "model", "load", "tracking"),
-    *("convolutions", "divergence", "updates", "inference", "resampling", "optimiser"),
+    *("hosts", "training", "programs", "kill", "bulk_kill", "docs", "predict_program"),
+    *("model", "benchmark", "load", "prepare", "resampling", "process", "divergence"),
+    *("convolutions", "paper", "demo", "inference", "evaluation", "updates", "answers"),
 )
 
 
