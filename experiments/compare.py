@@ -109,7 +109,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no UTF-8 text.") from error
     try:
-        return list(csv.DictReader(io.StringIO(text)))
+        return list(csv.DictReader(io.StringIO(text), strict=True))
     except csv.Error as error:
         raise ValueError(f"{path} is no table ({error}).") from error
 

@@ -88,7 +88,8 @@ def compare(
     Returns:
         `nme_interocular` and `failure_rate_08`: `difference`, points of a per cent, below
         0 where these errors are smaller, and `interval`, which holds it with 95 % (a
-        percentile bootstrap over the faces; None of a single face and of infinite errors).
+        percentile bootstrap over the faces; None of a single face, and of errors where one
+        is infinite with one of the models alone).
         `worse_share` and `better_share`: of the faces, per cent. `most_worsened` and
         `most_improved`: the `face`, its error `against` and `now`, per cent, by their
         difference.

@@ -483,6 +483,7 @@ def _checked_batches(batches: Sequence[int]) -> Sequence[int]:
         ValueError: they are no whole numbers from 1 on.
     """
     numbers = np.asarray(batches)
-    if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or not (numbers > 0).all():
+    whole = numbers.ndim == 1 and numbers.size and numbers.dtype.kind in "iu"
+    if not whole or (numbers < 1).any():
         raise ValueError(f"batches must be like (1, 8); got {batches!r}.")
     return batches

@@ -170,11 +170,12 @@ class MetricsTable:
             # a last line without an end was being written when the run was killed
             lines = text[: text.rfind("\n") + 1].splitlines()
             try:
-                rows = [r for r in csv.DictReader(lines) if int(r["step"]) <= upto]
+                read = csv.DictReader(lines, strict=True)
+                rows = [row for row in read if int(row["step"]) <= upto]
             except (KeyError, TypeError, ValueError, csv.Error) as error:
                 raise ValueError(
-                    f"{self._path} is damaged: no whole number in a column step; bring "
-                    "the old one back, or delete it: the run goes on without."
+                    f"{self._path} is damaged: no table with whole numbers in a column "
+                    "step; bring the old one back, or delete it: the run goes on without."
                 ) from error
         # a run of an earlier version has no processor time
         before = float(rows[-1].get("cpu_seconds") or 0) if rows else 0.0

@@ -87,6 +87,10 @@ def save_state(
 
 
 def finish_saving(manager: ocp.CheckpointManager) -> None:
-    """None of the processes leaves before all is on the disk."""
+    """Waits until all is on the disk, in all processes: none leaves before the others.
+
+    Args:
+        manager: of the run's checkpoints.
+    """
     resumption.finish_saving(manager)
     hosts.wait_for_all()

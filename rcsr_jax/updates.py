@@ -108,7 +108,7 @@ def update(
     config: RunConfig,
     optimiser: optax.GradientTransformation,
 ) -> tuple[TrainState, dict[str, Array]]:
-    """On one of the devices of `sharing.AXIS`, the state after an update and what to log.
+    """One update, on one of the devices of the mapped axis `sharing.AXIS`.
 
     A gradient that is not finite changes no parameter and is counted in "skipped" and
     "skipped_in_a_row"; the average comes nearer to the parameters all the same.
@@ -119,6 +119,10 @@ def update(
         batch: the faces in these places.
         config: the run.
         optimiser: from `make_optimiser`.
+
+    Returns:
+        The state after it, and what there is to log, scalars: "loss", "skipped" and
+        "skipped_in_a_row".
     """
     crops, points = examples(state.step, places, batch, config=config)
     (_, loss), gradients = jax.value_and_grad(batch_loss, has_aux=True)(

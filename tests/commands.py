@@ -5,7 +5,6 @@ them and nothing else; from its first line on all that it does is its own. `proc
 starts programs as a shell does.
 """
 
-import functools
 import importlib
 import multiprocessing
 import os
@@ -15,7 +14,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,8 @@ import pytest
 _SECONDS = 300
 _OF_OTHERS = ("absl.app", "matplotlib.backends.backend_agg", "scipy.optimize")
 _OWN = ("bulk", "comparison", "curves", "report", "robustness", "teaching", "tracking")
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([*_OF_OTHERS, *(f"rcsr_jax.{name}" for name in _OWN)])
 
 TINY = [
     "--preset=demo",
@@ -59,10 +59,17 @@ def _forked(
 ) -> subprocess.CompletedProcess:
     with tempfile.TemporaryDirectory() as folder:
         said = [Path(folder) / name for name in ("stdout", "stderr")]
-        started = _warm().Process(
+        for path in said:
+            path.touch()
+        started = _FORKS.Process(
             target=_begin, args=(words, cwd, said, dict(os.environ), script)
         )
-        started.start()
+        with pytest.MonkeyPatch.context() as patch:  # the first start begins the server
+            # which has one thread, as others would be missing in what is forked
+            patch.setenv("OPENBLAS_NUM_THREADS", "1")
+            # JAX warns of forks, which do harm where it has begun to compute
+            patch.setenv("PYTHONWARNINGS", "ignore:os.fork:RuntimeWarning")
+            started.start()
         started.join(_SECONDS)
         if started.exitcode is None:
             started.kill()
@@ -70,22 +77,6 @@ def _forked(
             raise TimeoutError(f"{words} ran for {_SECONDS} s: {said[1].read_text()}")
         out, err = (path.read_text("utf-8") for path in said)
         return subprocess.CompletedProcess(words, started.exitcode, out, err)
-
-
-@functools.cache
-def _warm() -> multiprocessing.context.ForkServerContext:
-    """Starts the process that programs are forked from."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        [*_OF_OTHERS, *(f"rcsr_jax.{name}" for name in _OWN)]
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        # it has one thread, as others would be missing in what is forked
-        patch.setenv("OPENBLAS_NUM_THREADS", "1")
-        # JAX warns of forks, which do harm where it has begun to compute
-        patch.setenv("PYTHONWARNINGS", "ignore:os.fork:RuntimeWarning")
-        forkserver.ensure_running()
-    return context
 
 
 def _begin(
@@ -96,15 +87,15 @@ def _begin(
     script: tuple[str, str] | None,
 ) -> None:
     """In the new process: what the interpreter does before a program's first line."""
-    os.chdir(cwd)
-    os.environ.clear()
-    os.environ.update(environment)
     for number, path in enumerate(said, start=1):
         with path.open("wb") as file:
             os.dup2(file.fileno(), number)
     # as the interpreter opens them: errors are seen at once
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, "utf-8", "backslashreplace", closefd=False)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(cwd)
     sys.argv = words
     if script is None:
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)

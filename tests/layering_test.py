@@ -211,7 +211,7 @@ def rooms_used(source):
         if name.split(".")[0] != "rcsr_jax":
             continue
         inner = name.removeprefix("rcsr_jax").removeprefix(".")
-        # `from rcsr_jax.data.crops import Source` names a room and a thing in it
+        # `from rcsr_jax.data.crops import CropCache` names a room and a thing in it
         used.append(next((r for r in ROOMS if f"{inner}.".startswith(f"{r}.")), inner))
     return used
 

@@ -33,7 +33,10 @@ def assert_same(left, right):
 
 @pytest.fixture(scope="module", autouse=True)
 def traced_once():
-    """Runs of one config share their update: to trace it takes most of a short run."""
+    """Runs of one config share their update: to trace it takes most of a short run.
+
+    Their optimisers are equal: that of the demo does not ask for the number of faces.
+    """
     real, made = updates.parallel_update, {}
 
     def known(*, config, optimiser, devices):

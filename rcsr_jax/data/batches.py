@@ -1,4 +1,4 @@
-"""Which faces make up a step, and with what randomness: pure functions of (seed, step).
+"""Which faces make up a step, and what examples they become: functions of (seed, step).
 
 Nothing has to be stored to resume a run, and a step is the same on any number of devices:
 each face's randomness belongs to its place in the batch, not to the device it is on.

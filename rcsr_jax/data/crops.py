@@ -135,7 +135,12 @@ def is_cache(folder: str | Path) -> bool:
 
 
 def settings_of(model: ModelConfig, data: DataConfig) -> dict:
-    """The settings that a cache depends on, as its header holds them."""
+    """The settings that a cache depends on, as its header holds them.
+
+    Args:
+        model: gives the crop, the frame and the landmarks.
+        data: gives the margin.
+    """
     return {
         "format": _FORMAT,
         "size": cached_size(model, data),
@@ -145,7 +150,10 @@ def settings_of(model: ModelConfig, data: DataConfig) -> dict:
 
 
 def read_header(folder: Path) -> dict:
-    """What a cache says of itself.
+    """What a cache says of itself: its settings, inputs, names, refusals, checksums.
+
+    Args:
+        folder: of the cache.
 
     Raises:
         ValueError: the folder holds none, or its header is damaged.

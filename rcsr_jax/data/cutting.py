@@ -1,4 +1,4 @@
-"""One face cut out of its photo: grey, square and antialiased.
+"""An annotated face, and its crop cut out of the photo: grey, square and antialiased.
 
 Everything heavy happens inside NumPy and Pillow with the interpreter's lock released, so
 threads can cut many photos at once.
