@@ -422,7 +422,7 @@ def test_nothing_is_compiled_after_compile(num_steps):
         jax.monitoring.unregister_event_duration_listener(note)
 
 
-@pytest.mark.parametrize("batches", [2, (-1,), (0,), (1.5,)])
+@pytest.mark.parametrize("batches", [2, (-1,), (0,), (1.5,), (), np.zeros(0, int)])
 def test_what_is_no_number_of_faces_is_not_compiled(batches):
     with pytest.raises(ValueError, match=r"batches must be like \(1, 8\); got"):
         moving().compile(batches)
