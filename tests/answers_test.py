@@ -27,16 +27,6 @@ from rcsr_jax.model import make_step
 from rcsr_jax.refine import Estimate
 
 
-@pytest.fixture(scope="module")
-def params():
-    return random_params()
-
-
-@pytest.fixture(scope="module")
-def crops():
-    return np.random.default_rng(5).integers(0, 256, (3, 32, 32), np.uint8)
-
-
 @pytest.mark.parametrize(
     ("increment", "tolerance", "num_steps", "settled"),
     [

@@ -54,6 +54,20 @@ def few_replicates():
         yield
 
 
+@pytest.fixture(scope="module")
+def params():
+    """Parameters of the model of `five`, which move its points."""
+    from five import random_params  # whose imports wait for the settings above
+
+    return random_params()
+
+
+@pytest.fixture(scope="module")
+def crops() -> np.ndarray:
+    """Three crops of noise for the model of `five`."""
+    return np.random.default_rng(5).integers(0, 256, (3, 32, 32), np.uint8)
+
+
 @pytest.fixture
 def generator() -> np.random.Generator:
     """Randomness of a test: the same at every run."""

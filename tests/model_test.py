@@ -12,7 +12,6 @@ from five import (
     MEAN,
     PATCHES,
     SETTLING,
-    random_params,
     with_output,
 )
 
@@ -23,16 +22,6 @@ from rcsr_jax.model import init_params, log_doubts, make_scene, make_step, norma
 from rcsr_jax.portable import portable_forms
 from rcsr_jax.refine import unroll
 from rcsr_jax.updates import batch_loss
-
-
-@pytest.fixture(scope="module")
-def params():
-    return random_params()
-
-
-@pytest.fixture(scope="module")
-def crops():
-    return np.random.default_rng(5).integers(0, 256, (3, 32, 32), np.uint8)
 
 
 def test_fresh_parameters_predict_the_mean_shape(crops):

@@ -5,7 +5,6 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from five import (
     CONFIG,
     CONTEXT,
@@ -22,16 +21,6 @@ from rcsr_jax.network import RCSR
 from rcsr_jax.refine import Estimate
 
 MARKS = dataclasses.replace(CONTEXT, own_marks=True)
-
-
-@pytest.fixture(scope="module")
-def params():
-    return random_params()
-
-
-@pytest.fixture(scope="module")
-def crops():
-    return np.random.default_rng(5).integers(0, 256, (3, 32, 32), np.uint8)
 
 
 def test_planes_are_patches_at_whole_pixels(params, crops):
