@@ -43,7 +43,9 @@ _SHARD = flags.DEFINE_integer(
     "photos_per_shard", 1000, "Of those that lie in folders.", lower_bound=1
 )
 _OVERWRITE = flags.DEFINE_boolean(
-    "overwrite", False, "Replace results of another model or of other settings."
+    "overwrite",
+    False,
+    "Remove results of another model or of other settings, also those of other inputs.",
 )
 _WORKERS = flags.DEFINE_integer(
     "workers",
@@ -97,7 +99,14 @@ def main(arguments: list[str]) -> None:
             for shard in shards
             if (counts := _done(out, shard, job)) is not None
         }
-        remove_others(out, shards, made_with=job.made_with, overwrite=_OVERWRITE.value)
+        if removed := remove_others(
+            out, shards, made_with=job.made_with, overwrite=_OVERWRITE.value
+        ):
+            print(
+                f"{len(removed)} files of other inputs, made with another model or other "
+                f"settings, are removed, {removed[0].name} the first",
+                file=sys.stderr,
+            )
         _remove_strangers(out, shards)
         num_before = len(done)
         waiting = [shard for shard in shards if shard.name not in done]

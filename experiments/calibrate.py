@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
+from rcsr_jax import weights
 from rcsr_jax.annotated_faces import see_faces
 from rcsr_jax.checkpoint import load_params, write_model
 from rcsr_jax.confidence import measure_model, unmeasured
@@ -26,6 +27,7 @@ from rcsr_jax.data.sources import read_sources
 from rcsr_jax.inference import Predictor
 
 from . import outputs, program, settings
+from .out_folder import check_kind
 
 _MODEL = settings.define_model_flags()
 _OUT = flags.DEFINE_string(
@@ -46,8 +48,11 @@ def main(arguments: list[str]) -> None:
     params, config = load_params(_MODEL())
     data = _DATA()
     out = Path(_OUT.value)
-    if out.exists():  # before all faces are looked at
+    # before all faces are looked at
+    check_kind(out, (weights.SUFFIX,))
+    if out.exists():
         raise ValueError(f"{out} exists already; choose a new one.")
+    out.parent.mkdir(parents=True, exist_ok=True)
     predictor = Predictor(params, unmeasured(config.model))
     sources, refused = read_sources(data.data, predictor.config, data)
     if data.split == "train":

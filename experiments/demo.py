@@ -10,6 +10,7 @@ loads nothing from elsewhere, and photos are forgotten when the program ends.
 import importlib
 import importlib.util
 import os
+import socket
 import tempfile
 from importlib import resources
 from typing import Any
@@ -48,6 +49,7 @@ def main(arguments: list[str]) -> None:
     program.no_arguments(arguments)
     if importlib.util.find_spec("gradio") is None:
         raise ValueError('the page needs gradio: pip install "rcsr-jax[demo]".')
+    _check_free(_PORT.value)
     predictor = load_predictor(_MODEL()).compile()
     with tempfile.TemporaryDirectory() as folder:
         # before gradio is imported, which reads them; photos go with the folder
@@ -67,6 +69,20 @@ def main(arguments: list[str]) -> None:
             timeout_graceful_shutdown=1,
             log_level="critical",
         )
+
+
+def _check_free(port: int) -> None:
+    """Raises ValueError where the port is taken: the server would end without a word."""
+    with socket.socket() as probe:
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # as the server does
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise ValueError(
+                f"port {port} cannot be served ({error.strerror}): give another, --port."
+            ) from error
 
 
 def make_app(predictor: Predictor) -> Any:

@@ -20,7 +20,9 @@ _DRAWN = re.compile(r"face_[0-9]{4,}\.(png|pts)")
 _OUT = define_out("Folder for the faces.")
 _NUM_FACES = flags.DEFINE_integer("num_faces", 16, "How many.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 2, "Which faces.", lower_bound=0)
-_SIZE = flags.DEFINE_integer("size", 320, "Side of a picture, in pixels.")
+_SIZE = flags.DEFINE_integer(
+    "size", 320, "Side of a picture, in pixels.", lower_bound=32, upper_bound=2048
+)
 _OVERWRITE = flags.DEFINE_boolean(
     "overwrite", False, "Replace the faces that are there."
 )

@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> None:
     dlib = import_dlib(purpose="training dlib's trees")
     model = ModelConfig(markup=read_markup(_MARKUP.value) if _MARKUP.value else FACE_68)
     data = _DATA()
-    out = Path(_OUT.value)
+    out, results = _outputs(Path(_OUT.value))
     test = dataclasses.replace(data, split=_TEST.value)
     tests = _read(test, model, "test")
     told: dict[str, Any] = {}
@@ -69,7 +69,6 @@ def main(arguments: list[str]) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         told = _train(dlib, _load(faces, data, whole=True), model.markup, out)
     told |= _judge(out, _load(tests, data), model.markup)
-    results = out.with_suffix(".json")
     outputs.write_json(results, told)
     print(
         f"{told['num_faces']} faces of {data.data}, {_TEST.value}: inter-ocular "
@@ -78,6 +77,16 @@ def main(arguments: list[str]) -> None:
         f"{told['milliseconds_per_face']:.2f} ms per face"
     )
     print(f"wrote {results}")
+
+
+def _outputs(out: Path) -> tuple[Path, Path]:
+    """The trees and the file of their errors; an earlier one may be replaced."""
+    if out.suffix != ".dat":
+        raise ValueError(f"the trees are a .dat file; got --out={out}.")
+    results = out.with_suffix(".json")
+    if results.exists() and "nme_interocular" not in results.read_text("utf-8"):
+        raise ValueError(f"{results} is there already; give another --out.")
+    return out, results
 
 
 def _read(data: DataConfig, model: ModelConfig, what: str) -> list[Source]:

@@ -190,10 +190,14 @@ def _judge_given(
     ]
     _write_errors(out / "errors.csv", rows, truth)
     name = landmarks.name
+    for other in ("ced.png", "steps.png", "report.html"):  # of numbers that were here
+        (out / other).unlink(missing_ok=True)
+    wrote = f"wrote {out}/metrics.json and errors.csv"
     if (known := errors[~np.isnan(errors)]).size:
         save_ced(out / "ced.png", {name: known})
+        wrote = f"wrote {out}/metrics.json, errors.csv and ced.png"
     print(_lines({name: metrics}, num_faces=len(truth)))
-    print(f"wrote {out}/metrics.json, errors.csv and ced.png")
+    print(wrote)
 
 
 def _write_errors(

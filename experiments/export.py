@@ -20,6 +20,7 @@ from rcsr_jax.checkpoint import load_params, write_model
 from rcsr_jax.config import replace_fields
 
 from . import program, settings
+from .out_folder import check_kind
 
 _MODEL = settings.define_model_flags()
 _OUT = flags.DEFINE_string(
@@ -58,11 +59,7 @@ def main(arguments: list[str]) -> None:
     """Exports."""
     program.no_arguments(arguments)
     out = Path(_OUT.value)
-    if out.suffix[1:].isalpha() and out.suffix not in (weights.SUFFIX, *_PROGRAMS):
-        raise ValueError(
-            f"there is no format for {out.name}: a name ends in {weights.SUFFIX}, "
-            f"{' or '.join(_PROGRAMS)}, or is that of a new folder, without a suffix."
-        )
+    check_kind(out, (weights.SUFFIX, *_PROGRAMS))
     params, config = load_params(_MODEL())
     told: dict[str, Any] = {
         "mirror_average": _MIRROR.value,

@@ -121,7 +121,8 @@ def _lookup(table: str) -> Callable[[NamedPhoto], np.ndarray]:
             boxes = np.concatenate([known, boxes[new]])
         by_name[name] = boxes
     by_place: dict[str, np.ndarray] = {}
-    for folder in (Path(table).absolute().parent, Path.cwd()):  # here goes first
+    folders = Path(table).absolute().parent, Path.cwd()
+    for folder in folders:  # here goes first
         by_place |= {
             place(folder / name): boxes
             for name, boxes in by_name.items()
@@ -133,7 +134,9 @@ def _lookup(table: str) -> Callable[[NamedPhoto], np.ndarray]:
             return boxes
         names = dict.fromkeys([os.path.normpath(photo.name), photo.path.name])
         for name in map(one_spelling, names):
-            if name in by_name:
+            # a row whose path leads to another photo is that one's
+            taken = photo.path.is_file() and any((f / name).is_file() for f in folders)
+            if name in by_name and not taken:
                 return by_name[name]
         raise ValueError(
             f"no box in {table}; looked for {photo.path}, as it is and relative to here "

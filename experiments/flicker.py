@@ -60,6 +60,7 @@ def main(arguments: list[str]) -> None:
         for flag in (_BOXES, _HELD_OUT):
             if flag.present:
                 raise ValueError(f"--{flag.name} is about photos: name them, --photos.")
+    out.mkdir(parents=True, exist_ok=True)  # or all the work would be for nothing
     predictor = load_predictor(_MODEL())
     Tracker(predictor=predictor, detect=lambda image: []).compile()
     kinds = _clips(predictor)
@@ -71,7 +72,6 @@ def main(arguments: list[str]) -> None:
             )
             for kind, clips in kinds.items()
         }
-    out.mkdir(parents=True, exist_ok=True)
     report = {
         "command": shlex.join(["flicker", *sys.argv[1:]]),
         "clips": {kind: len(clips) for kind, clips in kinds.items()},

@@ -43,6 +43,7 @@ def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes hidden.json."""
     program.no_arguments(arguments)
     out = _OUT()
+    out.mkdir(parents=True, exist_ok=True)  # or all the work would be for nothing
     data = _DATA()
     predictor = load_predictor(_MODEL())
     sources, refused = read_sources(data.data, predictor.config, data)
@@ -58,7 +59,6 @@ def main(arguments: list[str]) -> None:
                 outputs.tell_refused(refused + faces.refused, strict=data.strict)
             judged = _judge(sight.faces, faces, cover, markup=predictor.config.markup)
             rows.append({"covered": name, **judged})
-    out.mkdir(parents=True, exist_ok=True)
     report = {
         "command": shlex.join(["hidden", *sys.argv[1:]]),
         "num_faces": len(faces.names),

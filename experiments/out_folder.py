@@ -1,7 +1,7 @@
 """The folder that a program writes to: its flag, what it may not be and what stays."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from absl import flags
@@ -38,6 +38,24 @@ def folder_to_write(name: str) -> Path:
             what = "a file" if path.exists() else "a link to nothing"
             raise ValueError(f"{path} is {what}; name a folder.")
     return folder
+
+
+def check_kind(out: Path, kinds: Sequence[str]) -> None:
+    """Refuses what looks like a file of a kind that is not written.
+
+    Args:
+        out: a file, or a new folder.
+        kinds: the suffixes of files.
+
+    Raises:
+        ValueError: it has another suffix.
+    """
+    if out.suffix[1:].isalpha() and out.suffix not in kinds:
+        first = ", ".join(kinds[:-2]) + ", " if kinds[:-2] else ""
+        raise ValueError(
+            f"there is no format for {out.name}: a name ends in {first}"
+            f"{' or '.join(kinds[-2:])}, or is that of a new folder, without a suffix."
+        )
 
 
 def check_new(files: Iterable[Path], *, overwrite: bool) -> None:

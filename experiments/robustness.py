@@ -45,12 +45,12 @@ def main(arguments: list[str]) -> None:
     """Measures, prints a table and writes robustness.json and robustness.png."""
     program.no_arguments(arguments)
     out = _OUT()
+    out.mkdir(parents=True, exist_ok=True)  # or all the work would be for nothing
     data = _DATA()
     models = {
         name: _measure(name, checkpoint, data)
         for name, checkpoint in short_names(_CHECKPOINT.value).items()
     }
-    out.mkdir(parents=True, exist_ok=True)
     panels = {
         _LABELS[what]: {
             name: {v: at["nme_interocular"] for v, at in found.sweeps[what].items()}

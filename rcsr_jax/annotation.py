@@ -9,7 +9,6 @@ the model and added to what is found.
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike
@@ -88,5 +87,5 @@ def _moved(
 ) -> Any:
     """How far each shape moves: [..., 1, 2]; eye distances do not change by it."""
     distance = interocular_distance(points, markup=markup)
-    moved = jnp.stack([distance * part for part in shift], -1)[..., None, :]
-    return points.__array_namespace__().asarray(moved)
+    xp = points.__array_namespace__()
+    return xp.stack([distance * part for part in shift], -1)[..., None, :]

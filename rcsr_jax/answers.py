@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from rcsr_jax.annotation import as_seen
 from rcsr_jax.confidence import score_of
 from rcsr_jax.config import ModelConfig, check_model_config
-from rcsr_jax.metrics import interocular_distance
+from rcsr_jax.metrics import error_unit, interocular_distance
 from rcsr_jax.model import Params, check_crops, log_doubts, make_step
 from rcsr_jax.prediction import (
     Prediction,
@@ -23,7 +23,7 @@ from rcsr_jax.prediction import (
     with_mirror_images,
     without_mirror,
 )
-from rcsr_jax.refine import Estimate, increment_size, settle, unroll
+from rcsr_jax.refine import Estimate, Step, increment_size, settle, unroll
 
 
 @functools.partial(jax.jit, static_argnames=("config", "num_steps", "flatten"))
@@ -33,6 +33,7 @@ def predict(
     *,
     config: ModelConfig,
     num_steps: int | None = None,
+    start: Estimate | None = None,
     flatten: bool | None = None,
 ) -> Prediction:
     """Landmarks after a fixed number of steps; under jit, vmap and reverse-mode grad alike.
@@ -46,6 +47,10 @@ def predict(
             well, and so are crops with a channel axis of one, [batch, size, size, 1].
         config: the settings the parameters were made with.
         num_steps: how many; by default as many as in training.
+        start: what is known already, such as the answer for the last frame of a video:
+            points in pixels of these crops and the memory behind them. By default the
+            mean shape and an empty memory. What is known of a face is not known of its
+            mirror image, so there is no mean with it then.
         flatten: write the loop out, see `refine.unroll`; by default on a CPU.
 
     Returns:
@@ -53,10 +58,11 @@ def predict(
 
     Raises:
         ValueError: the crops are not of the config's size, the parameters are not those
-            of the config, or there is no such number of steps.
+            of the config, `start` is not one of this model and these crops, or there is
+            no such number of steps.
     """
     answer = functools.partial(_after, num_steps=num_steps, flatten=flatten)
-    return _for_any(answer, params, crops, config=config)
+    return _for_any(answer, params, crops, config=config, start=start)
 
 
 @functools.partial(jax.jit, static_argnames="config")
@@ -71,15 +77,6 @@ def predict_adaptive(
 
     A while loop: there is no reverse-mode gradient through it, take `predict` for that.
     Arguments, returns and errors are those of `predict`.
-
-    Args:
-        start: what is known already, such as the answer for the last frame of a video:
-            points in pixels of these crops and the memory behind them. By default the
-            mean shape and an empty memory. What is known of a face is not known of its
-            mirror image, so there is no mean with it then.
-
-    Raises:
-        ValueError: as there, or `start` is not one of this model and these crops.
     """
     return _for_any(_at_rest, params, crops, config=config, start=start)
 
@@ -90,7 +87,7 @@ def _for_any(
     crops: Array,
     *,
     config: ModelConfig,
-    start: Estimate | None = None,
+    start: Estimate | None,
 ) -> Prediction:
     """What `answer` says of a batch: of one crop and of none, and with mirror images."""
     _check_arguments(params, crops, config)
@@ -102,7 +99,7 @@ def _for_any(
     check_crops(crops, config=config)
     if crops.shape[0] == 0:
         blank = jnp.zeros((1, *crops.shape[1:]))
-        return of_no_face(_for_any(answer, params, blank, config=config))
+        return of_no_face(answer(params, blank, config=config, start=None))
     if config.mirror_average and start is None:
         both = with_mirror_images(crops)
         found = answer(params, both, config=without_mirror(config), start=None)
@@ -115,16 +112,16 @@ def _after(
     crops: Array,
     *,
     config: ModelConfig,
-    start: None,
+    start: Estimate | None,
     num_steps: int | None,
     flatten: bool | None,
 ) -> Prediction:
-    """The answer after a fixed number of steps, from the mean shape on."""
+    """The answer after a fixed number of steps."""
     num_steps = config.num_steps if num_steps is None else num_steps
     check_num_steps(num_steps)
     # how a model was trained does not make its own gradient another one
     exact = dataclasses.replace(config, position_gradient=True)
-    step, first = make_step(params, crops, config=exact)
+    step, first = _begin(params, crops, config=exact, start=start)
     trajectory, hidden = unroll(
         step, first, num_steps=num_steps, flatten=flatten, keep=tuple
     )
@@ -144,13 +141,7 @@ def _at_rest(
     params: Params, crops: Array, *, config: ModelConfig, start: Estimate | None
 ) -> Prediction:
     """The answer where each face has settled."""
-    step, first = make_step(params, crops, config=config)
-    if start is not None:
-        start = _checked_start(start, first)
-        seen = as_seen(
-            start.points, shift=config.annotation_shift, markup=config.markup
-        )
-        first = start._replace(points=seen)
+    step, first = _begin(params, crops, config=config, start=start)
     end = settle(
         step,
         first,
@@ -166,6 +157,18 @@ def _at_rest(
         settled=end.settled,
         config=config,
     )
+
+
+def _begin(
+    params: Params, crops: Array, *, config: ModelConfig, start: Estimate | None
+) -> tuple[Step, Estimate]:
+    """The step, and what the first one begins with."""
+    step, first = make_step(params, crops, config=config)
+    if start is None:
+        return step, first
+    start = _checked_start(start, first)
+    seen = as_seen(start.points, shift=config.annotation_shift, markup=config.markup)
+    return step, start._replace(points=seen)
 
 
 def _answer(
@@ -196,9 +199,14 @@ def _confidence(
     """The calibrated expected errors, [batch, num_points] in crop px, and the scores."""
     logs = log_doubts(params, estimate.hidden, config=config)
     doubts = config.error_scale * jnp.exp(logs)
-    distance = interocular_distance(estimate.points, markup=config.markup)
-    score = score_of(doubts.mean(-1), spread=config.error_spread)
-    return doubts * distance[:, None], score
+    points, mean_shape = lax.stop_gradient((estimate.points, params["mean_shape"]))
+    distance, usual = (
+        interocular_distance(shape, markup=config.markup)
+        for shape in (points, mean_shape)
+    )
+    unit = error_unit(distance, mean_eye_distance=usual)  # as they were learned
+    score = score_of(doubts.mean(-1) * (unit / distance), spread=config.error_spread)
+    return doubts * unit[:, None], score
 
 
 def _increment_size(config: ModelConfig) -> Callable[[Array, Array], Array]:

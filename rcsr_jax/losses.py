@@ -9,7 +9,7 @@ from jax import Array, lax
 
 from rcsr_jax.directions import along_and_across, outline_directions
 from rcsr_jax.markup import Markup
-from rcsr_jax.metrics import interocular_distance
+from rcsr_jax.metrics import error_unit, interocular_distance
 from rcsr_jax.patches import own_patches
 
 WING_WIDTH, WING_CURVATURE = (
@@ -60,8 +60,7 @@ def progressive_loss(
         trajectory: float [num_steps, batch, num_points, 2], the shape after each step.
         truth: float [batch, num_points, 2], NaN where not annotated.
         markup: names the outer eye corners, whose true distance is the unit of errors.
-        mean_eye_distance: float scalar, same pixels: the unit where a corner is not
-            annotated, and half of it the least one, so that profiles do not dominate.
+        mean_eye_distance: float scalar, same pixels, see `metrics.error_unit`.
         kind: "l2" squared error as in eq. 8, "l1" distance, or "wing".
         scheme: weights of the steps, see `step_weights`.
         across_weight: how many times as much the part of an error across the outline of
@@ -96,16 +95,15 @@ def progressive_loss(
 def _offsets(
     trajectory: Array, truth: Array, markup: Markup, mean_eye_distance: Array
 ) -> tuple[Array, Array]:
-    """Errors in units of the eye distance, and which landmarks are annotated.
+    """Errors in units of `error_unit`, and which landmarks are annotated.
 
     Returns:
         float [num_steps, batch, num_points, 2], 0 where not annotated; bool [batch,
         num_points].
     """
     annotated = jnp.isfinite(truth).all(-1)
-    unit = interocular_distance(truth, markup=markup)
-    unit = jnp.where(jnp.isfinite(unit), unit, mean_eye_distance)
-    unit = jnp.maximum(unit, mean_eye_distance / 2)
+    distance = interocular_distance(truth, markup=markup)
+    unit = error_unit(distance, mean_eye_distance=mean_eye_distance)
     # masked before the norm: its gradient at NaN would be NaN even behind a mask
     offsets = jnp.where(annotated[None, ..., None], trajectory - truth[None], 0.0)
     return offsets / unit[None, :, None, None], annotated

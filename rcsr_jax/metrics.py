@@ -5,7 +5,8 @@ per cent. Three distances are in use, and results with different ones cannot be
 compared, so summaries give all three. A landmark with a NaN in its annotation is not
 annotated and takes no part; an annotated one whose estimate is NaN is infinitely wrong.
 
-The functions of arrays take any leading shape and work under `jax.jit`; those of the
+The functions of arrays take any leading shape. Of JAX arrays they are JAX's and work under
+`jax.jit`; of NumPy arrays they are NumPy's, for which nothing is compiled. Those of the
 errors of many faces are NumPy in float64.
 """
 
@@ -41,10 +42,26 @@ def interocular_distance(truth: Array, *, markup: Markup) -> Any:
     _check_truth(truth, num_points=markup.num_points)
     left, right = markup.eye_corners
     across = truth[..., left, :] - truth[..., right, :]
-    return truth.__array_namespace__().linalg.norm(across, axis=-1)
+    return _namespace(truth).linalg.norm(across, axis=-1)
 
 
-def interpupil_distance(truth: Array, *, markup: Markup) -> jax.Array:
+def error_unit(distance: Array, *, mean_eye_distance: Array) -> Any:
+    """The unit in which errors of faces are learned: the eye distance, but not too small.
+
+    Args:
+        distance: float [...], outer eye corners of each face, px; NaN: not annotated.
+        mean_eye_distance: float scalar, the same of the mean shape.
+
+    Returns:
+        float [...], px: the mean one where it is not known, and half of that at least, so
+        that profiles do not dominate.
+    """
+    xp = _namespace(distance, mean_eye_distance)
+    known = xp.where(xp.isfinite(distance), distance, mean_eye_distance)
+    return xp.maximum(known, mean_eye_distance / 2)
+
+
+def interpupil_distance(truth: Array, *, markup: Markup) -> Any:
     """The distance between the means of the landmarks around each eye.
 
     Args:
@@ -52,39 +69,41 @@ def interpupil_distance(truth: Array, *, markup: Markup) -> jax.Array:
         markup: says which landmarks surround each eye.
 
     Returns:
-        float [...], pixels. The mean is over the annotated landmarks of an eye; NaN
-        where an eye has none.
+        float [...], pixels, JAX or NumPy like `truth`. The mean is over the annotated
+        landmarks of an eye; NaN where an eye has none.
 
     Raises:
         ValueError: `truth` is not of this markup.
     """
     _check_truth(truth, num_points=markup.num_points)
-    left, right = (
-        jnp.nanmean(_masked(truth)[..., np.array(eye), :], axis=-2)
-        for eye in markup.eyes
-    )
-    return jnp.linalg.norm(left - right, axis=-1)
+    known = _masked(truth)
+    left, right = (_known_mean(known[..., list(eye), :], -2) for eye in markup.eyes)
+    return _namespace(truth).linalg.norm(left - right, axis=-1)
 
 
-def box_size(truth: Array) -> jax.Array:
+def box_size(truth: Array) -> Any:
     """The square root of the area of the tight box around the landmarks.
 
     Args:
         truth: float [..., num_points, 2], annotated (x, y) in pixels.
 
     Returns:
-        float [...], pixels; NaN where nothing is annotated.
+        float [...], pixels, JAX or NumPy like `truth`; NaN where nothing is annotated.
 
     Raises:
         ValueError: `truth` does not end in (x, y).
     """
     _check_truth(truth)
-    known = _masked(truth)
-    extent = jnp.nanmax(known, axis=-2) - jnp.nanmin(known, axis=-2)
-    return jnp.sqrt(extent[..., 0] * extent[..., 1])
+    xp, known = _namespace(truth), _masked(truth)
+    missing = xp.isnan(known)
+    high = xp.where(missing, -xp.inf, known).max(-2)
+    extent = high - xp.where(missing, xp.inf, known).min(-2)
+    size = xp.sqrt(extent[..., 0] * extent[..., 1])
+    return xp.where(missing.all((-2, -1)), xp.nan, size)
 
 
-def point_errors(points: Array, truth: Array) -> jax.Array:
+@np.errstate(over="ignore")  # an estimate may lie anywhere
+def point_errors(points: Array, truth: Array) -> Any:
     """The distance of each landmark from its annotation.
 
     Args:
@@ -92,8 +111,8 @@ def point_errors(points: Array, truth: Array) -> jax.Array:
         truth: float [..., num_points, 2], annotated (x, y) in pixels.
 
     Returns:
-        float [..., num_points], pixels; NaN where not annotated, infinite where the
-        estimate of an annotated landmark is NaN.
+        float [..., num_points], pixels, NumPy where both are; NaN where not annotated,
+        infinite where the estimate of an annotated landmark is NaN.
 
     Raises:
         ValueError: the shapes differ or do not end in (x, y).
@@ -104,14 +123,14 @@ def point_errors(points: Array, truth: Array) -> jax.Array:
             f"points and truth must have one shape; got {points.shape} and "
             f"{truth.shape}."
         )
-    known = _masked(truth)
-    errors = jnp.linalg.norm(points - known, axis=-1)
+    xp, known = _namespace(points, truth), _masked(truth)
+    errors = xp.linalg.norm(points - known, axis=-1)
     # A diverged estimate must not pass for a missing annotation.
-    errors = jnp.where(jnp.isnan(errors), jnp.inf, errors)
-    return jnp.where(jnp.isnan(known[..., 0]), jnp.nan, errors)
+    errors = xp.where(xp.isnan(errors), xp.inf, errors)
+    return xp.where(xp.isnan(known[..., 0]), xp.nan, errors)
 
 
-def nme(points: Array, truth: Array, *, distance: Array) -> jax.Array:
+def nme(points: Array, truth: Array, *, distance: Array) -> Any:
     """The mean error over the landmarks of each face as a share of a distance.
 
     Args:
@@ -120,20 +139,22 @@ def nme(points: Array, truth: Array, *, distance: Array) -> jax.Array:
         distance: float [...], what the error is divided by, in pixels.
 
     Returns:
-        float [...]; 0.05 means five per cent. Infinite where the distance is zero, NaN
-        where no landmark is annotated or the distance is NaN.
+        float [...], NumPy where all are; 0.05 means five per cent. Infinite where the
+        distance is zero, NaN where no landmark is annotated or the distance is NaN.
 
     Raises:
         ValueError: the shapes do not fit each other.
     """
-    errors = jnp.nanmean(point_errors(points, truth), axis=-1)
-    if jnp.shape(distance) != errors.shape:
+    errors = _known_mean(point_errors(points, truth), -1)
+    if np.shape(distance) != errors.shape:
         raise ValueError(
             f"distance must have one value a face, shape {errors.shape}; got "
-            f"{jnp.shape(distance)}."
+            f"{np.shape(distance)}."
         )
-    degenerate = (distance == 0) & ~jnp.isnan(errors)
-    return jnp.where(degenerate, jnp.inf, errors / distance)
+    xp = _namespace(errors, distance)
+    degenerate = distance == 0
+    share = errors / xp.where(degenerate, 1, distance)
+    return xp.where(degenerate & ~xp.isnan(errors), xp.inf, share)
 
 
 def interocular_errors(
@@ -153,10 +174,11 @@ def interocular_errors(
     Raises:
         ValueError: the shapes do not fit each other, or `truth` is not of this markup.
     """
-    points = np.asarray(points)
-    truth = np.broadcast_to(truth, points.shape)
-    distance = interocular_distance(truth, markup=markup)
-    return np.asarray(nme(points, truth, distance=distance), np.float64)
+    points = np.asarray(points, np.float64)
+    truth = np.broadcast_to(np.asarray(truth, np.float64), points.shape)
+    return np.asarray(
+        nme(points, truth, distance=interocular_distance(truth, markup=markup))
+    )
 
 
 def ced(errors: ArrayLike, *, thresholds: ArrayLike) -> np.ndarray:
@@ -230,10 +252,25 @@ def _check_limit(limit: float) -> None:
         raise ValueError(f"limit must be positive and finite; got {limit}.")
 
 
-def _masked(truth: Array) -> jax.Array:
+def _namespace(*arrays: Array) -> Any:
+    """What computes with these arrays: `jax.numpy` where one of them is JAX's."""
+    return jnp if any(isinstance(array, jax.Array) for array in arrays) else np
+
+
+def _masked(truth: Array) -> Any:
     """`truth` with both coordinates NaN where one is."""
-    missing = jnp.isnan(truth).any(axis=-1, keepdims=True)
-    return jnp.where(missing, jnp.nan, truth)
+    xp = _namespace(truth)
+    missing = xp.isnan(truth).any(axis=-1, keepdims=True)
+    return xp.where(missing, xp.nan, truth)
+
+
+def _known_mean(values: Array, axis: int) -> Any:
+    """The mean of those that are not NaN; NaN where all are."""
+    xp = _namespace(values)
+    missing = xp.isnan(values)
+    count = (~missing).sum(axis)
+    total = xp.where(missing, 0, values).sum(axis) / xp.maximum(count, 1)
+    return xp.where(count > 0, total, xp.nan)
 
 
 def _check_truth(truth: Array, *, num_points: int | None = None) -> None:

@@ -101,7 +101,8 @@ def make_scene(params: Params, crops: Array, *, config: ModelConfig) -> Scene:
         config: the settings the parameters were made with.
 
     Raises:
-        ValueError: the crops are of another size.
+        ValueError: the crops are of another size, or the parameters are not those of a
+            network of the config.
     """
     check_model_config(config)
     check_crops(crops, config=config)
@@ -121,6 +122,10 @@ def make_step(
         crops: uint8 or float [batch, crop_size, crop_size], grey.
         config: the settings the parameters were made with.
         scene: from `make_scene`, where the caller has it already.
+
+    Raises:
+        ValueError: the parameters are not those of the config, or the crops are of
+            another size.
     """
     check_model_config(config)
     variables = _variables(params, config)
@@ -152,6 +157,9 @@ def log_doubts(params: Params, hidden: Array, *, config: ModelConfig) -> Array:
 
     Returns:
         float32 [batch, num_points], as they were learned: not calibrated.
+
+    Raises:
+        ValueError: the parameters are not those of a network of the config.
     """
     variables = _variables(params, config)
     return cast(Array, _apply(config, variables, hidden, method="doubts"))

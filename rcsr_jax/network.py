@@ -115,7 +115,9 @@ class RCSR(nn.Module):
         the landmarks' exactness.
         """
         flat = lax.stop_gradient(hidden).reshape(hidden.shape[0], -1)
-        return jnp.clip(self.doubt(flat.astype(jnp.float32)), *_DOUBTS)
+        logs = self.doubt(flat.astype(jnp.float32))
+        # with the gradient of what is not clipped: nothing else would bring it back
+        return logs + lax.stop_gradient(jnp.clip(logs, *_DOUBTS) - logs)
 
     def pull(self, points: Array, hidden: Array, marked: Array) -> Array:
         """Points that go as far towards what is marked as the memory trusts it to."""

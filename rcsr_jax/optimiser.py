@@ -42,7 +42,8 @@ def make_optimiser(
 def _if_finite(inner: optax.GradientTransformation) -> optax.GradientTransformation:
     """Leaves all as it is where a gradient is not finite, and counts how often.
 
-    One bad gradient would spoil the parameters and both moments for good. The state is that
+    One bad gradient would spoil the parameters and both moments for good. The rate stands
+    still as well, so a run ends as many updates before its rate does. The state is that
     of `optax.apply_if_finite`, whose branch makes a GPU wait for the host at every update;
     here both outcomes are there and one is selected.
     """

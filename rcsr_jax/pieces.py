@@ -4,6 +4,7 @@ A program is compiled for one batch size, so faces go in pieces of a few sizes.
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -61,19 +62,17 @@ def start_pieces(
         crops: uint8 [faces, crop_size, crop_size].
         config: the model's settings.
         num_steps: a fixed number of recurrences; None: each face stops by itself.
-        start: what each face that stops by itself starts from, as `predict_adaptive`
-            takes it.
+        start: what each face starts from, as `predict` takes it.
     """
+    if num_steps is None:
+        answer: Callable[..., Prediction] = predict_adaptive
+    else:
+        answer = functools.partial(predict, num_steps=num_steps)
     pieces, first = [], 0
     for size in piece_sizes(len(crops), platform=platform_of(params)):
         cut = functools.partial(_piece, first=first, size=size)
-        piece = cut(crops)
-        if num_steps is None:
-            begin = jax.tree.map(cut, start)
-            found = predict_adaptive(params, piece, config=config, start=begin)
-        else:
-            found = predict(params, piece, config=config, num_steps=num_steps)
-        pieces.append(found)
+        begin = jax.tree.map(cut, start)
+        pieces.append(answer(params, cut(crops), config=config, start=begin))
         first += size
     return pieces
 

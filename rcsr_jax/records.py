@@ -26,18 +26,48 @@ from rcsr_jax.progress import Progress
 
 # Settings that may change when a run goes on: they do not change what is learned.
 RESUMABLE = frozenset({"max_seconds", "eval_every", "strict", "stream_faces"})
+# files of a run, and what each of them holds or begins with
+_KEYS = {
+    "config.json": {"model", "train"},
+    "environment.json": {"jax"},
+    "faces.json": {"training", "validation"},
+}
+_HEADS = {"metrics.csv": "step,", "refused.csv": "name,reason"}
 _AT_ONCE = 4096  # faces whose landmarks are read
 _SAME_LANDMARKS = 1e-7  # of their mean: a last digit is less, a moved landmark more
 
 
+def _check_free(workdir: Path) -> None:
+    """Raises ValueError where a run would replace a file that no run has written."""
+    for path in (workdir / name for name in (*_KEYS, *_HEADS)):
+        if path.exists() and not _is_of_a_run(path):
+            raise ValueError(
+                f"{path} is not of a run, which would replace it; name another workdir."
+            )
+
+
+def _is_of_a_run(path: Path) -> bool:
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.name in _HEADS:
+            return text.startswith(_HEADS[path.name])
+        told = json.loads(text)
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and _KEYS[path.name] <= told.keys()
+
+
 def check_same_run(workdir: Path, config: RunConfig, *, resuming: bool) -> None:
-    """Checks that a work folder's run is the one that is to go on.
+    """Checks that a work folder's run is the one that is to go on, or makes way for one.
 
     Raises:
-        ValueError: it has other settings; the message names them.
+        ValueError: it has other settings, and the message names them; or where none goes
+            on, a file lies there that no run has written.
     """
+    if not resuming:
+        return _check_free(workdir)
     path = workdir / "config.json"
-    if not resuming or not path.is_file():
+    if not path.is_file():
         return
     try:
         stored = from_dict(RunConfig, json.loads(path.read_text(encoding="utf-8")))

@@ -126,7 +126,7 @@ def what_is_done(
 
 def remove_others(
     out: Path, shards: Iterable[Shard], *, made_with: str, overwrite: bool = False
-) -> None:
+) -> list[Path]:
     """Keeps results of two models apart: removes those of others, if that is wanted.
 
     Args:
@@ -135,9 +135,13 @@ def remove_others(
         made_with: as `write_shard` is given it.
         overwrite: remove files of other settings.
 
+    Returns:
+        The files that were removed.
+
     Raises:
         ValueError: it is not wanted, and there is such a file.
     """
+    removed = []
     ours = {_place(out, shard) for shard in shards}
     for path in sorted({*out.glob(f"*{SUFFIX}")} - ours):
         # a file that does not tell is none of ours, or damaged
@@ -145,6 +149,8 @@ def remove_others(
             if not overwrite:
                 raise _made_otherwise(path)
             path.unlink()
+            removed.append(path)
+    return removed
 
 
 def _footer(path: Path) -> dict[str, str]:
@@ -161,8 +167,8 @@ def _footer(path: Path) -> dict[str, str]:
 
 def _made_otherwise(path: Path) -> ValueError:
     return ValueError(
-        f"{path} was made with another model or other settings; --overwrite replaces such "
-        "files, or choose another --out."
+        f"{path} was made with another model or other settings; --overwrite removes all "
+        "such files, or choose another --out."
     )
 
 

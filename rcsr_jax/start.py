@@ -52,7 +52,7 @@ def given_params(config: RunConfig) -> Params | None:
     """
     if not config.train.init_from:
         return None
-    sources = config.train.init_from.split(",")
+    sources = [source.strip() for source in config.train.init_from.split(",")]
     every = [_load(source, config) for source in sources]
     if len({is_whole(params) for params in every}) > 1:
         raise ValueError(

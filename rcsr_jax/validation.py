@@ -21,7 +21,7 @@ from rcsr_jax.geometry import mean_shape
 from rcsr_jax.metrics import interocular_distance, nme
 from rcsr_jax.model import Params
 from rcsr_jax.pieces import finish_pieces
-from rcsr_jax.prediction import Prediction
+from rcsr_jax.prediction import Prediction, without_mirror
 from rcsr_jax.stopping import calibrate_tolerance
 from rcsr_jax.updates import TrainState
 
@@ -151,7 +151,8 @@ def measured_tolerance(
     Returns:
         The tolerance; that of the settings where no replicate has both eye corners.
     """
-    model, size = unmeasured(config.model), config.train.batch_size
+    # each of a face and its mirror image stops by itself, not their mean
+    model, size = without_mirror(unmeasured(config.model)), config.train.batch_size
     params = jax.device_get(state.average)
     paths, truths = [], []
     for number in range(-(-_REPLICATES // size)):

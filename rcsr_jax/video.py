@@ -86,6 +86,12 @@ class Video:
             self._container.close()
             raise ValueError(f"{source}: there is no video in this file.")
         stream = self._container.streams.video[0]
+        if stream.codec_context is None:
+            self._container.close()
+            raise ValueError(
+                f"{source}: there is no decoder for its video, which is protected or of an "
+                "unknown kind."
+            )
         limit = Image.MAX_IMAGE_PIXELS
         if limit and stream.width * stream.height > limit:
             size = f"{stream.width} x {stream.height}"
@@ -144,6 +150,9 @@ class Video:
                 yield from packet.decode()
             except av.InvalidDataError:
                 num_damaged += 1
+            except av.FFmpegError as error:
+                ended = f"it cannot be decoded on: {error}"
+                break
         told = (
             [f"{num_damaged} damaged packets were passed over"] if num_damaged else []
         )

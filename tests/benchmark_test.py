@@ -234,6 +234,18 @@ def test_a_mistake_is_answered_with_one_line(word, expected, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [("faces.dat", "faces.json is there already"), ("ert.json", "are a .dat file")],
+)
+def test_trees_replace_no_annotation(out, told, tmp_path):
+    pytest.importorskip("dlib")
+    (tmp_path / "faces.json").write_text('{"a.png": [[1, 2]]}')
+    done = run_module("ert", "--data=faces.json", f"--out={out}", cwd=tmp_path)
+    assert done.returncode == 1 and told in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["faces.json"]
+
+
 @SLOW
 def test_dlib_is_trained_judged_and_timed(tmp_path):
     pytest.importorskip("dlib")

@@ -152,13 +152,13 @@ def test_results_of_other_settings_are_not_mixed_in_a_folder(photos, tmp_path):
     plain = pq.read_table(mine).replace_schema_metadata({})
     pq.write_table(plain, tmp_path / "of_somebody.parquet")
     before = sorted(tmp_path.iterdir())
-    remove_others(tmp_path, [], made_with="m")
+    assert remove_others(tmp_path, [], made_with="m") == []
     # this run's own are left to what_is_done
     remove_others(tmp_path, [shard_of(photos)], made_with="x", overwrite=True)
     with pytest.raises(ValueError, match=rf"{mine.name} was made with another model"):
         remove_others(tmp_path, [], made_with="x")
     assert sorted(tmp_path.iterdir()) == before
-    remove_others(tmp_path, [], made_with="x", overwrite=True)
+    assert remove_others(tmp_path, [], made_with="x", overwrite=True) == [mine]
     assert not mine.exists() and (tmp_path / "of_somebody.parquet").exists()
 
 

@@ -9,10 +9,14 @@ import jax
 import numpy as np
 import pytest
 
-# Compiling takes most of the time of the tests, and half of it are optimisations that their
-# tiny models gain nothing by; programs that they start inherit this. `make demo` and the
-# wheel's check run as a user's do.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Compiling takes most of the time of the tests, and most of that are optimisations and an
+# emitter that their tiny models gain nothing by; programs that they start inherit this.
+# `make demo` and the wheel's check run as a user's do. XLA ends a process whose flag it
+# does not know, and whether later ones know the second is not said.
+_FLAGS = ["--xla_backend_optimization_level=0"]
+if jax.__version_info__ < (0, 12):
+    _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(_FLAGS))
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import commands
 import numpy as np
 import pytest
 from browser import open_browser
@@ -71,6 +72,13 @@ def port(tmp_path_factory):
         server.terminate()
         server.wait(30)
         said.close()
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_told(port, tmp_path):
+    done = commands.run_module("demo", f"--port={port}", cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"port {port} cannot be served" in done.stderr and "--port" in done.stderr
 
 
 @pytest.mark.slow

@@ -33,6 +33,21 @@ def test_a_table_is_looked_up_by_path_and_by_name(tmp_path, monkeypatch):
         find(Input("c.jpg", tmp_path / "c.jpg", "out"), PLAIN)
 
 
+def test_a_row_of_another_photo_of_the_name_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
+    for path in (tmp_path / "a.jpg", tmp_path / "day2/a.jpg", tmp_path / "day2/b.jpg"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    table = tmp_path / "boxes.csv"
+    table.write_text("image,x0,y0,x1,y1\na.jpg,1,2,30,40\nb.jpg,5,6,30,40\n")
+    find = box_finder(table=str(table))
+    with pytest.raises(ValueError, match="no box in"):
+        find(Input("day2/a.jpg", tmp_path / "day2/a.jpg", "out"), PLAIN)
+    for path in (tmp_path / "day2/b.jpg", tmp_path / "x.tar/a.jpg"):
+        boxes, _ = find(Input("its own", path, "out"), PLAIN)  # of no other photo
+        np.testing.assert_array_equal(boxes[:, 2:], [[30, 40]])
+
+
 @pytest.mark.parametrize(("listed", "called"), [("NFC", "NFD"), ("NFD", "NFC")])
 def test_accents_may_be_spelt_in_two_ways(listed, called, tmp_path):
     """As by Linux and by a Mac: one character, or a letter and what goes above it."""

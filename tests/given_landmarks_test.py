@@ -91,8 +91,12 @@ def test_what_another_program_found_is_judged_and_compared(tmp_path):
         theirs = [AnnotatedFace(f"face_{n:04d}.png", p) for n, p in enumerate(shapes)]
         write_annotations(tmp_path / f"{name}.csv", theirs)
         words = ["--data=faces", "--split=all", f"--out={name}"]
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.html").write_text("of other numbers")
         said = succeed("rcsr-evaluate", f"--landmarks={name}.csv", *words, cwd=tmp_path)
         assert f"{name}.csv" in said and said.startswith("4 faces; per cent")
+        left = {path.name for path in (tmp_path / name).iterdir()}
+        assert left == {"metrics.json", "errors.csv", "ced.png"}
     eyes = [np.linalg.norm(f.points[45] - f.points[36]) for f in faces]
     told = json.loads((tmp_path / "near/metrics.json").read_text())
     assert told["nme_interocular"] == pytest.approx(100 * np.mean(1 / np.array(eyes)))

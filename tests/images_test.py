@@ -112,6 +112,19 @@ def test_exif_orientation_is_applied(tmp_path, suffix, orientation, upright):
     assert image_size(path) == (upright.shape[1], upright.shape[0])
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_tiff_whose_zero_is_white_is_no_negative(tmp_path, dtype):
+    most = np.iinfo(dtype).max
+    path = _saved(
+        tmp_path, Image.fromarray(np.array([[0, most // 5, most]], dtype)), "scan.tif"
+    )
+    held = path.read_bytes()
+    entry = struct.pack("<HHIHH", 262, 3, 1, 1, 0)  # PhotometricInterpretation
+    assert held.count(entry) == 1
+    path.write_bytes(held.replace(entry, struct.pack("<HHIHH", 262, 3, 1, 0, 0)))
+    np.testing.assert_array_equal(load_image(path)[0, :, 0], [255, 204, 0])
+
+
 def test_deep_grey_is_turned_upright_too(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6  # a quarter turn clockwise

@@ -14,6 +14,7 @@ from five import (
     SETTLING,
     with_output,
 )
+from scipy import stats
 
 from rcsr_jax.answers import predict, predict_adaptive
 from rcsr_jax.config import RunConfig
@@ -72,6 +73,47 @@ def test_expected_errors_leave_the_memory_alone(params, crops):
         for leaf in jax.tree.leaves(part)
     ]
     assert max(np.abs(leaf).max() for leaf in rest) == 0
+
+
+def test_no_gradient_of_how_sure_it_is_reaches_the_features(params, crops):
+    def told(crops):
+        found = predict(params, crops, config=CONFIG)
+        return found.expected_error.sum() + found.score.sum(), found.points.sum()
+
+    sure, points = jax.jacrev(told)(np.float32(crops))
+    assert np.abs(points).max() > 0
+    np.testing.assert_array_equal(sure, np.zeros_like(sure))
+
+
+def test_errors_of_a_narrow_face_are_told_in_the_unit_they_were_learned_in(
+    params, crops
+):
+    # eyes at 14.5 and 16.5, a sixth of the distance of 12 in the mean shape
+    constant = with_output(params, kernel=0.0, bias=[5.0, 0, -5.0, 0] + [0.0] * 6)
+    doubt = {"kernel": np.zeros((80, 5), np.float32), "bias": np.full(5, np.log(0.02))}
+    network = constant["network"] | {"doubt": doubt}
+    found = predict({**constant, "network": network}, crops, config=CONFIG)
+    half = 12 / 2
+    np.testing.assert_allclose(found.expected_error, np.full((3, 5), 0.02 * half), 1e-5)
+    # of the face's own eye distance that is three times as much: 6 per cent
+    spread = CONFIG.error_spread
+    middle = np.log(0.06) - spread**2 / 2
+    np.testing.assert_allclose(
+        found.score, [stats.norm.cdf((np.log(0.08) - middle) / spread)] * 3, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(("bias", "told"), [(-30.0, 1e-3), (30.0, 2.0)])
+def test_a_doubt_beyond_its_range_is_brought_back(params, bias, told):
+    def logs(bias):
+        doubt = {"kernel": np.zeros((80, 5), np.float32), "bias": jnp.full(5, bias)}
+        network = params["network"] | {"doubt": doubt}
+        hidden = np.zeros((1, 4, 4, 5), np.float32)
+        return log_doubts({**params, "network": network}, hidden, config=CONFIG)[0, 0]
+
+    value, slope = jax.value_and_grad(logs)(bias)
+    np.testing.assert_allclose(np.exp(value), told, rtol=1e-5)
+    assert slope == 1
 
 
 def test_bfloat16_keeps_positions_and_parameters(params, crops):

@@ -158,3 +158,39 @@ def test_the_rate_of_the_paper_is_halved_every_ten_epochs_and_begins_anew():
     assert middle // 92 == 201
     assert rates[middle - 1] < 1e-7
     np.testing.assert_allclose(rates[middle:][:1900], rates[:1900], rtol=1e-3)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_the_rate_rises_in_a_line_and_falls_to_zero_by_a_cosine(optimiser):
+    changes = {"optimiser": optimiser, "warmup_updates": 10, "num_updates": 110}
+    config = dataclasses.replace(PLAIN, **changes)
+    kernel = jnp.ones((1, 1, 2, 2))  # hidden: Muon's, where that is asked for
+    params = {"network": {"cell": {"gates": kernel}, "w": kernel[0, 0]}}
+    params |= {"mean_shape": jnp.ones((1, 2))}
+    optimiser = make_optimiser(config, num_faces=100)
+
+    def update(state, _):
+        moved, state = optimiser.update(params, state, params)
+        network = moved["network"]
+        return state, (network["cell"]["gates"][0, 0, 0, 0], network["w"][0, 0])
+
+    _, rates = jax.lax.scan(update, optimiser.init(params), length=110)
+    rising = np.linspace(1e-3, 1e-2, 11)[:10]
+    falling = 1e-2 * (1 + np.cos(np.pi * np.arange(100) / 100)) / 2
+    expected = np.concatenate([rising, falling])
+    # a gradient that stays the same moves what Adam has by the rate, all else in its share
+    np.testing.assert_allclose(-rates[1], expected, rtol=1e-4, atol=1e-8)
+    np.testing.assert_allclose(
+        rates[0] / rates[0][10], expected / expected[10], rtol=1e-3, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(("part", "kept"), [(0.0, 1.0), (0.5, 0.5), (2.0, 1.0)])
+def test_gradients_are_clipped_as_a_whole(generator, part, kept):
+    gradients, params = trees(generator)
+    leaves = by_path(gradients).values()
+    norm = np.sqrt(sum(np.square(leaf).sum() for leaf in leaves))
+    config = dataclasses.replace(PLAIN, optimiser="sgd", clip_norm=float(part * norm))
+    changes = by_path(first_change(gradients, params, config=config))
+    for name, gradient in by_path(gradients).items():
+        np.testing.assert_allclose(changes[name], -1e-2 * kept * gradient, rtol=1e-4)

@@ -36,7 +36,8 @@ def test_it_is_the_mean_of_both_answers(crops):
         assert_same(getattr(found, name), (np.asarray(left) + right) / 2)
     order = list(FIVE.mirror)
     expected = (np.asarray(plain.expected_error) + turned.expected_error[:, order]) / 2
-    assert_same(found.expected_error, expected)
+    # an exponential: its rounding grows with it
+    np.testing.assert_allclose(found.expected_error, expected, rtol=1e-4)
     assert_same(found.score, (plain.score + turned.score) / 2)
     assert_same(found.hidden, plain.hidden)
     assert found.num_steps.tolist() == [3, 3, 3]

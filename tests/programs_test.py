@@ -254,6 +254,7 @@ def test_a_program_is_exported_with_its_description(place):
         ("rcsr-convert", ["--data=photos", "--out=a.txt"], "no format for .txt"),
         ("rcsr-convert", ["--data=photos", "--out=photos"], "is there already"),
         ("rcsr-export", ["--checkpoint=run", "--out=photos"], "photos exists already"),
+        ("rcsr-export", ["--checkpoint=run", "--out=a.json"], "no format for a.json"),
         pytest.param(
             "rcsr-demo",
             ["--checkpoint=gone"],

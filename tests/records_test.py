@@ -263,3 +263,28 @@ def test_a_damaged_config_is_named(text, tmp_path):
         ValueError, match=r"config.json is damaged .*take a new workdir"
     ):
         check_same_run(tmp_path, RunConfig(), resuming=True)
+
+
+OWN = ("config.json", "environment.json", "faces.json", "metrics.csv", "refused.csv")
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize(
+    "text", ['{"a.png": [[1, 2], [3, 4]]}', "image,x\na.png,1\n", ""]
+)
+def test_a_run_replaces_no_file_that_no_run_wrote(name, text, tmp_path):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=f"{name} is not of a run, .*another workdir"):
+        check_same_run(tmp_path, RunConfig(), resuming=False)
+    assert (tmp_path / name).read_text(encoding="utf-8") == text
+
+
+def test_a_run_replaces_what_an_earlier_one_left(tmp_path):
+    named = {"training": faces(0, 1), "validation": faces(2)}
+    check_same_faces(tmp_path, named, data="photos", resuming=False)
+    write_refused(tmp_path, [])
+    write_config(tmp_path, RunConfig())
+    environment_change(tmp_path)
+    MetricsTable(tmp_path, upto=0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == list(OWN)
+    check_same_run(tmp_path, preset("fast"), resuming=False)

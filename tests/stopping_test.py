@@ -39,7 +39,7 @@ def path(offsets, *, num_faces: int = 2):
     return shapes[1:], shapes[0]
 
 
-def calibrate(offsets, *, norm="mean_point", truth=TRUTH, num_faces=2, **changes):
+def calibrate(offsets, *, norm="mean_point", truth=TRUTH, num_faces=2):
     trajectory, start = path(offsets, num_faces=num_faces)
     truth = np.broadcast_to(truth, start.shape)
     return calibrate_tolerance(trajectory, start, truth, markup=MARKUP, norm=norm)

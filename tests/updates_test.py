@@ -32,14 +32,15 @@ def fresh_params(config):
     return rcsr_jax.init_params(key, config=config.model, mean_shape=MEAN_SHAPE)
 
 
-def run_updates(faces, *, num_devices: int, count: int = 3):
-    config = tiny_run()
+def run_updates(faces, *, num_devices: int, count: int = 3, first: int = 0, **changes):
+    config = tiny_run(**changes)
     devices = jax.devices()[:num_devices]
     optimiser = make_optimiser(config.train, num_faces=20)
     params = fresh_params(config)
     state = updates.init_state(params, optimiser=optimiser)
+    state = state.replace(step=np.int32(first))
     state = sharing.on_every_device(state, devices)
-    batches = feed(faces, 0, config=config, devices=devices)
+    batches = feed(faces, first, config=config, devices=devices)
     update = updates.parallel_update(
         config=config, optimiser=optimiser, devices=devices
     )
@@ -80,13 +81,14 @@ def test_an_uneven_batch_is_refused():
         )
 
 
-def test_the_average_follows_the_parameters(faces):
-    state, _ = run_updates(faces, num_devices=1, count=1)
+# a young average forgets faster: 1 / 10 at first
+@pytest.mark.parametrize(("first", "decay"), [(0, 0.1), (1_000_000, 0.75)])
+def test_the_average_follows_the_parameters(faces, first, decay):
+    state, _ = run_updates(faces, num_devices=1, count=1, first=first, ema_decay=0.75)
     before = fresh_params(tiny_run())
-    # the first decay is 1 / 10
     jax.tree.map(
         lambda old, new, average: np.testing.assert_allclose(
-            average, 0.1 * old + 0.9 * new, rtol=1e-5, atol=1e-7
+            average, decay * old + (1 - decay) * new, rtol=1e-5, atol=1e-7
         ),
         jax.device_get(before),
         jax.device_get(state.params),

@@ -146,6 +146,17 @@ def test_what_cannot_be_read_is_named(tmp_path, monkeypatch):
         Video(0)
 
 
+@pytest.mark.parametrize("kind", [b"drmi", b"encv", b"zzzz"])
+def test_a_video_without_a_decoder_is_told(tmp_path, kind):
+    path = tmp_path / "bought.m4v"
+    write(path, np.zeros((3, 32, 32, 3), np.uint8))
+    held = path.read_bytes()
+    assert held.count(b"avc1") >= 1
+    path.write_bytes(held.replace(b"avc1", kind))
+    with pytest.raises(ValueError, match="bought.m4v: there is no decoder"):
+        Video(path)
+
+
 def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(videos.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r'pip install "rcsr-jax\[video\]"'):

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import jax
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 
 _HEIC = (".heic", ".heics", ".heif", ".heifs", ".hif")  # of phones
 # an optional package reads them, https://pillow-heif.readthedocs.io
@@ -57,6 +57,7 @@ _FORMATS = {
 }
 _BAND = 1 << 20  # pixels of deep grey that are worked on at once
 
+_MEANING, _ZERO_IS_WHITE = 262, 0  # of the numbers of a TIFF: tag and value
 _UPRIGHT = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -97,6 +98,8 @@ def load_image(path: str | Path, *, content: bytes | None = None) -> np.ndarray:
             raise ValueError("its palette is missing")  # Pillow would make it black
         if image.mode == "F" or image.mode.startswith("I"):
             pixels = Image.fromarray(_to_8_bits(np.asarray(image)))
+            if image.format == "TIFF" and image.tag_v2.get(_MEANING) == _ZERO_IS_WHITE:
+                pixels = ImageOps.invert(pixels)  # which Pillow does for 8 bits alone
         else:
             pixels = image
         if pixels.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in pixels.info:

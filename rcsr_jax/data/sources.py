@@ -52,8 +52,8 @@ def last_names_of(data: DataConfig) -> list[str]:
 
 
 def _named(given: str, setting: str) -> list[str]:
-    names = given.split(",")
-    if not all(map(str.strip, names)):
+    names = [name.strip() for name in given.split(",")]
+    if not all(names):
         raise ValueError(
             f"{setting} {given!r} names a data set that has no name: see to the commas."
         )
