@@ -38,7 +38,7 @@ from rcsr_jax.refine import Estimate
 
 # A face is looked at again where it is turned in its crop by more than the first, more than
 # 7/6 or less than 6/7 as large, or off by more than a quarter of the eye distance. In the
-# boxes of a detector that is one face in thirteen; of the others little more is won.
+# boxes of a detector that is a few faces in a hundred; of the others little more is won.
 _TILTED = math.radians(18)
 _LARGER = 7 / 6
 _OFF = 0.25

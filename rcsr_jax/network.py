@@ -135,6 +135,7 @@ class RCSR(nn.Module):
         points = origin + self.move(hidden)
         if config.own_marks:
             scores = maps[..., -config.context_channels]
+            # without a position gradient a mark counts as moving along with its window
             marked = estimate.points + STRIDE * marked_offsets(scores)
             points = self.pull(points, hidden, marked)
         return Estimate(points, hidden)
