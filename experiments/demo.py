@@ -74,9 +74,8 @@ def main(arguments: list[str]) -> None:
 def _check_free(port: int) -> None:
     """Raises ValueError where the port is taken: the server would end without a word."""
     with socket.socket() as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as the server does
+        # as the server does
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_HOST, port))
         except OSError as error:

@@ -129,14 +129,16 @@ def _lookup(table: str) -> Callable[[NamedPhoto], np.ndarray]:
             if not name_problem(name)  # else no photo is called so
         }
 
+    def of_another(photo: NamedPhoto, name: str) -> bool:
+        """Whether the path of a row leads to a photo, and this one has its own path."""
+        return photo.path.is_file() and any((f / name).is_file() for f in folders)
+
     def listed(photo: NamedPhoto) -> np.ndarray:
         if (boxes := by_place.get(place(photo.path))) is not None:
             return boxes
         names = dict.fromkeys([os.path.normpath(photo.name), photo.path.name])
         for name in map(one_spelling, names):
-            # a row whose path leads to another photo is that one's
-            taken = photo.path.is_file() and any((f / name).is_file() for f in folders)
-            if name in by_name and not taken:
+            if name in by_name and not of_another(photo, name):
                 return by_name[name]
         raise ValueError(
             f"no box in {table}; looked for {photo.path}, as it is and relative to here "

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import jax
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 _HEIC = (".heic", ".heics", ".heif", ".heifs", ".hif")  # of phones
 # an optional package reads them, https://pillow-heif.readthedocs.io
@@ -98,7 +99,8 @@ def load_image(path: str | Path, *, content: bytes | None = None) -> np.ndarray:
             raise ValueError("its palette is missing")  # Pillow would make it black
         if image.mode == "F" or image.mode.startswith("I"):
             pixels = Image.fromarray(_to_8_bits(np.asarray(image)))
-            if image.format == "TIFF" and image.tag_v2.get(_MEANING) == _ZERO_IS_WHITE:
+            tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+            if tags.get(_MEANING) == _ZERO_IS_WHITE:
                 pixels = ImageOps.invert(pixels)  # which Pillow does for 8 bits alone
         else:
             pixels = image
