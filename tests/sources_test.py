@@ -20,7 +20,13 @@ from rcsr_jax.config import DataConfig
 from rcsr_jax.data import crop_builds
 from rcsr_jax.data.annotations import write_pts
 from rcsr_jax.data.drawn import draw_face
-from rcsr_jax.data.sources import drawn_sources, open_cached, read_sources
+from rcsr_jax.data.sources import (
+    drawn_sources,
+    last_names_of,
+    names_of,
+    open_cached,
+    read_sources,
+)
 from rcsr_jax.markup import FACE_51
 
 
@@ -104,3 +110,9 @@ def test_a_turned_photo_is_cut_upright(tmp_path):
     cache = open_cached(data.data, MODEL, data, folder=tmp_path)
     row, column = np.unravel_index(cache.crops[0].argmax(), cache.crops[0].shape)
     np.testing.assert_allclose([column, row], cache.points[0, 2], atol=0.51)
+
+
+def test_spaces_around_commas_are_no_part_of_a_name():
+    data = DataConfig(data="drawn, a b ", last_data=" drawn,drawn")
+    assert names_of(data) == ["drawn", "a b"]
+    assert last_names_of(data) == ["drawn", "drawn"]
