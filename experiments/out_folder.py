@@ -51,10 +51,10 @@ def check_kind(out: Path, kinds: Sequence[str]) -> None:
         ValueError: it has another suffix.
     """
     if out.suffix[1:].isalpha() and out.suffix not in kinds:
-        first = ", ".join(kinds[:-2]) + ", " if kinds[:-2] else ""
+        listed = " or ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
         raise ValueError(
-            f"there is no format for {out.name}: a name ends in {first}"
-            f"{' or '.join(kinds[-2:])}, or is that of a new folder, without a suffix."
+            f"there is no format for {out.name}: a name ends in {listed}, or is that of a "
+            "new folder, without a suffix."
         )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike
 
+from rcsr_jax.array_kinds import namespace_of
 from rcsr_jax.markup import Markup
 from rcsr_jax.metrics import interocular_distance
 
@@ -87,5 +88,5 @@ def _moved(
 ) -> Any:
     """How far each shape moves: [..., 1, 2]; eye distances do not change by it."""
     distance = interocular_distance(points, markup=markup)
-    xp = points.__array_namespace__()
+    xp = namespace_of(points)
     return xp.stack([distance * part for part in shift], -1)[..., None, :]

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rcsr_jax.array_kinds import namespace_of
 from rcsr_jax.box_checks import size_hint
 from rcsr_jax.geometry import box_of
 from rcsr_jax.plain_values import check_types, from_dict, to_dict
@@ -64,7 +65,7 @@ class BoxMap:
             raise ValueError(f"a box is (x0, y0, x1, y1); got shape {boxes.shape}.")
         size = boxes[..., 2:] - boxes[..., :2]
         centre = (boxes[..., :2] + boxes[..., 2:]) / 2
-        numbers = boxes.__array_namespace__()
+        numbers = namespace_of(boxes)
         shift, scale = (
             numbers.broadcast_to(numbers.asarray(pair, dtype=boxes.dtype), size.shape)
             for pair in ((self.shift_x, self.shift_y), (self.scale_w, self.scale_h))

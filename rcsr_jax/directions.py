@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jax import Array
 
+from rcsr_jax.array_kinds import namespace_of
 from rcsr_jax.markup import Markup
 
 
@@ -21,7 +22,7 @@ def outline_directions(points: Array | np.ndarray, *, markup: Markup) -> Any:
         ones beside it are not known or at one place.
     """
     before, behind = _neighbours(markup)
-    arrays = points.__array_namespace__()
+    arrays = namespace_of(points)
     step = points[..., behind, :] - points[..., before, :]
     squared = arrays.sum(step * step, axis=-1, keepdims=True)
     known = arrays.isfinite(squared) & (squared > 0)

@@ -9,10 +9,10 @@ leading batch shape.
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from rcsr_jax.array_kinds import namespace_of
 from rcsr_jax.markup import Markup
 
 ArrayLike = np.ndarray | Array
@@ -199,7 +199,7 @@ def _tight_box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def turned(points: ArrayLike, angle: Any) -> Any:
     """Points [..., num_points, 2] turned about (0, 0) by radians [...], x towards y."""
-    xp = jnp if isinstance(points, Array) or isinstance(angle, Array) else np
+    xp = namespace_of(points, angle)
     if np.ndim(angle):
         angle = angle[..., None]
     cosine, sine = xp.cos(angle), xp.sin(angle)
@@ -272,6 +272,6 @@ def mirror_points(points: ArrayLike, *, width: Any, markup: Markup) -> Any:
             f"markup {markup.name} has {markup.num_points} points (x, y); got shape "
             f"{points.shape}."
         )
-    xp = jnp if isinstance(points, Array) else np
+    xp = namespace_of(points)
     flipped = xp.stack([width - 1 - points[..., 0], points[..., 1]], -1)
     return flipped[..., np.array(markup.mirror), :]

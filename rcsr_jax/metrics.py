@@ -14,10 +14,10 @@ import math
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rcsr_jax.array_kinds import namespace_of
 from rcsr_jax.markup import Markup
 
 Array = jax.Array | np.ndarray
@@ -42,7 +42,7 @@ def interocular_distance(truth: Array, *, markup: Markup) -> Any:
     _check_truth(truth, num_points=markup.num_points)
     left, right = markup.eye_corners
     across = truth[..., left, :] - truth[..., right, :]
-    return _namespace(truth).linalg.norm(across, axis=-1)
+    return namespace_of(truth).linalg.norm(across, axis=-1)
 
 
 def error_unit(distance: Array, *, mean_eye_distance: Array) -> Any:
@@ -56,7 +56,7 @@ def error_unit(distance: Array, *, mean_eye_distance: Array) -> Any:
         float [...], px: the mean one where it is not known, and half of that at least, so
         that profiles do not dominate.
     """
-    xp = _namespace(distance, mean_eye_distance)
+    xp = namespace_of(distance, mean_eye_distance)
     known = xp.where(xp.isfinite(distance), distance, mean_eye_distance)
     return xp.maximum(known, mean_eye_distance / 2)
 
@@ -78,7 +78,7 @@ def interpupil_distance(truth: Array, *, markup: Markup) -> Any:
     _check_truth(truth, num_points=markup.num_points)
     known = _masked(truth)
     left, right = (_known_mean(known[..., list(eye), :], -2) for eye in markup.eyes)
-    return _namespace(truth).linalg.norm(left - right, axis=-1)
+    return namespace_of(truth).linalg.norm(left - right, axis=-1)
 
 
 def box_size(truth: Array) -> Any:
@@ -94,7 +94,7 @@ def box_size(truth: Array) -> Any:
         ValueError: `truth` does not end in (x, y).
     """
     _check_truth(truth)
-    xp, known = _namespace(truth), _masked(truth)
+    xp, known = namespace_of(truth), _masked(truth)
     missing = xp.isnan(known)
     high = xp.where(missing, -xp.inf, known).max(-2)
     extent = high - xp.where(missing, xp.inf, known).min(-2)
@@ -123,7 +123,7 @@ def point_errors(points: Array, truth: Array) -> Any:
             f"points and truth must have one shape; got {points.shape} and "
             f"{truth.shape}."
         )
-    xp, known = _namespace(points, truth), _masked(truth)
+    xp, known = namespace_of(points, truth), _masked(truth)
     errors = xp.linalg.norm(points - known, axis=-1)
     # A diverged estimate must not pass for a missing annotation.
     errors = xp.where(xp.isnan(errors), xp.inf, errors)
@@ -151,7 +151,7 @@ def nme(points: Array, truth: Array, *, distance: Array) -> Any:
             f"distance must have one value a face, shape {errors.shape}; got "
             f"{np.shape(distance)}."
         )
-    xp = _namespace(errors, distance)
+    xp = namespace_of(errors, distance)
     degenerate = distance == 0
     share = errors / xp.where(degenerate, 1, distance)
     return xp.where(degenerate & ~xp.isnan(errors), xp.inf, share)
@@ -252,21 +252,16 @@ def _check_limit(limit: float) -> None:
         raise ValueError(f"limit must be positive and finite; got {limit}.")
 
 
-def _namespace(*arrays: Array) -> Any:
-    """What computes with these arrays: `jax.numpy` where one of them is JAX's."""
-    return jnp if any(isinstance(array, jax.Array) for array in arrays) else np
-
-
 def _masked(truth: Array) -> Any:
     """`truth` with both coordinates NaN where one is."""
-    xp = _namespace(truth)
+    xp = namespace_of(truth)
     missing = xp.isnan(truth).any(axis=-1, keepdims=True)
     return xp.where(missing, xp.nan, truth)
 
 
 def _known_mean(values: Array, axis: int) -> Any:
     """The mean of those that are not NaN; NaN where all are."""
-    xp = _namespace(values)
+    xp = namespace_of(values)
     missing = xp.isnan(values)
     count = (~missing).sum(axis)
     total = xp.where(missing, 0, values).sum(axis) / xp.maximum(count, 1)

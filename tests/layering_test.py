@@ -14,6 +14,7 @@ ROOMS = [
     "version",
     "markup",
     "plain_values",
+    "array_kinds",
     "geometry",
     "data.names",
     "box_checks",
