@@ -32,6 +32,7 @@ from rcsr_jax.sharing import places_of
 
 from . import outputs, peers, process, program, rows, settings
 from .chart import save_chart
+from .out_folder import folder_to_write
 from .ratios import with_ratios
 from .shares import parts, shares
 from .table import speed_table
@@ -83,7 +84,7 @@ def main(arguments: list[str]) -> None:
             raise ValueError(
                 f"--out is a .json file, a .png goes beside it; got {path}."
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder_to_write(path.parent).mkdir(parents=True, exist_ok=True)
     others = set(_ONE_CORE.value) - {*_PRESETS.value, ""}
     if others and _ONE_CORE.present:
         raise ValueError(f"--one_core names {min(others)}, which --presets does not.")

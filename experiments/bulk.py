@@ -2,7 +2,7 @@
 
 rcsr-bulk --out=DIR photos/ shards/*.tar                  # a worker for each GPU
 rcsr-bulk --workers=8 --boxes=BOXES.csv --out=DIR photos/
-rcsr-bulk --ray_address=auto --out=/shared/DIR /shared/photos/
+rcsr-bulk --ray_address=auto --workers=64 --out=/shared/DIR /shared/photos/
 
 Inputs are tar archives, and folders with photos or such archives at any depth. Each
 archive, and each piece of a folder, is a shard of its own: DIR gets one Parquet file for
@@ -15,6 +15,7 @@ Needs pip install "rcsr-jax[bulk]"; with --workers=0 this process does all by it
 without Ray.
 """
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterable
@@ -66,13 +67,14 @@ _GPUS = flags.DEFINE_float(
 _RAY = flags.DEFINE_string(
     "ray_address",
     None,
-    "Of a running Ray cluster, auto for this machine's; give --workers as well. By default "
-    "Ray runs on this machine and ends with the program.",
+    "Of a running Ray cluster, auto for this machine's; takes --workers. By default Ray "
+    "runs on this machine and ends with the program.",
 )
 
 
 def main(arguments: list[str]) -> None:
     """Does what is not done yet, and tells what there is then."""
+    _check_workers()
     if not arguments[1:]:
         raise ValueError("no inputs: name folders or tar archives behind the flags.")
     out = Path(os.path.abspath(_OUT()))  # noqa: PTH100
@@ -137,6 +139,30 @@ def main(arguments: list[str]) -> None:
             f"{len(missing)} shards could not be done, {missing[0]} the first: each ended "
             "several workers. The same command tries again; more memory, or fewer "
             "--workers, may help."
+        )
+
+
+def _check_workers() -> None:
+    """Refuses flags of workers that would mean nothing, and to work for nothing.
+
+    Raises:
+        ValueError: there are such flags, or what writes the results is not installed.
+    """
+    if _WORKERS.value == 0:
+        for flag in (_RAY, _GPUS):
+            if flag.present:
+                raise ValueError(
+                    f"--{flag.name} is about workers, and with --workers=0 there is none."
+                )
+    if _RAY.present and _WORKERS.value is None:
+        raise ValueError(
+            "--ray_address needs --workers: this machine does not tell how many suit the "
+            "cluster."
+        )
+    if importlib.util.find_spec("pyarrow") is None:
+        package = "pyarrow" if _WORKERS.value == 0 else '"rcsr-jax[bulk]"'
+        raise ValueError(
+            f"the results are Parquet files, which need pyarrow: pip install {package}."
         )
 
 

@@ -11,6 +11,7 @@ measured on the faces given, and their expected errors, ellipses and scores are 
 there. Of the training folders of a data set those are taken that the model's run held out.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,49 +22,52 @@ from rcsr_jax.annotated_faces import see_faces
 from rcsr_jax.checkpoint import load_params, write_model
 from rcsr_jax.confidence import measure_model, unmeasured
 from rcsr_jax.config import DataConfig, replace_fields
-from rcsr_jax.data.cutting import Source
-from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.sources import read_sources
 from rcsr_jax.inference import Predictor
 
 from . import outputs, program, settings
-from .out_folder import check_kind
+from .out_folder import check_kind, folder_to_write
+from .validation_faces import define_held_out, held_out, note_of_further_data
 
 _MODEL = settings.define_model_flags()
 _OUT = flags.DEFINE_string(
     "out", None, "New folder, or new file of weights: .npz.", required=True
 )
 _DATA = settings.define_data_flags(DataConfig())
-_HELD_OUT = flags.DEFINE_integer(
-    "validation_faces",
-    None,
-    "Faces that the run held out of training; by default as many as the model tells.",
-    lower_bound=1,
-)
+_HELD_OUT = define_held_out()
 
 
 def main(arguments: list[str]) -> None:
     """Measures, and writes the model with what was measured."""
     program.no_arguments(arguments)
-    params, config = load_params(_MODEL())
-    data = _DATA()
-    out = Path(_OUT.value)
+    data, out = _DATA(), Path(_OUT.value)
     # before all faces are looked at
     check_kind(out, (weights.SUFFIX,))
     if out.exists():
         raise ValueError(f"{out} exists already; choose a new one.")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    if _HELD_OUT.present and data.split != "train":
+        raise ValueError(
+            "--validation_faces is about the training folders, --split=train; of "
+            f"--split={data.split} all faces are taken."
+        )
+    folder_to_write(out.parent).mkdir(parents=True, exist_ok=True)
+    params, config = load_params(_MODEL())
     predictor = Predictor(params, unmeasured(config.model))
     sources, refused = read_sources(data.data, predictor.config, data)
     if data.split == "train":
-        sources = _held_out(
-            sources, count=_HELD_OUT.value or config.data.validation_faces
-        )
+        if note := note_of_further_data(data.data, config.data):
+            print(f"note: {note}", file=sys.stderr)
+        count = _HELD_OUT.value or config.data.validation_faces
+        other = "Faces of other folders are all taken: --split."
+        sources = list(held_out(sources, count=count, instead=other))
     with outputs.bar(total=len(sources)) as bar:
         faces, sight = see_faces(
-            predictor, sources, on_progress=lambda *_: bar.update()
+            predictor,
+            sources,
+            strict=data.strict,
+            on_progress=lambda *_: bar.update(),
         )
-    outputs.tell_refused(refused + faces.refused, strict=data.strict)
+    outputs.tell_refused(refused + faces.refused)
     found = sight.faces
     measured = measure_model(
         found.points, faces.truth, found.expected_error, markup=config.model.markup
@@ -73,18 +77,6 @@ def main(arguments: list[str]) -> None:
         before = _shown(getattr(config.model, name))
         print(f"{name}: {_shown(value)} (before: {before})")
     print(f"{len(faces.names)} faces; wrote {out}")
-
-
-def _held_out(sources: list[Source], *, count: int) -> list[Source]:
-    """The faces that a run with these faces held out of training."""
-    if not 0 < count < len(sources):
-        raise ValueError(
-            f"--validation_faces must be at least 1 and below the {len(sources)} faces "
-            f"of the training folders; got {count}. Faces of other folders are all taken: "
-            "--split."
-        )
-    held = set(hold_out([source.name for source in sources], count=count)[1])
-    return [source for source in sources if source.name in held]
 
 
 def _shown(value: float | tuple[float, ...]) -> str:

@@ -76,7 +76,12 @@ def main(arguments: list[str]) -> None:
         raise ValueError(f"{data}: no such file or folder.")
     read = read_annotations(data)
     table = data / "landmarks.json"
-    if not read and table.is_file():
+    if table.is_file():
+        if read:
+            raise ValueError(
+                f"{data}: holds both landmarks.json and .pts files; give the JSON file "
+                "itself to read that, or move it to read the .pts files."
+            )
         data, read = table, read_annotations(table)
     if _BOXES.value:
         read = _with_boxes(data, read, listed=Path(_BOXES.value))

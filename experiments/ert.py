@@ -6,8 +6,9 @@ python -m rcsr_jax.experiments.ert --data=drawn --drawn_faces=200 --cascade=3 --
     --out=ert.dat                                   # a minute
 
 The peer is the ensemble of regression trees of Kazemi and Sullivan (CVPR 2014). Faces are
-read as by rcsr-train; a FILE.dat that exists is judged and not trained again. The metrics
-go to FILE.json. It needs the package dlib: pip install dlib-bin.
+read as by rcsr-train; a FILE.dat that exists is judged and not trained again, and flags of
+training are refused. The metrics go to FILE.json. It needs the package dlib: pip install
+dlib-bin.
 """
 
 import dataclasses
@@ -29,6 +30,8 @@ from rcsr_jax.markup import FACE_68, Markup, read_markup
 from rcsr_jax.summaries import summarise, summarise_subsets
 
 from . import outputs, process, program, settings
+from .origin import read_object
+from .out_folder import folder_to_write
 from .peers import open_shape_predictor, rectangle
 
 _OUT = flags.DEFINE_string("out", None, "The shape predictor (.dat).", required=True)
@@ -48,6 +51,11 @@ _MIRROR = flags.DEFINE_boolean("mirror", True, "Train on the mirrored faces as w
 _THREADS = flags.DEFINE_integer("threads", 0, "Threads of training; 0: one per core.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the training.", lower_bound=0)
 _DATA = settings.define_data_flags(DataConfig(), several=True)
+_OF_TRAINING = (
+    *("cascade", "trees", "depth", "nu", "oversampling", "jitter", "mirror", "threads"),
+    *("seed", "split"),
+)
+_KEPT = ("options", "mirror", "training_faces", "training_seconds")  # while trees stay
 
 _Loaded = tuple[np.ndarray, np.ndarray, np.ndarray]  # grey picture, landmarks, box
 
@@ -63,8 +71,10 @@ def main(arguments: list[str]) -> None:
     out, results = _outputs(Path(_OUT.value))
     test = dataclasses.replace(data, split=_TEST.value)
     tests = _read(test, model, "test")
-    told: dict[str, Any] = {}
-    if not out.exists():
+    if out.exists():
+        before = read_object(results) or {}
+        told = {key: before[key] for key in _KEPT if key in before}
+    else:
         faces = _read(data, model, "training")
         out.parent.mkdir(parents=True, exist_ok=True)
         told = _train(dlib, _load(faces, data, whole=True), model.markup, out)
@@ -83,6 +93,13 @@ def _outputs(out: Path) -> tuple[Path, Path]:
     """The trees and the file of their errors; an earlier one may be replaced."""
     if out.suffix != ".dat":
         raise ValueError(f"the trees are a .dat file; got --out={out}.")
+    given = [name for name in _OF_TRAINING if flags.FLAGS[name].present]
+    if out.exists() and given:
+        raise ValueError(
+            f"{out} is there already and is not trained again, so --{given[0]} would "
+            "change nothing: leave it out, or choose another --out."
+        )
+    folder_to_write(out.parent)
     results = out.with_suffix(".json")
     if results.exists() and "nme_interocular" not in results.read_text("utf-8"):
         raise ValueError(f"{results} is there already; give another --out.")
@@ -149,12 +166,16 @@ def _train(
         trained = dlib.train_shape_predictor(images, shapes, options)
     except RuntimeError as error:
         raise ValueError(f"dlib cannot train on these faces: {error}.") from error
-    trained.save(str(out))
+    seconds = time.perf_counter() - started
+    try:
+        trained.save(str(out))
+    except RuntimeError as error:
+        raise ValueError(f"{out} cannot be written: {error}.") from error
     return {
         "options": chosen,
         "mirror": _MIRROR.value,
         "training_faces": len(faces),
-        "training_seconds": time.perf_counter() - started,
+        "training_seconds": seconds,
     }
 
 

@@ -8,6 +8,7 @@ With --landmarks it judges what another program has found, from any file of land
 folder of .pts files, in place of a model: the errors alone, for rcsr-compare.
 """
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ from rcsr_jax.version import __version__
 
 from . import outputs, program, settings
 from .given_landmarks import read_given
+from .origin import read_object
 from .out_folder import define_out
 
 _MODEL = settings.define_model_flags()
@@ -56,6 +58,8 @@ _LANDMARKS = flags.DEFINE_string(
 _DATA = settings.define_data_flags(settings.TEST_FACES)
 
 METHOD, BASELINE = "RCSR", "mean shape"
+_METRICS, _ERRORS = "metrics.json", "errors.csv"
+_PICTURES = ("ced.png", "steps.png", "report.html")
 _COLUMNS = ("nme_interocular", "nme_interpupil", "nme_box", "auc_08", "failure_rate_08")
 
 
@@ -63,6 +67,7 @@ def main(arguments: list[str]) -> None:
     """Evaluates and writes metrics.json, errors.csv, ced.png, steps.png, report.html."""
     program.no_arguments(arguments)
     out = _OUT()
+    _check_ours(out)
     out.mkdir(parents=True, exist_ok=True)  # or all the work would be for nothing
     command = shlex.join(["rcsr-evaluate", *sys.argv[1:]])
     params, config = load_params(_MODEL())
@@ -88,10 +93,9 @@ def main(arguments: list[str]) -> None:
     folder = Path(data.data).absolute().as_posix()  # its names tell test sets apart
     metrics = metrics_of(found, predictor=predictor, folder=folder)
     metrics["made_by"] = {"version": __version__, "command": command}
-    outputs.write_json(out / "metrics.json", metrics)
     errors = _errors_of(found, predictor)
     rows = _rows(found, errors[METHOD])
-    _write_errors(out / "errors.csv", rows, found.truth)
+    _write_numbers(out, metrics, rows, found.truth)
     known = {name: e[~np.isnan(e)] for name, e in errors.items()}
     if not known[METHOD].size:
         print(_table(metrics))
@@ -130,6 +134,17 @@ def main(arguments: list[str]) -> None:
     if advice := outputs.shift_advice(metrics["annotation_shift"]):
         print(advice)
     print(f"wrote {out}/metrics.json, errors.csv, ced.png, steps.png and report.html")
+
+
+def _check_ours(out: Path) -> None:
+    """Refuses a folder with files that would be replaced and are none of this program."""
+    if "made_by" in (read_object(out / _METRICS) or {}):
+        return
+    for name in (_METRICS, _ERRORS, *_PICTURES):
+        if os.path.lexists(out / name):
+            raise ValueError(
+                f"{out / name} is none of rcsr-evaluate; choose another --out."
+            )
 
 
 def _errors_of(found: Evaluation, predictor: Predictor) -> dict[str, np.ndarray]:
@@ -182,16 +197,13 @@ def _judge_given(
         "num_refused": len(refused),
         "made_by": {"version": __version__, "command": command},
     }
-    outputs.write_json(out / "metrics.json", metrics)
     errors = interocular_errors(points, truth, markup=markup)
     rows = [
         {"face": name, "nme_interocular": round(100 * float(error), 4)}
         for name, error in zip(given.names, errors, strict=True)
     ]
-    _write_errors(out / "errors.csv", rows, truth)
+    _write_numbers(out, metrics, rows, truth)
     name = landmarks.name
-    for other in ("ced.png", "steps.png", "report.html"):  # of numbers that were here
-        (out / other).unlink(missing_ok=True)
     wrote = f"wrote {out}/metrics.json and errors.csv"
     if (known := errors[~np.isnan(errors)]).size:
         save_ced(out / "ced.png", {name: known})
@@ -200,14 +212,22 @@ def _judge_given(
     print(wrote)
 
 
-def _write_errors(
-    path: Path, rows: Sequence[Mapping[str, Any]], truth: np.ndarray
+def _write_numbers(
+    out: Path,
+    metrics: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    truth: np.ndarray,
 ) -> None:
+    """Writes both files of numbers, and removes pictures of such as were here before."""
+    outputs.write_json(out / _METRICS, metrics)
     rows = [
         {**row, "annotation": annotation_digest(points)}
         for row, points in zip(rows, truth, strict=True)
     ]
-    write_whole(path, csv_text([list(rows[0]), *(row.values() for row in rows)]))
+    table = csv_text([list(rows[0]), *(row.values() for row in rows)])
+    write_whole(out / _ERRORS, table)
+    for name in _PICTURES:
+        (out / name).unlink(missing_ok=True)
 
 
 def _table(metrics: dict[str, Any]) -> str:

@@ -65,9 +65,10 @@ def main(arguments: list[str]) -> None:
             predictor,
             hard,
             boxes_for=lambda box: np.stack([kind.box(box) for kind in _BOXES]),
+            strict=data.strict,
             on_progress=lambda *_: bar.update(),
         )
-    outputs.tell_refused(refused + faces.refused, strict=data.strict)
+    outputs.tell_refused(refused + faces.refused)
     truth, found = faces.truth, sight.faces
     answers = found.points.reshape(len(truth), len(_BOXES), *truth.shape[1:])
     straight = slice(None, None, len(_BOXES))

@@ -16,29 +16,31 @@ import sys
 import numpy as np
 from absl import flags
 
-from rcsr_jax.config import DataConfig
+from rcsr_jax.checkpoint import load_params
+from rcsr_jax.config import RunConfig
 from rcsr_jax.data.clips import Clip, draw_clip, pan_photo
 from rcsr_jax.data.faces import read_faces
-from rcsr_jax.data.held_out import hold_out
 from rcsr_jax.data.images import load_image
 from rcsr_jax.data.whole_files import write_whole
 from rcsr_jax.flicker import Method, frame_by_frame, measure, tracked
-from rcsr_jax.inference import Predictor, load_predictor
+from rcsr_jax.inference import Predictor
+from rcsr_jax.markup import FACE_68, Markup
 from rcsr_jax.smoothing import OneEuro
 from rcsr_jax.tracking import Tracker
 
 from . import markdown, outputs, program, settings
 from .out_folder import define_out
+from .validation_faces import define_held_out, held_out, note_of_further_data
 
 _MODEL = settings.define_model_flags()
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of annotated photos to pan over.")
-_BOXES = flags.DEFINE_string("boxes", None, "CSV of their face boxes.")
-_HELD_OUT = flags.DEFINE_integer(
-    "validation_faces",
-    DataConfig().validation_faces,
-    "Of these photos, as many as were held out of training.",
-    lower_bound=1,
+_BOXES = flags.DEFINE_string(
+    "boxes",
+    None,
+    "CSV of face boxes: faces of --photos without one are left out, as of a run with these "
+    "boxes. The boxes of the frames are drawn around the landmarks.",
 )
+_HELD_OUT = define_held_out()
 _NUM_CLIPS = flags.DEFINE_integer("num_clips", 8, "Of each kind.", lower_bound=1)
 _NUM_FRAMES = flags.DEFINE_integer("num_frames", 60, "Of a clip.", lower_bound=2)
 _PERIOD = flags.DEFINE_integer(
@@ -60,10 +62,13 @@ def main(arguments: list[str]) -> None:
         for flag in (_BOXES, _HELD_OUT):
             if flag.present:
                 raise ValueError(f"--{flag.name} is about photos: name them, --photos.")
+    params, config = load_params(_MODEL())
+    if _DRAWN.value:
+        _check_drawn(config.model.markup)
     out.mkdir(parents=True, exist_ok=True)  # or all the work would be for nothing
-    predictor = load_predictor(_MODEL())
+    predictor = Predictor(params, config.model)
     Tracker(predictor=predictor, detect=lambda image: []).compile()
-    kinds = _clips(predictor)
+    kinds = _clips(predictor, config)
     methods = _methods(predictor)
     with outputs.bar(total=sum(map(len, kinds.values())) * len(methods)) as bar:
         results = {
@@ -84,6 +89,16 @@ def main(arguments: list[str]) -> None:
     print(table)
 
 
+def _check_drawn(markup: Markup) -> None:
+    """Refuses drawn faces for a model of other landmarks."""
+    if not markup.same_landmarks(FACE_68):
+        raise ValueError(
+            f"drawn faces have the {FACE_68.num_points} landmarks of {FACE_68.name}, the "
+            f"model finds the {markup.num_points} of {markup.name}: leave them out, "
+            "--nodrawn."
+        )
+
+
 def _methods(predictor: Predictor) -> dict[str, Method]:
     return {
         "frame by frame": frame_by_frame(predictor),
@@ -96,7 +111,7 @@ def _methods(predictor: Predictor) -> dict[str, Method]:
     }
 
 
-def _clips(predictor: Predictor) -> dict[str, list[Clip]]:
+def _clips(predictor: Predictor, config: RunConfig) -> dict[str, list[Clip]]:
     """The clips of each kind."""
     pan = functools.partial(
         pan_photo, num_frames=_NUM_FRAMES.value, size=_SIZE, period=_PERIOD.value
@@ -111,7 +126,11 @@ def _clips(predictor: Predictor) -> dict[str, list[Clip]]:
         found = read_faces(
             _PHOTOS.value, markup=markup, split="train", boxes=_BOXES.value
         )
-        _, held = hold_out(found.faces, count=_HELD_OUT.value)
+        outputs.tell_refused(found.refused)
+        if note := note_of_further_data(_PHOTOS.value, config.data):
+            print(f"note: {note}", file=sys.stderr)
+        num_held = _HELD_OUT.value or config.data.validation_faces
+        held = held_out(found.faces, count=num_held)
         every = held[:: max(1, len(held) // _NUM_CLIPS.value)][: _NUM_CLIPS.value]
         kinds["panned photos"] = [
             pan(load_image(face.path), face.points, seed=n)

@@ -4,7 +4,7 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,17 +49,23 @@ class Inputs(NamedTuple):
         videos: by their suffix.
         empty: an argument that names nothing, a folder that cannot be read or a file of
             an unusable name -> why.
-        passed_over: files of folders that are neither, by suffix: how many.
+        passed_over: files of folders that are neither, and videos of folders that are not
+            taken, by suffix: how many.
+        reasons: why such videos are not, each once.
     """
 
     photos: tuple[Input, ...]
     videos: tuple[Input, ...]
     empty: dict[str, str]
     passed_over: dict[str, int]
+    reasons: tuple[str, ...]
 
 
 def find_inputs(
-    arguments: Iterable[str], *, owner_of: Callable[[str], str | None] = lambda _: None
+    arguments: Iterable[str],
+    *,
+    owner_of: Callable[[str], str | None] = lambda _: None,
+    why_not: Callable[[str, Path], str] = lambda name, path: "",
 ) -> Inputs:
     """The photos and videos that arguments name.
 
@@ -71,20 +77,22 @@ def find_inputs(
         owner_of: the name of the photo that results of a name are of already; None: there
             are none. Asked where photos share their name but for the suffix, so that each
             keeps its results when another one comes.
+        why_not: why a video of a folder, by name and path, is passed over, with the remedy;
+            empty: it is taken. One that is named, or matches a pattern, always is.
     """
     found: dict[Path, tuple[str, str]] = {}  # name, and stem of the results
     empty: dict[str, str] = {}
     names = set[str]()
-    passed = set[Path]()
+    passed: dict[Path, str] = {}  # why, of videos
     for argument in arguments:
         closed: dict[str, str] = {}
-        others: list[Path] = []
-        files = list(_files_of(argument, closed, others))
+        others: dict[Path, str] = {}
+        files = list(_files_of(argument, closed, others, why_not))
         empty |= closed
-        passed |= {_absolute(path) for path in others}
+        passed |= {_absolute(path): why for path, why in others.items()}
         if not files and not closed:
             what = "no picture" if os.path.isdir(argument) else "no such file"  # noqa: PTH112
-            told = passed_message(count_passed(others))
+            told = passed_message(count_passed(others), reasons=_reasons(others))
             empty[shown(argument)] = f"{what} here" + (f": {told}" if told else "")
         for short, path in files:
             absolute = _absolute(path)
@@ -101,12 +109,18 @@ def find_inputs(
         Input(name, path, result)
         for (path, (name, _)), result in zip(found.items(), results, strict=True)
     ]
+    passed = {path: why for path, why in passed.items() if path not in found}
     return Inputs(
         photos=tuple(item for item in inputs if not _is_video(item.path)),
         videos=tuple(item for item in inputs if _is_video(item.path)),
         empty=empty,
-        passed_over=count_passed(passed - found.keys()),
+        passed_over=count_passed(passed),
+        reasons=_reasons(passed),
     )
+
+
+def _reasons(passed: Mapping[Path, str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, passed.values())))
 
 
 def _absolute(path: Path) -> Path:
@@ -114,12 +128,15 @@ def _absolute(path: Path) -> Path:
 
 
 def _files_of(
-    argument: str, closed: dict[str, str], others: list[Path]
+    argument: str,
+    closed: dict[str, str],
+    others: dict[Path, str],
+    why_not: Callable[[str, Path], str],
 ) -> Iterator[tuple[str, Path]]:
     """Name and path of each file.
 
     Folders that cannot be read are added to `closed`, files in them that are neither
-    picture nor video to `others`.
+    picture nor video to `others`, and videos for which `why_not` gives a reason.
     """
     path = Path(argument)
     # of os.path, which answers for every argument where Path raises for some
@@ -129,10 +146,15 @@ def _files_of(
             closed[shown(path / folder)] = reason
 
         for below in files_below(path, on_problem=close):
+            name, file = below.as_posix(), path / below
             if below.suffix.lower() not in IMAGE_SUFFIXES + VIDEO_SUFFIXES:
-                others.append(path / below)
-            elif not below.name.endswith(_OVERLAYS):
-                yield below.as_posix(), path / below
+                others[file] = ""
+            elif below.name.endswith(_OVERLAYS):
+                continue
+            elif _is_video(below) and (reason := why_not(name, file)):
+                others[file] = reason
+            else:
+                yield name, file
     elif glob.has_magic(argument) and not os.path.lexists(argument):
         root, matches = _matches(path)
         for match in sorted(matches):

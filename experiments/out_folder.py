@@ -1,6 +1,7 @@
 """The folder that a program writes to: its flag, what it may not be and what stays."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -23,21 +24,34 @@ def define_out(help_text: str = "Folder for the results.") -> Callable[[], Path]
     return lambda: folder_to_write(holder.value)
 
 
-def folder_to_write(name: str) -> Path:
+def folder_to_write(name: str | Path) -> Path:
     """The folder of this name, which need not exist.
 
     Raises:
-        ValueError: it is a file or lies below one, which would show only once all the work
-            is done.
+        ValueError: it is a file or lies below one, or nothing can be written there; either
+            would show only once all the work is done.
     """
     folder = Path(name)
     for path in (folder, *folder.parents):
         if path.is_dir():
+            _check_writable(path)
             break
         if os.path.lexists(path):
             what = "a file" if path.exists() else "a link to nothing"
             raise ValueError(f"{path} is {what}; name a folder.")
     return folder
+
+
+def _check_writable(folder: Path) -> None:
+    """Refuses a folder that takes no file; the one that is tried is gone at once."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"nothing can be written to {folder.absolute()} ({error.strerror}); choose "
+            "another --out."
+        ) from error
 
 
 def check_kind(out: Path, kinds: Sequence[str]) -> None:
@@ -48,9 +62,9 @@ def check_kind(out: Path, kinds: Sequence[str]) -> None:
         kinds: the suffixes of files.
 
     Raises:
-        ValueError: it has another suffix.
+        ValueError: it has another suffix; one without a letter, as of a date, is none.
     """
-    if out.suffix[1:].isalpha() and out.suffix not in kinds:
+    if any(map(str.isalpha, out.suffix)) and out.suffix not in kinds:
         listed = " or ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
         raise ValueError(
             f"there is no format for {out.name}: a name ends in {listed}, or is that of a "

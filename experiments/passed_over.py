@@ -1,7 +1,7 @@
-"""Files of a folder that are no pictures that are read: counted by suffix, and told."""
+"""Files of a folder that are not read: counted by suffix, and told."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rcsr_jax.data.images import UNREAD_SUFFIXES
@@ -34,11 +34,12 @@ def is_to_convert(suffix: str) -> bool:
     return suffix.lower() in UNREAD_SUFFIXES
 
 
-def passed_message(counts: Mapping[str, int]) -> str:
+def passed_message(counts: Mapping[str, int], *, reasons: Sequence[str] = ()) -> str:
     """What is told of files that are passed over, with the remedy; empty: there are none.
 
     Args:
         counts: from `count_passed`.
+        reasons: why there are such among them as could be read, with the remedy.
     """
     if not counts:
         return ""
@@ -51,4 +52,4 @@ def passed_message(counts: Mapping[str, int]) -> str:
         told += f"; to use {', '.join(photos)}, convert it to JPEG first"
         if any(suffix.startswith(".hei") for suffix in photos):
             told += ', or for HEIC pip install "rcsr-jax[heic]"'
-    return told
+    return "; ".join([told, *reasons])

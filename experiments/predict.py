@@ -5,7 +5,8 @@ rcsr-predict --out=DIR --show_steps photos/ 'more/**/*.jpg'
 rcsr-predict --checkpoint=DIR --boxes=BOXES.csv --out=DIR photo.jpg ...
 
 Photos are files, folders or patterns. Finding faces needs dlib, pip install
-"rcsr-jax[detect]". Videos and cameras need PyAV, pip install "rcsr-jax[video]":
+"rcsr-jax[detect]". Videos, also those in folders, and cameras need PyAV, pip install
+"rcsr-jax[video]", and come after the photos:
 
 rcsr-predict --out=DIR clip.mp4
 rcsr-predict --out=DIR --video=0                       # a camera, until Ctrl-C
@@ -22,6 +23,7 @@ replaced without --overwrite. The exit code is 1 where a photo or a video failed
 """
 
 import functools
+import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -29,6 +31,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from absl import flags
 
 from rcsr_jax.data.names import shown
@@ -87,9 +90,13 @@ def main(arguments: list[str]) -> None:
     if not arguments[1:] and _VIDEO["video"].value is None:
         raise ValueError("no images: name photos or folders behind the flags.")
     out = _OUT()
-    inputs = find_inputs(arguments[1:], owner_of=functools.partial(owner_of, out))
-    if told_of_others := passed_message(inputs.passed_over):
-        print(told_of_others, file=sys.stderr)
+    inputs = find_inputs(
+        arguments[1:],
+        owner_of=functools.partial(owner_of, out),
+        why_not=_why_not(_FINDING()["table"]),
+    )
+    if told := passed_message(inputs.passed_over, reasons=inputs.reasons):
+        print(told, file=sys.stderr)
     failed = dict(inputs.empty)  # name -> reason
     of_photos = (_NUM_STEPS, _MIN_SCORE, _SHOW_BOXES, _SHOW_STEPS, _SHOW_ERRORS, _JOBS)
     if not inputs.photos and (given := [flag for flag in of_photos if flag.value]):
@@ -109,13 +116,14 @@ def main(arguments: list[str]) -> None:
     results, video_results = _results(out, predictor)
     photos_before, waiting = _sort_out(inputs.photos, results.is_done, failed)
     videos_before, videos = _sort_out(sources, video_results.counts, failed)
-    done, told = list(photos_before), dict(videos_before)
-    for video, counts in told.items():
+    done, tracked = list(photos_before), dict(videos_before)
+    for video, counts in tracked.items():
         _tell_video(counts, video_results.table(video), before=True)
     try:
+        _predict(waiting, done, failed, predictor, results, find_boxes)
         for video in videos:
             try:
-                told[video] = track_into(
+                tracked[video] = track_into(
                     video_results,
                     video,
                     sources[video],
@@ -127,11 +135,10 @@ def main(arguments: list[str]) -> None:
             except (ValueError, OSError) as error:
                 failed[video.name] = _reason(video, error)
             else:
-                _tell_video(told[video], video_results.table(video))
-        _predict(waiting, done, failed, predictor, results, find_boxes)
+                _tell_video(tracked[video], video_results.table(video))
     finally:  # what an interrupted run has done is told as well
-        reached = {*done, *told}
-        for item in (*videos, *waiting):
+        reached = {*done, *tracked}
+        for item in (*waiting, *videos):
             if item in reached or item.name in failed:
                 continue
             if results.was_written(item):  # written, but its answer not yet taken
@@ -143,13 +150,35 @@ def main(arguments: list[str]) -> None:
             done,
             failed,
             num_before=len(photos_before),
-            videos=told,
+            videos=tracked,
             passed_over=inputs.passed_over,
             min_score=_MIN_SCORE.value,
         )
     if failed:
         first = "; ".join(f"{name}: {why}" for name, why in list(failed.items())[:3])
         raise ValueError(f"{len(failed)} failed (all of them: {path}): {first}")
+
+
+def _why_not(table: str | None) -> Callable[[str, Path], str]:
+    """What tells why a video of a folder is passed over: whoever has photos may have clips.
+
+    Args:
+        table: of boxes, which is read where there is a video; None: there is none.
+    """
+    boxes = functools.cache(functools.partial(finding.box_finder, table=table))
+
+    def why_not(name: str, path: Path) -> str:
+        if importlib.util.find_spec("av") is None:
+            return 'to use videos pip install "rcsr-jax[video]"'
+        if table is not None:
+            find_boxes = boxes()
+            try:
+                find_boxes(Input(name, path, name), np.empty(0))
+            except ValueError:
+                return f"to use videos give them rows in {table}"
+        return ""
+
+    return why_not
 
 
 def _results(out: Path, predictor: Predictor) -> tuple[Results, VideoResults]:

@@ -8,18 +8,21 @@ the face and its mirror image (--teacher=ONE,OTHER: what these find in the mean)
 annotation that is shifted as a whole has been moved back; the
 --validation_faces, which rcsr-train holds out, keep theirs.
 
-When it was killed the same command goes on where it stopped; when it has finished, it finds
-that out and changes nothing.
+When it was killed the same command goes on where it stopped, but asks teachers again; when
+it has finished, it finds that out and changes nothing.
 """
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
-from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
+from rcsr_jax.checkpoint import digest_of
+from rcsr_jax.config import DataConfig, ModelConfig, RunConfig, to_dict
 from rcsr_jax.data import crop_builds, crops
 from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.refusals import refusal_table
@@ -29,7 +32,7 @@ from rcsr_jax.inference import Predictor, load_predictor
 from rcsr_jax.teaching import Taught, Teaching, teach
 
 from . import outputs, program, settings
-from .out_folder import define_out
+from .out_folder import define_out, folder_to_write
 from .process import num_cores
 
 _OUT = define_out("Folder for the crops.")
@@ -77,27 +80,34 @@ _OURS = {_REFUSED, unfinished_name(_REFUSED), *crops.FILES}
 def main(arguments: list[str]) -> None:
     """Prepares, and lists what was refused in refused.csv."""
     program.no_arguments(arguments)
+    folder_to_write(_OUT().parent)  # where the crops lie until they are whole
     config = _config()
     _check_flags(config)
     out = _OUT()
     _check_folder(out)
     sources, refused = read_sources(config.data.data, config.model, config.data)
+    asked = ""
     if _TEACHERS.value:
-        taught = _taught(sources, config)
+        teachers = [_teacher(name, config.model) for name in _TEACHERS.value]
+        asked = _asked(sources, teachers, config)
+        if cache := crop_builds.open_asked(out, asked):  # teaching takes long
+            print(f"{len(cache.names)} faces in {out}, as they were prepared before")
+            return
+        _check_replaced(out, crop_builds.asked_for(out) not in (None, asked))
+        taught = _taught(sources, teachers, config)
         sources, refused = taught.sources, refused + taught.refused
-    if not _OVERWRITE.value and crop_builds.is_other_cache(
-        out, sources, model=config.model, data=config.data
-    ):
-        raise ValueError(
-            f"{out} holds the crops of other faces or settings; choose a new folder, or "
-            "replace them with --overwrite."
+    else:
+        other = crop_builds.is_other_cache(
+            out, sources, model=config.model, data=config.data
         )
+        _check_replaced(out, other)
     with outputs.bar(total=len(sources), desc="faces") as bar:
         cache = crop_builds.open_or_build(
             out,
             sources,
             model=config.model,
             data=config.data,
+            asked=asked,
             jobs=_JOBS.value or num_cores(),
             on_progress=lambda *_: bar.update(),
         )
@@ -131,19 +141,44 @@ def _check_folder(out: Path) -> None:
         raise ValueError(f"{out} holds {others[0]}; choose a new folder.")
 
 
-def _taught(sources: Sequence[Source], config: RunConfig) -> Taught:
+def _check_replaced(out: Path, other: bool) -> None:
+    """Checks that crops of something else are replaced only where that is asked for."""
+    if other and not _OVERWRITE.value:
+        raise ValueError(
+            f"{out} holds the crops of other faces or settings; choose a new folder, or "
+            "replace them with --overwrite."
+        )
+
+
+def _teaching() -> Teaching:
+    return Teaching(
+        share=_SHARE.value,
+        place=_PLACE.value,
+        most_apart=_APART.value,
+        min_score=_SCORE.value,
+    )
+
+
+def _asked(
+    sources: Sequence[Source], teachers: Sequence[Predictor], config: RunConfig
+) -> str:
+    """A digest of all that taught crops depend on."""
+    made_from = crop_builds.fingerprint(sources, model=config.model, data=config.data)
+    taught_by = [[digest_of(t.params), to_dict(t.config)] for t in teachers]
+    how = dataclasses.astuple(_teaching()), config.data.validation_faces
+    told = json.dumps([made_from, taught_by, how])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _taught(
+    sources: Sequence[Source], teachers: Sequence[Predictor], config: RunConfig
+) -> Taught:
     """The faces with the landmarks that the teachers and the annotation agree on."""
-    teachers = [_teacher(name, config.model) for name in _TEACHERS.value]
     with outputs.bar(total=len(sources), desc="taught") as bar:
         return teach(
             sources,
             teachers,
-            teaching=Teaching(
-                share=_SHARE.value,
-                place=_PLACE.value,
-                most_apart=_APART.value,
-                min_score=_SCORE.value,
-            ),
+            teaching=_teaching(),
             validation_faces=config.data.validation_faces,
             strict=config.data.strict,
             on_progress=lambda *_: bar.update(),

@@ -69,10 +69,13 @@ def _measure(name: str, checkpoint: str, data: DataConfig) -> Robustness:
     sources, refused = read_sources(data.data, predictor.config, data)
     with outputs.bar(total=len(sources), desc=name) as bar:
         found = measure_robustness(
-            predictor, sources, on_progress=lambda *_: bar.update()
+            predictor,
+            sources,
+            strict=data.strict,
+            on_progress=lambda *_: bar.update(),
         )
     found = found._replace(refused=refused + found.refused)
-    outputs.tell_refused(found.refused, strict=data.strict)
+    outputs.tell_refused(found.refused)
     return found
 
 

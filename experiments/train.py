@@ -1,7 +1,7 @@
 """Trains a landmark model, or goes on with one that was interrupted.
 
 rcsr-train --data=drawn --preset=demo --workdir=DIR     # a minute or two on two cores
-rcsr-train --data=300W --boxes=BOXES.csv --workdir=DIR  # base: two to three hours
+rcsr-train --data=300W --boxes=BOXES.csv --workdir=DIR  # base: two to four hours
 
 On several machines a process for each, with one work folder for all: see docs/hosts.md.
 
@@ -100,10 +100,10 @@ def _report(result: TrainResult) -> None:
             f"{result.num_refused} faces were left out; see "
             f"{_WORKDIR.value}/refused.csv"
         )
+    error = _error(result)
     _say(
         f"{'finished' if result.finished else 'stopped'} after {result.step} updates on "
-        f"{result.num_faces} faces: validation NME {result.nme:.2f} % inter-ocular "
-        f"(mean shape {result.baseline_nme:.2f} %)"
+        f"{result.num_faces} faces{': ' if error else ''}{error}"
     )
     if not result.finished:
         _say("run the same command again to go on")
@@ -155,13 +155,25 @@ class _Bar:
 
 
 def _describe(progress: Progress) -> str:
-    if math.isnan(progress.loss):
+    if math.isnan(progress.compile_seconds):
         return "compiling"
     minutes, seconds = divmod(round(progress.seconds_left), 60)
+    parts = [
+        f"loss {progress.loss:.4f}",
+        _error(progress),
+        f"{progress.faces_per_second:.0f} faces/s",
+        f"{minutes}:{seconds:02d} left",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _error(told: Progress | TrainResult) -> str:
+    """The validation error; empty before it is known."""
+    if math.isnan(told.nme):
+        return ""
     return (
-        f"loss {progress.loss:.4f}, validation NME {progress.nme:.2f} % (mean shape "
-        f"{progress.baseline_nme:.2f} %), {progress.faces_per_second:.0f} faces/s, "
-        f"{minutes}:{seconds:02d} left"
+        f"validation NME {told.nme:.2f} % inter-ocular (mean shape "
+        f"{told.baseline_nme:.2f} %)"
     )
 
 

@@ -53,6 +53,7 @@ def see_faces(
     sources: Sequence[Source],
     *,
     boxes_for: Callable[[np.ndarray], np.ndarray] = lambda box: box,
+    strict: bool = False,
     on_progress: OnProgress = lambda done, total: None,
 ) -> tuple[AnnotatedFaces, Sight]:
     """Annotated faces, and what calls of a predictor find on them.
@@ -62,10 +63,11 @@ def see_faces(
         sources: the faces; those that cannot be used are left out and named.
         boxes_for: boxes in which each face is looked for, float [n, 4] for its own [4]; of
             n boxes there are n rows for each face in what is seen.
+        strict: end at the first face that cannot be used, rather than leave it out.
         on_progress: called with (faces done, faces).
 
     Raises:
-        ValueError: no face can be used.
+        ValueError: no face can be used, or one cannot and `strict` holds.
     """
     waiting: deque[tuple[Source, dict[str, np.ndarray]]] = deque()
 
@@ -84,6 +86,8 @@ def see_faces(
     for done, answer in enumerate(answers, start=1):
         source, known = waiting.popleft()
         if isinstance(answer, ValueError):
+            if strict:
+                raise ValueError(f"{source.name}: {answer}") from answer
             refused.append(Refusal(source.name, str(answer)))
         elif isinstance(answer, Exception):  # the machine's fault, not the face's
             raise answer

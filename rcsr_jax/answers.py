@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,13 @@ from rcsr_jax.annotation import as_seen
 from rcsr_jax.confidence import score_of
 from rcsr_jax.config import ModelConfig, check_model_config
 from rcsr_jax.metrics import error_unit, interocular_distance
-from rcsr_jax.model import Params, check_crops, log_doubts, make_step
+from rcsr_jax.model import (
+    Params,
+    check_crops,
+    check_model_params,
+    log_doubts,
+    make_step,
+)
 from rcsr_jax.prediction import (
     Prediction,
     annotated,
@@ -217,11 +223,7 @@ def _increment_size(config: ModelConfig) -> Callable[[Array, Array], Array]:
 
 def _check_arguments(params: Params, crops: Array, config: ModelConfig) -> None:
     check_model_config(config)
-    if not isinstance(params, Mapping) or not {"network", "mean_shape"} <= set(params):
-        raise ValueError(
-            "params must hold 'network' and 'mean_shape', as those of a predictor, "
-            f"load_params or init_params do; got {type(params).__name__}."
-        )
+    check_model_params(params)
     if not hasattr(crops, "ndim"):
         raise ValueError(f"crops must be one array; got {type(crops).__name__}.")
 

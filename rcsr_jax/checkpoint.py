@@ -22,7 +22,13 @@ import orbax.checkpoint as ocp
 
 from rcsr_jax.config import RunConfig, check_run_config, from_dict, to_dict
 from rcsr_jax.model import Params, params_like
-from rcsr_jax.weights import SUFFIX, model_source, read_weights, write_weights
+from rcsr_jax.weights import (
+    SUFFIX,
+    check_params,
+    model_source,
+    read_weights,
+    write_weights,
+)
 
 CHECKPOINTS = "checkpoints"
 SCORE = "nme_interocular"  # what ranks the checkpoints of a run
@@ -91,7 +97,8 @@ def load_params(checkpoint: str | Path) -> tuple[Params, RunConfig]:
             f"checkpoint {place} cannot be read: {reason}. Take another one or export it "
             "again."
         ) from error
-    return params, config
+    # as a weights file gives them: bound to no device, whatever the run was made on
+    return jax.device_get(params), config
 
 
 def write_model(out: Path, *, params: Params, config: RunConfig) -> None:
@@ -107,9 +114,11 @@ def export_params(folder: str | Path, *, params: Params, config: RunConfig) -> N
     """Writes the parameters and the run alone, as an orbax folder.
 
     Raises:
-        ValueError: the folder exists and is not empty, or config is no `RunConfig`.
+        ValueError: the folder exists and is not empty, config is no `RunConfig`, or the
+            parameters are not those of its model.
     """
     check_run_config(config)
+    check_params(params, config=config.model)
     folder = Path(folder).absolute()
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise ValueError(f"{folder} exists already; choose a new folder.")

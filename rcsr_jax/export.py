@@ -50,7 +50,13 @@ _ANSWERS = {  # those of a `Prediction` that a program gives
         (_LANDMARKS,),
         "how far from its landmark each point is expected to lie, in crop pixels",
     ),
+    "score": _Answer(
+        "float32",
+        (),
+        "from 0 to 1, how probable a mean error below 8 per cent of the eye distance is",
+    ),
     "num_steps": _Answer("int32", (), "recurrences taken"),
+    "settled": _Answer("bool", (), "whether the last step hardly moved the shape"),
 }
 _RECIPE = (
     "A box is (x0, y0, x1, y1) in photo pixels; an integer is the centre of a pixel.",
@@ -83,8 +89,8 @@ def export_program(
     Returns:
         what `.call(crops)` takes uint8 [faces, crop_size, crop_size] with, for one face
         or more, and answers with a dict: `points` float32 [faces, num_points, 2] in crop
-        px, `expected_error` float32 [faces, num_points] in crop px, `num_steps` int32
-        [faces].
+        px, `expected_error` float32 [faces, num_points] in crop px, `score` float32,
+        `num_steps` int32 and `settled` bool [faces], as in a `Prediction`.
 
     Raises:
         ValueError: `num_steps` is below 1, a platform is not known, or config is no

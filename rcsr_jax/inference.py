@@ -31,7 +31,7 @@ from rcsr_jax.looks import (
     split_sights,
     tilt_worth_turning,
 )
-from rcsr_jax.model import Params
+from rcsr_jax.model import Params, check_model_params
 from rcsr_jax.pieces import (
     finish_pieces,
     largest_piece,
@@ -73,6 +73,7 @@ class Predictor:
 
     def __post_init__(self):
         check_model_config(self.config)
+        check_model_params(self.params)
         object.__setattr__(self, "params", jax.device_put(self.params))
         object.__setattr__(self, "_process", os.getpid())
 
@@ -236,7 +237,7 @@ class Predictor:
             ValueError: these are no numbers of faces.
         """
         size = self.config.crop_size
-        counts = set(_checked_batches(batches))
+        counts = {0, *_checked_batches(batches)}
         if self.config.max_looks > 1:  # further looks are at any number of them
             counts |= set(range(1, max(counts)))
         platform = platform_of(self.params)
@@ -298,6 +299,7 @@ class Predictor:
             ValueError: there are not as many frames as crops, or crops are of another
                 size.
         """
+        crops = np.asarray(crops)
         frames = _frames_of(crops, frames)
         return self._see(crops, frames, num_steps).faces
 
@@ -318,6 +320,7 @@ class Predictor:
         Raises:
             ValueError: those of `from_crops`, and a start of another shape.
         """
+        crops = np.asarray(crops)
         frames = _frames_of(crops, frames)
         running = self._start(crops, None, start=start)
         sight = self._finish(running, crops, frames, start=start)

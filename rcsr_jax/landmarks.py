@@ -47,6 +47,8 @@ class Faces(NamedTuple):
     score: np.ndarray
 
     def __repr__(self) -> str:
+        if np.ndim(self.points) != 3:  # of shapes, of one face: what tree.map may make
+            return tuple.__repr__(self)
         num_faces, num_points = self.points.shape[:2]
         scores = ", ".join(f"{score:.2f}" for score in self.score)
         return f"Faces({num_faces} of {num_points} landmarks, score [{scores}])"

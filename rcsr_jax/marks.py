@@ -26,6 +26,7 @@ def marked_offsets(scores: Array) -> Array:
     # over one axis: converters to ONNX know no softmax over two
     flat = jax.nn.softmax(faded.reshape(*faded.shape[:-2], size * size))
     weights = flat.reshape(faded.shape)
-    x = weights.sum(-2) @ cells
-    y = weights.sum(-1) @ cells
+    # by default such products have ten bits on a GPU
+    x = jnp.matmul(weights.sum(-2), cells, precision="highest")
+    y = jnp.matmul(weights.sum(-1), cells, precision="highest")
     return jnp.stack([x, y], axis=-1)

@@ -7,7 +7,7 @@ shape is measured, not learned.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import flax
@@ -147,6 +147,19 @@ def make_step(
     return step, first
 
 
+def check_model_params(params: Params) -> None:
+    """Checks that parameters are those of a whole model.
+
+    Raises:
+        ValueError: they are of something else.
+    """
+    if not isinstance(params, Mapping) or not {"network", "mean_shape"} <= set(params):
+        raise ValueError(
+            "params must hold 'network' and 'mean_shape', as those of a predictor, "
+            f"load_params or init_params do; got {type(params).__name__}."
+        )
+
+
 def log_doubts(params: Params, hidden: Array, *, config: ModelConfig) -> Array:
     """Logarithms of the errors to expect with this memory, in eye distances.
 
@@ -178,7 +191,7 @@ def _variables(params: Params, config: ModelConfig) -> dict[str, Any]:
     """Parameters as flax takes them, in the numbers that the model computes in."""
     return {
         "params": {
-            name: part if is_exact(name) else _cast(part, config.compute_dtype)
+            name: _cast(part, "float32" if is_exact(name) else config.compute_dtype)
             for name, part in params["network"].items()
         }
     }

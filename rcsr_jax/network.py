@@ -1,5 +1,6 @@
 """The network of one step: look, remember, move, and how sure it is of that."""
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -25,6 +26,8 @@ DENSE_UNITS = 256  # of the dense layers below the last one; the paper does not 
 _FIRST_DOUBT = 0.1  # error in eye distances that fresh parameters expect
 _FIRST_TRUST = -1.0  # logit of the share of its own mark in a landmark's first places
 _DOUBTS = (math.log(1e-3), math.log(2.0))  # logarithms of what may be expected
+# by default products have ten bits on a GPU, which is a hundredth of a pixel here
+_Exact = functools.partial(nn.Dense, precision="highest")
 
 
 class RCSR(nn.Module):
@@ -47,18 +50,18 @@ class RCSR(nn.Module):
             )
         cell = ConvGRUCell if config.cell == "conv_gru" else GRUCell
         self.cell = cell(config.hidden_size)
-        self.dense = [nn.Dense(DENSE_UNITS) for _ in range(config.dense_layers - 1)]
-        self.output = nn.Dense(
+        self.dense = [_Exact(DENSE_UNITS) for _ in range(config.dense_layers - 1)]
+        self.output = _Exact(
             config.num_points * 2, kernel_init=nn.initializers.zeros, name="output"
         )
         if config.own_marks:
-            self.trust = nn.Dense(
+            self.trust = _Exact(
                 config.num_points,
                 kernel_init=nn.initializers.zeros,
                 bias_init=nn.initializers.constant(_FIRST_TRUST),
                 name="trust",
             )
-        self.doubt = nn.Dense(
+        self.doubt = _Exact(
             config.num_points,
             kernel_init=nn.initializers.zeros,
             bias_init=nn.initializers.constant(math.log(_FIRST_DOUBT)),

@@ -12,7 +12,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from rcsr_jax.config import ModelConfig
+from rcsr_jax.config import ModelConfig, check_model_config
 from rcsr_jax.data.whole_files import whole_file
 from rcsr_jax.export import FACES, check_new, write_description
 from rcsr_jax.model import Params, make_step
@@ -45,10 +45,11 @@ def write_onnx(
         the path of the JSON: that of the model, with .json behind its stem.
 
     Raises:
-        ValueError: one of the files exists, the path ends otherwise, or there is no
-            such number of steps.
+        ValueError: one of the files exists, the path ends otherwise, there is no such
+            number of steps, or config is no `ModelConfig`.
         ImportError: the converter is not installed; the message tells how.
     """
+    check_model_config(config)
     path, beside = check_new(path, suffix=SUFFIX)
     num_steps = config.num_steps if num_steps is None else num_steps
     check_num_steps(num_steps)

@@ -20,7 +20,7 @@ _SIZES = (256, 64, 16, 4, 1)
 
 
 def piece_sizes(num_faces: int, *, platform: str) -> list[int]:
-    """The sizes of the pieces that a number of faces is predicted in; one at least.
+    """The sizes of the pieces that a number of faces is predicted in; 0 for no face.
 
     The time of a CPU grows with the faces, so the sizes add up to them exactly.
     Elsewhere a full batch takes little longer than one face, so the last piece is filled
@@ -30,12 +30,13 @@ def piece_sizes(num_faces: int, *, platform: str) -> list[int]:
         num_faces: 0 or more.
         platform: of the device, "cpu", "gpu" or "tpu".
     """
+    if not num_faces:
+        return [0]  # one answer, with the shapes of any, of a program without work
     if platform != "cpu":
         whole, rest = divmod(num_faces, _SIZES[0])
         last = min(size for size in _SIZES if size >= rest)
-        return [_SIZES[0]] * whole + [last] * (rest > 0 or not whole)
-    sizes = []
-    rest = max(num_faces, 1)
+        return [_SIZES[0]] * whole + [last] * (rest > 0)
+    sizes, rest = [], num_faces
     for size in _CPU_SIZES:
         whole, rest = divmod(rest, size)
         sizes += [size] * whole
@@ -69,11 +70,13 @@ def start_pieces(
     else:
         answer = functools.partial(predict, num_steps=num_steps)
     pieces, first = [], 0
-    for size in piece_sizes(len(crops), platform=platform_of(params)):
-        cut = functools.partial(_piece, first=first, size=size)
-        begin = jax.tree.map(cut, start)
-        pieces.append(answer(params, cut(crops), config=config, start=begin))
-        first += size
+    # where the parameters are, whatever the default is in the thread that calls
+    with jax.default_device(_device_of(params)):
+        for size in piece_sizes(len(crops), platform=platform_of(params)):
+            cut = functools.partial(_piece, first=first, size=size)
+            begin = jax.tree.map(cut, start)
+            pieces.append(answer(params, cut(crops), config=config, start=begin))
+            first += size
     return pieces
 
 
@@ -85,7 +88,7 @@ def finish_pieces(pieces: list[Prediction], *, num_faces: int) -> Prediction:
     """
 
     def join(*parts: np.ndarray, axis: int) -> np.ndarray:
-        whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
+        whole = np.concatenate(parts, axis)  # copied: what JAX gives is read-only
         return whole[:num_faces] if axis == 0 else whole[:, :num_faces]
 
     return by_field(join, *jax.device_get(pieces))
@@ -98,4 +101,8 @@ def _piece(rows: np.ndarray, *, first: int, size: int) -> np.ndarray:
 
 def platform_of(params: Params) -> str:
     """The kind of device that holds parameters: "cpu", "gpu" or "tpu"."""
-    return next(iter(params["mean_shape"].devices())).platform
+    return _device_of(params).platform
+
+
+def _device_of(params: Params) -> jax.Device:
+    return next(iter(params["mean_shape"].devices()))

@@ -26,11 +26,15 @@ from rcsr_jax.progress import Progress
 
 # Settings that may change when a run goes on: they do not change what is learned.
 RESUMABLE = frozenset({"max_seconds", "eval_every", "strict", "stream_faces"})
+# and those that name what is known otherwise: faces by faces.json, parameters by the
+# checkpoint; on another machine they lie elsewhere
+_PLACES = frozenset({"data", "last_data", "boxes", "init_from"})
+_FACES = "faces.json"
 # files of a run, and what each of them holds or begins with
 _KEYS = {
     "config.json": {"model", "train"},
     "environment.json": {"jax"},
-    "faces.json": {"training", "validation"},
+    _FACES: {"training", "validation"},
 }
 _HEADS = {"metrics.csv": "step,", "refused.csv": "name,reason"}
 _AT_ONCE = 4096  # faces whose landmarks are read
@@ -74,7 +78,8 @@ def check_same_run(workdir: Path, config: RunConfig, *, resuming: bool) -> None:
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); take a new workdir.") from error
     changed = differences(stored, config)
-    if refused := {k: v for k, v in changed.items() if k not in RESUMABLE}:
+    may_change = RESUMABLE | (_PLACES if (workdir / _FACES).is_file() else set())
+    if refused := {k: v for k, v in changed.items() if k not in may_change}:
         listed = ", ".join(f"{k} ({a!r}, now {b!r})" for k, (a, b) in refused.items())
         before, now = refused.get("num_updates", (0, 0))
         longer = f" To train on from it, give the other --init_from={workdir}."
@@ -102,7 +107,7 @@ def check_same_faces(
         ValueError: faces are there or lacking, or have other landmarks than then.
     """
     now = {name: _known_by(cache) for name, cache in faces.items()}
-    path = workdir / "faces.json"
+    path = workdir / _FACES
     if resuming and path.is_file():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))

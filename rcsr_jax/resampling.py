@@ -125,7 +125,9 @@ def _grey(photo: ArrayLike) -> Array:
         raise ValueError(
             f"a photo is [height, width] or [height, width, 3]; got {photo.shape}."
         )
-    return photo if photo.ndim == 2 else photo @ jnp.asarray(LUMA, jnp.float32)
+    if photo.ndim == 2:
+        return photo
+    return jnp.matmul(photo, jnp.asarray(LUMA, jnp.float32), precision="highest")
 
 
 def _check_size(size: int) -> None:
@@ -155,7 +157,7 @@ def _weights(centres: Array, scale: Array, count: int) -> Array:
         float [faces, size, count]; over the last axis they add up to one.
     """
     if count == 1:  # both ends in one pixel
-        return jnp.ones((*centres.shape, 1))
+        return jnp.ones((*centres.shape, 1), jnp.float32)
     reach = jnp.maximum(scale, 1.0)
     away = jnp.abs(jnp.arange(count).reshape(1, 1, -1) - centres[..., None])
     weights = jnp.maximum(1 - away / reach[..., None], 0)

@@ -91,9 +91,10 @@ def save_step(
     Raises:
         ValueError: this one or the one before cannot be written.
     """
-    with _writing(Path(manager.directory)):
-        if hosts.is_first():
-            _check_room(Path(manager.directory), (params, training))
+    folder = Path(manager.directory)
+    with _writing(folder):
+        needed = (params, training) if hosts.is_first() else ()
+        hosts.first_before_others(lambda: _check_room(folder, needed))
         manager.save(
             step,
             args=ocp.args.Composite(

@@ -10,8 +10,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from rcsr_jax.data.cutting import Source
-from rcsr_jax.data.refusals import Refusal
-from rcsr_jax.data.sources import use_each
+from rcsr_jax.data.refusals import Refusal, none_usable
 from rcsr_jax.disturbance import Disturbance, disturb
 from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.summaries import summarise
@@ -45,6 +44,7 @@ def measure_robustness(
     sources: Sequence[Source],
     *,
     sweeps: Mapping[str, Sequence[float]] = SWEEPS,
+    strict: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Robustness:
     """The errors of adaptive prediction under each disturbance.
@@ -54,10 +54,12 @@ def measure_robustness(
         sources: annotated faces; one that cannot be used, disturbed or not, takes no part
             anywhere, so that every value is measured on the same faces.
         sweeps: the fields of `Disturbance` to vary, one at a time, with their values.
+        strict: end at the first face that cannot be used, rather than leave it out.
         on_progress: called with (faces done, faces).
 
     Raises:
-        ValueError: no face can be used, or there is no such disturbance.
+        ValueError: no face can be used, or one cannot and `strict` holds, or there is no
+            such disturbance.
     """
     if unknown := sorted(set(sweeps) - set(Disturbance._fields)):
         known = ", ".join(Disturbance._fields)
@@ -68,12 +70,17 @@ def measure_robustness(
             [calm, *(calm._replace(**{k: v}) for k, vs in sweeps.items() for v in vs)]
         )
     )
-    found, refused = use_each(
-        sources,
-        lambda source: _predict_disturbed(predictor, source, kinds),
-        purpose="measured",
-        on_progress=on_progress,
-    )
+    found, refused = [], []
+    for done, source in enumerate(sources, start=1):
+        try:
+            found.append(_predict_disturbed(predictor, source, kinds))
+        except ValueError as error:
+            if strict:
+                raise ValueError(f"{source.name}: {error}") from error
+            refused.append(Refusal(source.name, str(error)))
+        on_progress(done, len(sources))
+    if not found:
+        raise none_usable(refused, purpose="measured")
     answers, truths = zip(*found, strict=True)
     markup = predictor.config.markup
     summaries = {
@@ -94,7 +101,7 @@ def measure_robustness(
             name: {value: at(calm._replace(**{name: value})) for value in values}
             for name, values in sweeps.items()
         },
-        refused=refused,
+        refused=tuple(refused),
     )
 
 

@@ -240,7 +240,7 @@ def _held_out_of_rest(
 
 def _taught(source: Source, goal: np.ndarray) -> Source:
     stamp = f"{source.stamp} {hashlib.sha256(goal.tobytes()).hexdigest()}"
-    return Source(source.name, functools.partial(_load, source, goal), stamp)
+    return Source(source.name, functools.partial(_load, source, goal), stamp, True)
 
 
 def _load(

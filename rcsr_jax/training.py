@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from rcsr_jax import checkpoint, resumption, sharing, updates
+from rcsr_jax import checkpoint, hosts, resumption, sharing, updates
 from rcsr_jax.config import RunConfig, check_run_config, replace_fields
 from rcsr_jax.data.batches import TrainingSet
 from rcsr_jax.data.locks import alone_in
@@ -76,7 +76,9 @@ def train(
     if workdir.exists() and not workdir.is_dir():
         raise ValueError(f"workdir={workdir} is a file; name a folder.")
     workdir.mkdir(parents=True, exist_ok=True)
-    with alone_in(workdir) if jax.process_index() == 0 else nullcontext():
+    with ExitStack() as held:
+        lock = alone_in(workdir) if hosts.is_first() else nullcontext()
+        hosts.first_before_others(lambda: held.enter_context(lock))
         return _train(config, workdir, lookout=lookout, on_progress=on_progress)
 
 

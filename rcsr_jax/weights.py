@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import flax
+import jax
 import numpy as np
 
 from rcsr_jax.config import (
@@ -48,8 +49,8 @@ def write_weights(path: str | Path, *, params: Params, config: RunConfig) -> Non
         config: the run that made them.
 
     Raises:
-        ValueError: the file exists or ends otherwise, a weight is beyond float16, or config
-            is no `RunConfig`.
+        ValueError: the file exists or ends otherwise, a weight is beyond float16, config
+            is no `RunConfig`, or the parameters are not those of its model.
     """
     check_run_config(config)
     path = Path(path)
@@ -58,6 +59,7 @@ def write_weights(path: str | Path, *, params: Params, config: RunConfig) -> Non
     if path.exists():
         raise ValueError(f"{path} exists already; choose a new file.")
     arrays = {name: _stored(name, leaf) for name, leaf in _flat(params).items()}
+    check_params(params, config=config.model)
     run = to_dict(_without_folders(config))
     header = {"format": _FORMAT, "run": run, "sha256": _digest(run, arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,8 +96,8 @@ def model_source(
     """The checkpoint that is named, or the weights that come with the package.
 
     Args:
-        checkpoint: of a trained model; the name of shipped weights, where nothing of this
-            name lies here, means those.
+        checkpoint: of a trained model; the name of shipped weights, where no model of
+            this name lies here, means those.
         preset: which of the shipped weights, in place of "base".
 
     Raises:
@@ -107,7 +109,7 @@ def model_source(
         raise ValueError(
             f"give a checkpoint or a preset; got {checkpoint} and {preset!r}: not both."
         )
-    named = str(checkpoint) in _shipped_names() and not Path(checkpoint).exists()
+    named = str(checkpoint) in _shipped_names() and not _may_be_model(Path(checkpoint))
     return shipped_weights(str(checkpoint)) if named else checkpoint
 
 
@@ -129,6 +131,11 @@ def shipped_weights(preset: str) -> Path:
             "trained."
         )
     return path
+
+
+def _may_be_model(path: Path) -> bool:
+    """Whether a path is a file, or a folder like those of checkpoints and runs."""
+    return path.is_file() or any((path / n).is_dir() for n in ("params", "checkpoints"))
 
 
 def _shipped_names() -> list[str]:
@@ -176,8 +183,27 @@ def _stored(name: str, leaf: np.ndarray) -> np.ndarray:
 
 
 def _fitted(arrays: Mapping[str, np.ndarray], model: ModelConfig) -> Params:
+    params = {name: array.astype(np.float32) for name, array in arrays.items()}
+    _check_flat(params, model)
+    return flax.traverse_util.unflatten_dict(params, sep="/")
+
+
+def check_params(params: Params, *, config: ModelConfig) -> None:
+    """Checks parameters before they are written.
+
+    Args:
+        params: of a model.
+        config: of it.
+
+    Raises:
+        ValueError: they are not those of a network of the config, or not all finite.
+    """
+    _check_flat(_flat(jax.device_get(params)), config)
+
+
+def _check_flat(arrays: Mapping[str, np.ndarray], model: ModelConfig) -> None:
     wanted = {name: leaf.shape for name, leaf in _flat(params_like(model)).items()}
-    found = {name: array.shape for name, array in arrays.items()}
+    found = {name: np.shape(array) for name, array in arrays.items()}
     wrong = sorted(
         name
         for name in wanted.keys() | found.keys()
@@ -189,11 +215,9 @@ def _fitted(arrays: Mapping[str, np.ndarray], model: ModelConfig) -> Params:
             f"{shown(name)} has the shape {found.get(name, 'of nothing')}, where the "
             f"model has {wanted.get(name, 'no such array')}"
         )
-    params = {name: array.astype(np.float32) for name, array in arrays.items()}
-    for name, array in params.items():
+    for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds what is not a finite number")
-    return flax.traverse_util.unflatten_dict(params, sep="/")
 
 
 def _without_folders(config: RunConfig) -> RunConfig:

@@ -1,5 +1,7 @@
 """Views keep pixels and landmarks together; light and coverings stay in range."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,9 +60,9 @@ def cached_noise(generator):
     return generator.integers(0, 256, (SIDE, SIDE), np.uint8)
 
 
-def over_keys(change, crop, *, config):
-    """What 400 keys make of one crop: float [400, size, size]."""
-    keys = jax.random.split(jax.random.key(0), 400)
+def over_keys(change, crop, *, config, count=400):
+    """What many keys make of one crop: float [count, size, size]."""
+    keys = jax.random.split(jax.random.key(0), count)
     return np.asarray(jax.vmap(lambda key: change(key, crop, config=config))(keys))
 
 
@@ -78,6 +80,40 @@ def test_a_straight_view_at_half_the_size():
     x = points[:, 0]
     np.testing.assert_allclose(np.interp(x, range(16), crop[3]), POINTS[:, 0], atol=0.1)
     np.testing.assert_allclose(points, (POINTS - 23.5) / 2 + 7.5, atol=1e-4)
+
+
+def test_between_pixels_a_quadratic_picture_is_exact():
+    # by linear interpolation it would be up to half a level too light
+    def grey(x, y):
+        return (x - 7) ** 2 + (y - 9) ** 2 + (x - 7) * (y - 9)
+
+    rows, columns = np.mgrid[:16, :16]
+    view = view_of(degrees=20.0, scale=0.8, shift=(0.03, -0.05))
+    crop, seen = cut(grey(columns, rows).astype(np.uint8), POINTS, view, size=16)
+    # where crop pixels lie, by landmarks that the same map has moved
+    ones = np.ones((3, 1))
+    back = np.linalg.solve(np.hstack([seen, ones]), np.hstack([POINTS, ones]))
+    x, y, _ = np.tensordot(back.T, [columns, rows, np.ones((16, 16))], 1)
+    assert min(x.min(), y.min()) > 1 and max(x.max(), y.max()) < 14
+    np.testing.assert_allclose(crop, grey(x, y), atol=0.01)
+
+
+def test_a_view_of_black_and_white_stays_between_them(generator):
+    cached = np.uint8(255 * generator.integers(0, 2, (SIDE, SIDE)))
+    crop, _ = cut(cached, POINTS, view_of(degrees=30.0))
+    assert (np.min(crop), np.max(crop)) == (0, 255)
+
+
+def test_beyond_its_edges_a_picture_goes_on(generator):
+    flat = np.full((SIDE, SIDE), 77, np.uint8)
+    crop, _ = cut(flat, POINTS, view_of(degrees=20.0, scale=3.0))
+    np.testing.assert_allclose(crop, np.full((SIZE, SIZE), 77), atol=1e-3)
+    cached = cached_noise(generator)
+    # some crops to the right of the middle or left, and below or above
+    for shift, row, column in (((5, 5), -1, -1), ((-5, 5), -1, 0), ((5, -5), 0, -1)):
+        crop, _ = cut(cached, POINTS, view_of(shift=shift))
+        expected = np.full((SIZE, SIZE), cached[row, column])
+        np.testing.assert_allclose(crop, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +242,25 @@ def test_light_stays_in_range_and_keeps_the_order_of_greys(generator):
     assert (np.diff(found[0]) >= 0).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "strength", "amount_of"),
+    [
+        ("contrast", 0.3, lambda new, old: np.log((new - 128) / (old - 128))),
+        ("brightness", 15.0, lambda new, old: new - old),
+        ("gamma", 0.25, lambda new, old: np.log(np.log(new / 255) / np.log(old / 255))),
+    ],
+)
+def test_light_varies_as_much_as_the_config_says(name, strength, amount_of):
+    config = dataclasses.replace(OFF, **{name: strength})
+    crop = np.float32([[118, 124, 138]])  # far from black and white, which are clipped
+    many = over_keys(vary_light, crop, config=config, count=4000)[:, 0]
+    amounts = amount_of(np.float64(many), np.float64(crop))
+    one = amounts[:, :1]
+    np.testing.assert_allclose(amounts, np.tile(one, 3), atol=1e-3 * strength)
+    assert np.std(one) == pytest.approx(strength, rel=0.05)
+    assert abs(np.mean(one)) < 5 * strength / np.sqrt(4000)
+
+
 def test_noise_is_at_most_what_the_config_says():
     config = AugmentConfig(contrast=0.0, brightness=0.0, gamma=0.0, noise=6.0)
     flat = jnp.full((SIZE, SIZE), 128.0)
@@ -219,8 +274,11 @@ def test_noise_is_at_most_what_the_config_says():
 def test_coverings_are_rectangles_of_limited_size():
     config = AugmentConfig(occlusion=1.0, occlusion_size=0.4)
     crop = jnp.full((SIZE, SIZE), 1000.0)  # no covering reaches this level
-    many = over_keys(occlude, crop, config=config)
+    many = over_keys(occlude, crop, config=config, count=4000)
     covered = np.asarray(many) != 1000
+    # any side up to the largest is as likely; what lies over an edge is lost
+    side = 0.4 / 2 - 0.4**2 / 12
+    assert covered.mean() == pytest.approx(side**2, rel=0.06)
     rows, columns = covered.any(2), covered.any(1)
     np.testing.assert_array_equal(covered, rows[:, :, None] & columns[:, None, :])
     for lines in (rows, columns):
@@ -240,20 +298,38 @@ def test_as_many_faces_are_covered_as_the_config_says():
     assert share == pytest.approx(0.25, abs=0.08)
 
 
+def example_of(key, cached, *, config):
+    return augment(
+        key,
+        cached,
+        POINTS,
+        config=config,
+        size=SIZE,
+        margin=MARGIN,
+        frame_scale=1.4,
+        markup=THREE,
+    )
+
+
+def test_augment_covers_a_view_in_another_light(generator):
+    cached, config = cached_noise(generator), AugmentConfig(occlusion=1.0)
+    key = jax.random.key(2)
+    crop, points = example_of(key, cached, config=config)
+    of_view, of_light, of_cover = jax.random.split(key, 3)
+    view = random_view(of_view, config=config, frame_scale=1.4)
+    seen, expected = cut(cached, POINTS, view)
+    lit = vary_light(of_light, seen, config=config)
+    covered = occlude(of_cover, lit, config=config)
+    assert 0.02 < np.mean(covered != lit) < 0.5
+    np.testing.assert_allclose(points, expected, atol=1e-3)
+    np.testing.assert_allclose(crop, covered, atol=0.05)
+
+
 def test_augment_is_a_function_of_its_key(generator):
     cached = cached_noise(generator)
 
     def example(key):
-        return augment(
-            key,
-            cached,
-            POINTS,
-            config=AugmentConfig(),
-            size=SIZE,
-            margin=MARGIN,
-            frame_scale=1.5,
-            markup=THREE,
-        )
+        return example_of(key, cached, config=AugmentConfig())
 
     first, again, other = (example(jax.random.key(n)) for n in (0, 0, 1))
     jax.tree.map(np.testing.assert_array_equal, first, again)
@@ -267,15 +343,6 @@ def test_augment_is_a_function_of_its_key(generator):
 
 def test_augment_switched_off_is_the_straight_view(generator):
     cached = np.maximum(cached_noise(generator), 1)
-    crop, points = augment(
-        jax.random.key(0),
-        cached,
-        POINTS,
-        config=OFF,
-        size=SIZE,
-        margin=MARGIN,
-        frame_scale=1.5,
-        markup=THREE,
-    )
+    crop, points = example_of(jax.random.key(0), cached, config=OFF)
     np.testing.assert_allclose(crop, cached[8:40, 8:40], atol=2e-3)
     np.testing.assert_allclose(points, POINTS - 8, atol=1e-4)

@@ -246,6 +246,30 @@ def test_trees_replace_no_annotation(out, told, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["faces.json"]
 
 
+@pytest.mark.parametrize(
+    "flag", ["--cascade=3", "--nomirror", "--seed=0", "--split=train"]
+)
+def test_trees_that_are_there_take_no_flags_of_training(flag, tmp_path):
+    pytest.importorskip("dlib")
+    (tmp_path / "ert.dat").touch()
+    words = ["--data=drawn", "--out=ert.dat", flag]
+    done = run_module("ert", *words, cwd=tmp_path)
+    name = flag.removeprefix("--").removeprefix("no").split("=")[0]
+    assert done.returncode == 1
+    assert f"ert.dat is there already and is not trained again, so --{name}" in (
+        done.stderr
+    )
+
+
+def test_trees_that_cannot_be_saved_are_told_in_one_line(tmp_path):
+    pytest.importorskip("dlib")
+    (tmp_path / "ert.dat").symlink_to("gone/ert.dat")
+    words = ["--data=drawn", "--drawn_faces=4", "--cascade=1", "--trees=2"]
+    done = run_module("ert", *words, "--out=ert.dat", cwd=tmp_path)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "error: ert.dat cannot be written: " in done.stderr
+
+
 @SLOW
 def test_dlib_is_trained_judged_and_timed(tmp_path):
     pytest.importorskip("dlib")
@@ -265,7 +289,9 @@ def test_dlib_is_trained_judged_and_timed(tmp_path):
     done = run_module("ert", *data, "--test_split=train", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     again = json.loads((tmp_path / "ert.json").read_text())
-    assert "options" not in again and (tmp_path / "ert.dat").read_bytes() == before
+    assert (tmp_path / "ert.dat").read_bytes() == before
+    for name in ("options", "mirror", "training_faces", "training_seconds"):
+        assert again[name] == told[name]
     assert again["nme_interocular"] < told["nme_interocular"]  # it has seen these
 
     (row,) = peers.dlib_rows(str(tmp_path / "ert.dat"))

@@ -1,6 +1,7 @@
 """A shard's file has every photo once, is there whole or not, and knows what made it."""
 
 import dataclasses
+import importlib.util
 import json
 import os
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tiny
+from commands import fail, run
 from rcsr_jax.experiments import workers
 
 from rcsr_jax import shard_files
@@ -276,3 +278,39 @@ def test_several_workers_without_ray_say_what_to_install(monkeypatch):
         workers.ray_running(cores=1),
     ):
         pass
+
+
+_find_spec = importlib.util.find_spec
+
+
+def without_pyarrow(name, package=None):
+    return None if name == "pyarrow" else _find_spec(name, package)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["--ray_address=auto", "--workers=0"],
+            "--ray_address is about workers, and with --workers=0 there is none",
+        ),
+        (
+            ["--gpus_per_worker=0.5", "--workers=0"],
+            "--gpus_per_worker is about workers, and with --workers=0 there is none",
+        ),
+        (["--ray_address=auto"], "--ray_address needs --workers"),
+    ],
+)
+def test_flags_of_workers_that_there_are_not_are_refused(words, told, tmp_path):
+    assert told in fail("rcsr-bulk", *words, "--out=out", "gone", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "package"), [(["--workers=0"], "pyarrow"), ([], '"rcsr-jax[bulk]"')]
+)
+def test_what_writes_the_results_is_asked_for_first(words, package, tmp_path):
+    replaced = {"importlib.util.find_spec": without_pyarrow}
+    words = [*words, "--out=out", "gone"]
+    done = run("rcsr-bulk", *words, cwd=tmp_path, replaced=replaced)
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"need pyarrow: pip install {package}.\n")

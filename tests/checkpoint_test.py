@@ -59,6 +59,11 @@ def test_an_export_comes_back_to_the_bit(tmp_path):
     assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(params))
 
 
+def test_parameters_are_bound_to_no_device_as_those_of_a_weights_file(tmp_path):
+    params, _ = checkpoint.load_params(export(tmp_path / "model"))
+    assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(params))
+
+
 def test_the_config_comes_back_whole(tmp_path):
     run = replace_fields(
         preset("paper"),
@@ -176,8 +181,13 @@ def test_a_damaged_config_names_the_folder(text, tmp_path):
 
 
 def test_parameters_of_another_model_name_the_folder(tmp_path):
-    other = dataclasses.replace(tiny.CONFIG, hidden_size=7)
-    folder = export(tmp_path / "model", RunConfig(model=other))
+    folder = export(tmp_path / "model")
+    other = RunConfig(model=dataclasses.replace(tiny.CONFIG, hidden_size=7))
+    with pytest.raises(ValueError, match="has the shape .*, where the model has"):
+        export(tmp_path / "other", other)
+    export(tmp_path / "other", other, tiny.make_params(other.model))
+    shutil.rmtree(folder / "config")
+    (tmp_path / "other" / "config").rename(folder / "config")
     with pytest.raises(ValueError, match="checkpoint .*model cannot be read"):
         checkpoint.load_params(folder)
 

@@ -47,3 +47,13 @@ def test_a_clip_has_the_length_that_was_asked_for(num_frames):
     points = np.array([[10, 10], [30, 30]])
     clip = pan_photo(image, points, num_frames=num_frames, size=32, period=10)
     assert len(clip.frames) == len(clip.points) == num_frames
+
+
+def test_what_is_annotated_of_a_face_is_enough_to_pan_over_it():
+    image = np.zeros((40, 40, 3), np.uint8)
+    points = np.array([[10.0, 10], [30, 30], [12, 28]])
+    part = np.vstack([points, [[np.nan, np.nan]]])
+    whole, some = (pan_photo(image, p, num_frames=3, size=32) for p in (points, part))
+    np.testing.assert_array_equal(some.frames, whole.frames)
+    np.testing.assert_array_equal(some.points[:, :3], whole.points)
+    assert np.isnan(some.points[:, 3]).all()

@@ -8,19 +8,23 @@ starts programs as a shell does.
 import importlib
 import multiprocessing
 import os
+import reprlib
 import runpy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
 _SECONDS = 300
 _OF_OTHERS = ("absl.app", "matplotlib.backends.backend_agg", "scipy.optimize")
 _OWN = ("bulk", "comparison", "curves", "report", "robustness", "teaching", "tracking")
+_SHORT = reprlib.Repr()
+_SHORT.maxother = _SHORT.maxstring = 200
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload([*_OF_OTHERS, *(f"rcsr_jax.{name}" for name in _OWN)])
 
@@ -39,30 +43,55 @@ TINY = [
 ]
 
 
-def run(command: str, *arguments, cwd: Path) -> subprocess.CompletedProcess:
-    """What a console command does and says."""
+def run(
+    command: str,
+    *arguments,
+    cwd: Path,
+    replaced: Mapping[str, Callable[..., Any]] | None = None,
+) -> subprocess.CompletedProcess:
+    """What a console command does and says.
+
+    Args:
+        command: its name.
+        arguments: behind it.
+        cwd: the folder that it runs in.
+        replaced: what stands in for functions, by their module and name; to be imported.
+    """
     (script,) = {
         (found.module, found.attr)
         for found in metadata.entry_points(group="console_scripts", name=command)
     }
-    return _forked([command, *map(str, arguments)], cwd=cwd, script=script)
+    words = [command, *map(str, arguments)]
+    return _forked(words, cwd=cwd, script=script, replaced=replaced or {})
 
 
-def run_module(name: str, *arguments, cwd: Path) -> subprocess.CompletedProcess:
-    """What a program without a command does and says: `python -m` with its name."""
+def run_module(
+    name: str,
+    *arguments,
+    cwd: Path,
+    replaced: Mapping[str, Callable[..., Any]] | None = None,
+) -> subprocess.CompletedProcess:
+    """What a program without a command does and says: `python -m` with its name.
+
+    Args: those of `run`.
+    """
     words = [f"rcsr_jax.experiments.{name}", *map(str, arguments)]
-    return _forked(words, cwd=cwd, script=None)
+    return _forked(words, cwd=cwd, script=None, replaced=replaced or {})
 
 
 def _forked(
-    words: list[str], *, cwd: Path, script: tuple[str, str] | None
+    words: list[str],
+    *,
+    cwd: Path,
+    script: tuple[str, str] | None,
+    replaced: Mapping[str, Callable[..., Any]],
 ) -> subprocess.CompletedProcess:
     with tempfile.TemporaryDirectory() as folder:
         said = [Path(folder) / name for name in ("stdout", "stderr")]
         for path in said:
             path.touch()
         started = _FORKS.Process(
-            target=_begin, args=(words, cwd, said, dict(os.environ), script)
+            target=_begin, args=(words, cwd, said, dict(os.environ), script, replaced)
         )
         with pytest.MonkeyPatch.context() as patch:  # the first start begins the server
             # which has one thread, as others would be missing in what is forked
@@ -85,6 +114,7 @@ def _begin(
     said: Sequence[Path],
     environment: Mapping[str, str],
     script: tuple[str, str] | None,
+    replaced: Mapping[str, Callable[..., Any]],
 ) -> None:
     """In the new process: what the interpreter does before a program's first line."""
     for number, path in enumerate(said, start=1):
@@ -97,6 +127,9 @@ def _begin(
     os.environ.update(environment)
     os.chdir(cwd)
     sys.argv = words
+    for place, stand_in in replaced.items():
+        module, name = place.rsplit(".", 1)
+        setattr(importlib.import_module(module), name, stand_in)
     if script is None:
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)
     else:
@@ -112,11 +145,32 @@ def succeed(command: str, *arguments, cwd: Path) -> str:
 
 def fail(command: str, *arguments, cwd: Path) -> str:
     """The one line that a user's mistake is answered with."""
-    done = run(command, *arguments, cwd=cwd)
+    return _error(run(command, *arguments, cwd=cwd))
+
+
+def _error(done: subprocess.CompletedProcess) -> str:
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 1 and len(errors) == 1, done.stderr
     assert "Traceback" not in done.stderr
     return errors[0]
+
+
+def called_with(function: str, name: str, *arguments, cwd: Path) -> str:
+    """The keyword arguments that a program calls a function with, as text.
+
+    Args:
+        function: its module and name, where the program looks it up.
+        name: of the program, which gets no further than that.
+        arguments: behind it.
+        cwd: the folder that it runs in.
+    """
+    start = run if name.startswith("rcsr-") else run_module
+    return _error(start(name, *arguments, cwd=cwd, replaced={function: _tell}))
+
+
+def _tell(*arguments: Any, **options: Any) -> NoReturn:
+    told = (f"{name}={_SHORT.repr(value)}" for name, value in options.items())
+    raise ValueError(", ".join(told))
 
 
 def program(name: str, *arguments, cwd: Path) -> str:

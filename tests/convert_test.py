@@ -161,3 +161,13 @@ def test_coco_does_without_the_size_of_a_torn_photo(tmp_path):
     images = json.loads((tmp_path / "c.json").read_text())["images"]
     sizes = {image["file_name"]: image.get("width") for image in images}
     assert sizes == {"a.png": 40, "b.png": None}
+
+
+def test_two_kinds_of_landmarks_in_a_folder_are_refused(tmp_path):
+    write_json(tmp_path / "in/landmarks.json", {"a.png": FACE})
+    words = ["rcsr-convert", "--data=in/landmarks.json", "--out=in/folder"]
+    commands.succeed(*words, cwd=tmp_path)
+    words = ["rcsr-convert", "--data=in", "--out=one.csv"]
+    told = commands.fail(*words, cwd=tmp_path)
+    assert "in: holds both landmarks.json and .pts files; give the JSON file" in told
+    assert not (tmp_path / "one.csv").exists()

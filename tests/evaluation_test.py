@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tiny
 
+from rcsr_jax.annotated_faces import see_faces
 from rcsr_jax.boxes import BoxMap
 from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.drawn import draw_face
@@ -109,6 +110,18 @@ def test_every_face_counts_as_progress(sources):
     seen = []
     evaluate(PREDICTOR, sources, on_progress=lambda *count: seen.append(count))
     assert seen == [(n, 5) for n in range(1, 6)]
+
+
+def test_strict_looks_end_at_the_first_face_that_fails():
+    seen = []
+    with pytest.raises(ValueError, match="^b: the photo is torn"):
+        see_faces(
+            PREDICTOR,
+            [drawn(0), torn("b"), torn("c"), drawn(1)],
+            strict=True,
+            on_progress=lambda *count: seen.append(count),
+        )
+    assert seen == [(1, 4)]
 
 
 def test_faces_that_all_fail_are_an_error():

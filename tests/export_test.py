@@ -102,7 +102,10 @@ def test_a_process_without_the_library_gets_the_same_answers(
 ):
     ours = expected(name, params, crops)
     with np.load(place / f"{name}.npz") as answer:
-        assert set(answer) == {"points", "expected_error", "num_steps"}
+        names = {"points", "expected_error", "score", "num_steps", "settled"}
+        assert set(answer) == names
+        np.testing.assert_allclose(answer["score"], ours.score, atol=1e-3)
+        np.testing.assert_array_equal(answer["settled"], ours.settled)
         np.testing.assert_allclose(
             answer["expected_error"], ours.expected_error, rtol=1e-4
         )

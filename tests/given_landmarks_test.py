@@ -93,7 +93,11 @@ def test_what_another_program_found_is_judged_and_compared(tmp_path):
         words = ["--data=faces", "--split=all", f"--out={name}"]
         (tmp_path / name).mkdir()
         (tmp_path / name / "report.html").write_text("of other numbers")
-        said = succeed("rcsr-evaluate", f"--landmarks={name}.csv", *words, cwd=tmp_path)
+        command = ["rcsr-evaluate", f"--landmarks={name}.csv", *words]
+        told = fail(*command, cwd=tmp_path)  # they may be of anybody
+        assert f"{name}/report.html is none of rcsr-evaluate; choose another" in told
+        (tmp_path / name / "metrics.json").write_text('{"made_by": {}}')
+        said = succeed(*command, cwd=tmp_path)
         assert f"{name}.csv" in said and said.startswith("4 faces; per cent")
         left = {path.name for path in (tmp_path / name).iterdir()}
         assert left == {"metrics.json", "errors.csv", "ced.png"}

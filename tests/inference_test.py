@@ -244,6 +244,8 @@ def test_a_predictor_takes_the_settings_of_a_model():
         ValueError, match="config must be a ModelConfig, .* got RunConfig"
     ):
         Predictor(tiny.make_params(), RunConfig(model=CONFIG))
+    with pytest.raises(ValueError, match="params must hold 'network' and 'mean_shape'"):
+        Predictor(tiny.make_params()["network"], CONFIG)
 
 
 def test_an_answer_is_short_to_read():
@@ -251,6 +253,15 @@ def test_an_answer_is_short_to_read():
     scores = ", ".join(f"{score:.2f}" for score in faces.score)
     assert repr(faces) == f"Faces(2 of 68 landmarks, score [{scores}])"
     assert repr(moving()(photo(), [])) == "Faces(0 of 68 landmarks, score [])"
+    assert repr(jax.tree.map(np.shape, faces)).startswith("((2, 68, 2), (2,), ")
+    assert repr(jax.tree.map(lambda leaf: leaf[0], faces)).startswith("(array([[")
+
+
+@pytest.mark.parametrize("num_faces", [0, 1, 2, 3])
+def test_an_answer_can_be_written_to(num_faces):
+    faces = moving()(photo(), BOXES[:1].repeat(num_faces, axis=0))
+    for field in faces:
+        field[:] = 0
 
 
 def test_the_first_shape_is_moved_like_all_behind_it():
@@ -408,16 +419,16 @@ def test_nothing_is_compiled_after_compile(num_steps):
     try:
         predictor = Predictor(moving().params, config)
         assert predictor.compile((1, 3), num_steps=num_steps) is predictor
-        assert len(made) == 2  # 1 and 2: a CPU takes three faces as two and one
-        for boxes in (BOXES[0], BOXES, BOXES[:2], BOXES[1:2]):
+        assert len(made) == 3  # 0, 1 and 2: a CPU takes three faces as two and one
+        for boxes in (BOXES[0], BOXES, BOXES[:2], BOXES[1:2], BOXES[:0]):
             predictor(photo(), boxes, num_steps=num_steps)
             predictor(photo()[..., 0], boxes, num_steps=num_steps)
         list(
             predictor.stream([(photo(), BOXES)] * 3, num_steps=num_steps, batch_size=3)
         )
-        assert len(made) == 2
+        assert len(made) == 3
         predictor(photo(), np.tile(BOXES, (3, 1)), num_steps=num_steps)
-        assert len(made) == 3  # the test sees what was not compiled beforehand
+        assert len(made) == 4  # the test sees what was not compiled beforehand
     finally:
         jax.monitoring.unregister_event_duration_listener(note)
 

@@ -134,3 +134,38 @@ def test_of_many_suffixes_the_most_frequent_are_told():
     assert told.startswith("12 files passed over: 2 .s7, 1 .s0, 1 .s1, 1 .s10, 1 .s2")
     assert told.endswith(", 3 other suffixes") and "JPEG" not in told
     assert passed_message({}) == ""
+
+
+def test_videos_of_folders_may_be_passed_over_but_not_those_that_are_named(place):
+    asked = []
+
+    def why_not(name, path):
+        asked.append((name, path.is_file()))
+        return "to use videos install it"
+
+    def names(*arguments):
+        inputs = find_inputs(arguments, why_not=why_not)
+        return [item.name for item in inputs.videos], inputs
+
+    videos, inputs = names("in")
+    assert videos == [] and asked == [("clip.mp4", True)]
+    assert inputs.empty == {} and len(inputs.photos) == 4
+    assert inputs.passed_over == {".mp4": 1, ".txt": 1}
+    assert inputs.reasons == ("to use videos install it",)
+    told = passed_message(inputs.passed_over, reasons=inputs.reasons)
+    assert told == "2 files passed over: 1 .mp4, 1 .txt; to use videos install it"
+    for arguments in (["in", "in/clip.mp4"], ["in/*.mp4", "in"]):
+        videos, inputs = names(*arguments)
+        assert videos == ["clip.mp4"] and inputs.reasons == ()
+        assert inputs.passed_over == {".txt": 1}
+    (place / "clips").mkdir()
+    (place / "clips/one.MOV").touch()
+    told = "no picture here: 1 file passed over: 1 .mov; to use videos install it"
+    assert names("clips")[1].empty == {"clips": told}
+
+
+def test_a_video_that_is_passed_over_takes_no_name(place):
+    (place / "in/a.avi").touch()  # before a.jpg
+    assert {item.name: item.result for item in found("in").photos}["a.jpg"] == "a-2"
+    inputs = find_inputs(["in"], why_not=lambda name, path: "no")
+    assert {item.name: item.result for item in inputs.photos}["a.jpg"] == "a"

@@ -149,6 +149,7 @@ ROOMS = [
 SHARED = (
     "outputs",
     "out_folder",
+    "validation_faces",
     "settings",
     "process",
     "program",

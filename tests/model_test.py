@@ -288,3 +288,13 @@ def test_other_bad_arguments_are_refused(params, crops):
             predict(params, crops, config=other)
     with pytest.raises(ValueError, match=r"mean_shape must be \(5, 2\); got \(4, 2\)"):
         init_params(jax.random.key(0), config=CONFIG, mean_shape=MEAN[:4])
+
+
+def test_parameters_of_float64_are_computed_with_as_those_of_float32(params, crops):
+    with jax.enable_x64(True):
+        double = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+        found = predict(double, crops, config=CONFIG)
+    assert found.points.dtype == np.float32
+    np.testing.assert_allclose(
+        found.points, predict(params, crops, config=CONFIG).points, atol=1e-4
+    )

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from five import (
     CONFIG,
     CONTEXT,
@@ -16,7 +17,7 @@ from five import (
 
 from rcsr_jax.answers import predict, predict_adaptive
 from rcsr_jax.features.pyramid import STRIDE
-from rcsr_jax.model import first_estimate, normalise
+from rcsr_jax.model import first_estimate, make_step, normalise
 from rcsr_jax.network import RCSR
 from rcsr_jax.refine import Estimate
 
@@ -154,10 +155,36 @@ def test_a_step_goes_towards_its_marks_as_far_as_it_trusts_them(crops):
     mark = np.stack(
         [(weights * cells).sum((-1, -2)), (weights * cells[:, None]).sum((-1, -2))], -1
     )
-    layer = jax.tree.map(np.asarray, network["trust"])
-    flat = np.asarray(guess.hidden).reshape(3, -1)
-    share = 1 / (1 + np.exp(-(flat @ layer["kernel"] + layer["bias"])))[..., None]
+    share = shares(network, guess.hidden)[..., None]
     marked = np.asarray(start.points) + STRIDE * mark
     expected = (1 - share) * np.asarray(guess.points) + share * marked
     np.testing.assert_allclose(pulled.points, expected, atol=1e-4)
     assert np.abs(pulled.points - guess.points).max() > 0.1
+
+
+def shares(network, hidden):
+    """How far each landmark goes towards its mark: [batch, 5]."""
+    layer = jax.tree.map(np.asarray, network["trust"])
+    flat = np.asarray(hidden).reshape(len(hidden), -1)
+    return 1 / (1 + np.exp(-(flat @ layer["kernel"] + layer["bias"])))
+
+
+@pytest.mark.parametrize("increment", ["whole", "step"])
+def test_without_a_position_gradient_a_mark_moves_along_with_its_window(
+    crops, increment
+):
+    config = dataclasses.replace(MARKS, increment=increment, position_gradient=False)
+    params = random_params(config)
+
+    def stepped(points):
+        step, start = make_step(params, crops[:1], config=config)
+        return step(start._replace(points=points))
+
+    points = jnp.asarray(MEAN + np.float32(0.2))[None]
+    jacobian = jax.jit(jax.jacrev(lambda points: stepped(points).points))(points)
+    share = shares(params["network"], stepped(points).hidden)[0]
+    kept = {"whole": share, "step": np.ones(5)}[increment]
+    # x and y of each landmark, by those of each landmark before
+    np.testing.assert_allclose(
+        np.reshape(jacobian, (10, 10)), np.diag(np.repeat(kept, 2)), atol=1e-6
+    )

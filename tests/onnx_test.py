@@ -64,5 +64,7 @@ def test_a_bad_name_and_number_are_refused(tmp_path):
     params = tiny.make_params()
     with pytest.raises(ValueError, match=r"must end in \.onnx"):
         write_onnx(tmp_path / "m.bin", params=params, config=tiny.CONFIG)
+    with pytest.raises(ValueError, match="config must be a ModelConfig"):
+        write_onnx(tmp_path / "m.onnx", params=params, config=tiny.tiny_run())
     with pytest.raises(ValueError, match="num_steps must be at least 1; got 0"):
         write_onnx(tmp_path / "m.onnx", params=params, config=tiny.CONFIG, num_steps=0)

@@ -44,8 +44,15 @@ def trees(generator, *, model=MODEL):
 
 
 def first_change(gradients, params, *, config):
+    return last_change([gradients], params, config=config)
+
+
+def last_change(gradients, params, *, config):
+    """The change by the last of several gradients, at the same parameters."""
     optimiser = make_optimiser(config, num_faces=100)
-    changes, _ = jax.jit(optimiser.update)(gradients, optimiser.init(params), params)
+    update, state = jax.jit(optimiser.update), optimiser.init(params)
+    for gradient in gradients:
+        changes, state = update(gradient, state, params)
     return changes
 
 
@@ -74,6 +81,35 @@ def test_muon_takes_every_direction_of_a_hidden_kernel_alike(generator):
         assert taken.min() > 0.6, name
         assert taken.max() < 1.3, name
         np.testing.assert_allclose(turned - np.diag(np.diag(turned)), 0, atol=2e-5)
+
+
+def test_muon_follows_its_momentum_and_looks_ahead(generator):
+    rising = {"warmup_updates": 10, "num_updates": 110, "weight_decay": 0.1}
+    config = dataclasses.replace(MUON, **rising)
+    (first, params), (second, _) = trees(generator), trees(generator)
+    changes = by_path(last_change([first, second], params, config=config))
+    first, second, params = map(by_path, (first, second, params))
+    rate = 1e-3 + 9e-3 / 10  # from a tenth to the whole in ten updates
+    for name in (f"{name}/kernel" for name in HIDDEN):
+        momentum = second[name] + 0.95 * (second[name] + 0.95 * first[name])
+        inputs, outputs = int(np.prod(momentum.shape[:3])), momentum.shape[3]
+        left, values, right = np.linalg.svd(
+            momentum.reshape(inputs, outputs), full_matrices=False
+        )
+        even = (left * evened(values)) @ right
+        step = 0.2 * np.sqrt(max(inputs, outputs)) * even.reshape(momentum.shape)
+        expected = -rate * (step + 0.1 * params[name])
+        np.testing.assert_allclose(
+            changes[name], expected, rtol=1e-4, atol=1e-3 * rate, err_msg=name
+        )
+
+
+def evened(values):
+    """Singular values after five steps of Newton and Schulz."""
+    values = values / np.linalg.norm(values)
+    for _ in range(5):
+        values = 3.4445 * values - 4.775 * values**3 + 2.0315 * values**5
+    return values
 
 
 def test_muon_changes_all_else_as_adam_does(generator):

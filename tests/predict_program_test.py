@@ -1,6 +1,7 @@
 """rcsr-predict on photos and video, as a user runs it: installed, from another folder."""
 
 import csv
+import importlib.util
 import json
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import fail, succeed, trained_place
+from commands import called_with, fail, run, succeed, trained_place
 
 from rcsr_jax.data.clips import draw_clip
 from rcsr_jax.data.drawn import draw_face
@@ -157,14 +158,92 @@ def test_an_interrupted_video_is_told_and_done_anew(place):
         said = run.communicate(timeout=120)[1]
     assert run.returncode == 128 + signal.SIGTERM, said
     told = json.loads((place / "cut/summary.json").read_text())
-    assert told["failed"] == dict.fromkeys(
-        ["long.mp4", "face_0000.png"], "the run ended before it"
-    )
+    assert told["failed"] == {"long.mp4": "the run ended before it"}
+    assert told["photos_done"] == 1  # photos come first
     assert "frames" not in json.loads((place / "cut/long.json").read_text())
     half = len(table.read_text().splitlines())
     said = succeed("rcsr-predict", *words[1:], cwd=place)
     assert said.startswith("1 faces in 400 frames: cut/long.csv")
     assert half < 401 == len(table.read_text().splitlines())
+
+
+_find_spec = importlib.util.find_spec
+
+
+def without_av(name, package=None):
+    return None if name == "av" else _find_spec(name, package)
+
+
+def test_videos_of_a_folder_are_passed_over_where_they_cannot_be_done(place):
+    folder = place / "holiday"
+    folder.mkdir()
+    write_clip(folder / "clip.mp4")
+    photo = (place / "photos/face_0001.png").read_bytes()
+    (folder / "face_0001.png").write_bytes(photo)
+    table = (place / "photos/boxes.csv").read_text()
+    (folder / "boxes.csv").write_text(table)
+    found = ["rcsr-predict", "--checkpoint=run", "--nooverlay"]
+
+    def done_with(*words, replaced=None):
+        done = run(*found, *words, cwd=place, replaced=replaced)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    listed = ["--boxes=holiday/boxes.csv", "--out=trip", "holiday"]
+    told = done_with(*listed).stderr
+    remedy = "to use videos give them rows in holiday/boxes.csv"
+    assert told == f"1 file passed over: 1 .mp4; {remedy}\n"
+    without = {"importlib.util.find_spec": without_av}
+    told = done_with(*listed, replaced=without).stderr
+    remedy = 'to use videos pip install "rcsr-jax[video]"'
+    assert told == f"1 file passed over: 1 .mp4; {remedy}\n"
+    summary = json.loads((place / "trip/summary.json").read_text())
+    assert summary["passed_over"] == {".mp4": 1} and summary["failed"] == {}
+    assert "no box in" in fail(*found, *listed, "holiday/clip.mp4", cwd=place)
+    more = f"{table.rstrip()}\nclip.mp4,20,20,76,76\n"
+    (folder / "more.csv").write_text(more)
+    said = done_with("--boxes=holiday/more.csv", "--out=trip2", "holiday").stdout
+    assert said.startswith("1 faces in 8 frames: trip2/clip.csv\n1 faces in 1 photos")
+
+
+PHOTO, CLIP = "photos/face_0002.png", "clip.mp4"
+
+
+@pytest.mark.parametrize(
+    ("function", "words", "told"),
+    [
+        ("video.Tracker", ["--filled", CLIP], "detect_every=10, smoothing=None"),
+        ("video.Tracker", ["--filled", "--smooth", CLIP], "smoothing=OneEuro("),
+        ("video.Tracker", ["--filled", "--detect_every=3", CLIP], "detect_every=3"),
+        ("finding.detect_faces", [PHOTO], "threshold=0.0, min_face=None"),
+        ("finding.detect_faces", ["--threshold=-0.25", PHOTO], "threshold=-0.25"),
+        ("finding.detect_faces", ["--min_face=40", PHOTO], "min_face=40.0"),
+        (
+            "found.draw_overlay",
+            ["--filled", PHOTO],
+            "box=None, trajectory=None, ellipses=None",
+        ),
+        (
+            "found.draw_overlay",
+            ["--filled", "--show_boxes", PHOTO],
+            "box=array([[13.9, 13.9, 81.1, 81.1]]), trajectory=None, ellipses=None",
+        ),
+        (
+            "found.draw_overlay",
+            ["--filled", "--show_errors", PHOTO],
+            "box=None, trajectory=None, ellipses=array([[",
+        ),
+        (
+            "found.draw_overlay",
+            ["--filled", "--show_steps", PHOTO],
+            "box=None, trajectory=array([[",
+        ),
+    ],
+)
+def test_flags_reach_what_they_are_for(function, words, told, place):
+    where = f"rcsr_jax.experiments.{function}"
+    words = ["rcsr-predict", "--checkpoint=run", "--out=not_reached", *words]
+    assert told in called_with(where, *words, cwd=place)
 
 
 def test_flags_of_videos_are_refused_for_photos(place):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import succeed
+from commands import called_with, succeed
 
 pytestmark = pytest.mark.slow
 
@@ -61,3 +61,15 @@ def test_a_killed_preparation_goes_on_and_a_finished_one_is_left_alone(tmp_path)
     do(out, jobs=2)
     assert times == {path: path.stat().st_mtime_ns for path in out.glob("*.npy")}
     assert {path.name for path in tmp_path.iterdir()} == {"whole", "killed"}
+
+
+def test_flags_of_teaching_reach_it(tmp_path):
+    words = ["--data=drawn", "--drawn_faces=9", "--validation_faces=2", "--out=taught"]
+    told = called_with(
+        "rcsr_jax.experiments.prepare.teach",
+        *("rcsr-prepare", *words, "--teacher=fast", "--teacher_share=0.25", "--place"),
+        *("--most_apart=0.125", "--min_score=0.375"),
+        cwd=tmp_path,
+    )
+    teaching = "share=0.25, place=True, most_apart=0.125, min_score=0.375"
+    assert f"teaching=Teaching({teaching}), validation_faces=2" in told

@@ -3,22 +3,26 @@
 import dataclasses
 import importlib.util
 import json
+import shutil
 
 import numpy as np
 import pytest
 from commands import (
     TINY,
+    called_with,
     fail,
     program,
     program_that_fails,
     run,
+    run_module,
     succeed,
     trained_place,
 )
 from jax import export
 
 from rcsr_jax.boxes import BoxMap
-from rcsr_jax.checkpoint import load_params
+from rcsr_jax.checkpoint import load_params, write_model
+from rcsr_jax.confidence import MEASURED, unmeasured
 from rcsr_jax.config import replace_fields
 from rcsr_jax.data.annotations import read_boxes, read_pts, write_landmarks_json
 from rcsr_jax.data.crops import open_cache
@@ -27,6 +31,7 @@ from rcsr_jax.data.images import load_image
 from rcsr_jax.geometry import Frame, to_crop
 from rcsr_jax.inference import load_predictor
 from rcsr_jax.markup import FACE_68, subset
+from rcsr_jax.progress import Progress, TrainResult
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +98,15 @@ def test_prepared_landmarks_are_taught_but_for_those_held_out(place):
         "rcsr-prepare", *words, *data, "--teacher=photos", "--out=none", cwd=place
     )
     assert "photos" in told and not (place / "none").exists()
+    # the same is not taught again, and what is taught is none to validate on
+    again = [*words, *data, "--teacher=run", "--out=taught"]
+    said = succeed("rcsr-prepare", *again, cwd=place)
+    assert said.startswith("24 faces in taught, as they were prepared before")
+    other = fail("rcsr-prepare", *again, "--teacher_share=1", cwd=place)
+    assert "crops of other faces" in other and "taught: " not in other
+    more = ["--data=taught", "--validation_faces=10", "--workdir=flattered"]
+    told = fail("rcsr-train", *TINY, *more, cwd=place)
+    assert "taught: 2 of the 10 faces to validate on have landmarks that a" in told
 
 
 def test_what_is_there_is_not_replaced_unasked(place):
@@ -165,6 +179,42 @@ def test_evaluation_writes_what_it_promises(place):
     report = (place / "judged/report.html").read_text(encoding="utf-8")
     assert "</html>" in report and 2 <= report.count("<figure") <= 6
     assert len(metrics["by_landmark"]) == 68 and metrics["published_sets"] == {}
+
+
+def test_faces_without_eye_corners_leave_no_report_of_others(place):
+    points = read_pts(place / "photos/face_0001.pts")
+    points[list(FACE_68.eye_corners)] = np.nan
+    (place / "blind").mkdir()
+    image = (place / "photos/face_0001.png").read_bytes()
+    (place / "blind/face_0001.png").write_bytes(image)
+    write_landmarks_json(place / "blind/landmarks.json", {"face_0001.png": points})
+    words = ["--checkpoint=run", "--data=blind", "--split=all", "--out=unmeasured"]
+    out = place / "unmeasured"
+    out.mkdir()
+    for name in ("ced.png", "steps.png", "report.html"):
+        (out / name).write_text("of other numbers")
+    told = fail("rcsr-evaluate", *words, cwd=place)
+    assert "unmeasured/ced.png is none of rcsr-evaluate; choose another --out" in told
+    assert len(list(out.iterdir())) == 3
+    (out / "metrics.json").write_text('{"made_by": {}}')
+    told = fail("rcsr-evaluate", *words, cwd=place)
+    assert "no face has both eye corners annotated" in told
+    assert {path.name for path in out.iterdir()} == {"metrics.json", "errors.csv"}
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("calibrate", "annotated_faces.see_faces"),
+        ("failures", "annotated_faces.see_faces"),
+        ("robustness", "robustness.measure_robustness"),
+    ],
+)
+def test_strict_reaches_what_looks_at_the_faces(name, function, place):
+    words = ["--checkpoint=run", "--data=photos", "--split=all", "--out=none_of_these"]
+    where = f"rcsr_jax.{function}"
+    for flag, strict in (("--strict", "True"), ("--nostrict", "False")):
+        assert f"strict={strict}" in called_with(where, name, *words, flag, cwd=place)
 
 
 def test_work_folder_checkpoint_and_export_predict_alike(place):
@@ -342,6 +392,10 @@ def test_landmarks_of_ones_own_need_no_code(place):
     assert set(judged["by_region"]) == {"jaw", "brows", "nose", "eyes", "mouth"}
     assert judged["num_faces"] == 24 and judged["subsets"] == {}
     assert 0 < judged["nme_interocular"] < judged["nme_interpupil"]
+    options = ["--checkpoint=half.npz", "--out=half_flicker"]
+    told = program_that_fails("flicker", *options, cwd=place)
+    assert "drawn faces have the 68 landmarks of 68, the model finds the" in told
+    assert "of half: leave them out, --nodrawn" in told
     options = ["--checkpoint=half.npz", "--filled", "--out=half_out"]
     succeed("rcsr-predict", *options, "own/face_0001.png", cwd=place)
     found = read_pts(place / "half_out/face_0001.pts", num_points=len(chosen))
@@ -398,18 +452,84 @@ def test_robustness_is_measured_for_models_side_by_side(place):
     assert "error: " in told and "gone does not exist" in told
 
 
-def test_trust_is_measured_again_and_judged_on_hard_faces(place):
-    data = ["--checkpoint=run", "--data=photos", "--boxes=photos/boxes.csv"]
+@pytest.fixture(scope="module")
+def wrong(place):
+    """Weights of which all that is measured is wrong."""
+    params, config = load_params(place / "run")
+    measured = {"annotation_shift": (0.3, -0.2), "error_scale": 5.0}
+    config = replace_fields(config, {**measured, "error_ratios": ()})
+    write_model(place / "wrong.npz", params=params, config=config)
+    return place / "wrong.npz"
+
+
+def test_trust_is_measured_again_on_faces_held_out(place, wrong):
+    data = [f"--checkpoint={wrong}", "--data=photos", "--boxes=photos/boxes.csv"]
     said = program("calibrate", *data, "--out=sure.npz", cwd=place)
     assert said.splitlines()[-1] == "8 faces; wrote sure.npz"  # those held out
+    words = [*data, "--split=all", "--validation_faces=4", "--out=none.npz"]
+    said = program_that_fails("calibrate", *words, cwd=place)
+    assert "--validation_faces is about the training folders, --split=train" in said
     config = load_params(place / "sure.npz")[1]
-    before = load_params(place / "run")[1]
     ratios = config.model.error_ratios
     assert len(ratios) == 68 and ratios == tuple(ratios[n] for n in FACE_68.mirror)
-    given = {"error_scale": 1.0, "error_spread": 0.3, "error_ratios": ()}
-    assert replace_fields(config, given).model == replace_fields(before, given).model
     # the same faces, once through cached crops and once through their boxes
-    assert config.model.error_scale == pytest.approx(before.model.error_scale, rel=0.1)
+    trained = load_params(place / "run")[1].model
+    assert config.model.error_scale == pytest.approx(trained.error_scale, rel=0.1)
+    assert config.model.annotation_shift == (0, 0)  # eight faces tell nothing of it
+    before = load_params(wrong)[1]
+    same = {name: getattr(before.model, name) for name in MEASURED}
+    assert replace_fields(config, same).model == before.model
+
+
+def test_a_model_is_measured_on_faces_that_are_annotated_otherwise(place, wrong):
+    predictor = load_predictor(wrong)
+    predictor = dataclasses.replace(predictor, config=unmeasured(predictor.config))
+    boxes, nudged = read_boxes(place / "photos/boxes.csv"), place / "nudged"
+    nudged.mkdir()
+    landmarks, eyes, expected = {}, [], []
+    for path in sorted((place / "photos").glob("*.png")):
+        shutil.copy(path, nudged)
+        seen = predictor(load_image(path), boxes[path.name])
+        # 2 px to the right of where it is seen, and by turns 1 px above and below
+        landmarks[path.name] = seen.points[0] + [[2, 1], [2, -1]] * 34
+        eyes.append(np.linalg.norm(seen.points[0, 36] - seen.points[0, 45]))
+        expected.append(seen.expected_error.mean() / eyes[-1])
+    write_landmarks_json(nudged / "landmarks.json", landmarks)
+
+    def measured(source, *, out):
+        data = ["--data=nudged", "--boxes=photos/boxes.csv", "--split=all"]
+        words = [f"--checkpoint={source}", *data, f"--out={out}"]
+        said = program("calibrate", *words, cwd=place)
+        assert said.splitlines()[-1] == f"24 faces; wrote {out}"
+        return load_params(place / out)[1].model
+
+    found = measured("wrong.npz", out="true.npz")
+    right, down = found.annotation_shift
+    nearness = np.mean(1 / np.array(eyes))
+    assert right == pytest.approx(2 * nearness, rel=0.03)
+    assert down == pytest.approx(0, abs=0.01 * right)
+    assert found.error_scale == pytest.approx(nearness / np.mean(expected), rel=0.05)
+    # up and down is along the jaw beside the ear, and across it at the chin
+    assert found.error_ratios[0] > 2 and found.error_ratios[8] < 0.5
+    again = measured("true.npz", out="true_again.npz")
+    for name in MEASURED:
+        np.testing.assert_allclose(
+            getattr(again, name), getattr(found, name), rtol=2e-3, atol=1e-4
+        )
+
+
+def test_faces_that_a_model_was_trained_on_are_told(place):
+    params, config = load_params(place / "run")
+    config = replace_fields(config, {"data": "drawn,photos"})
+    write_model(place / "two.npz", params=params, config=config)
+    words = ["--checkpoint=two.npz", "--data=photos", "--out=two_sure.npz"]
+    done = run_module("calibrate", *words, cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "note: the model was trained on all faces of photos, those" in done.stderr
+
+
+def test_trust_is_judged_on_hard_faces(place):
+    data = ["--checkpoint=run", "--data=photos", "--boxes=photos/boxes.csv"]
     said = program(
         "failures", *data, "--split=all", "--copies=2", "--out=hard", cwd=place
     )
@@ -436,14 +556,46 @@ def test_errors_are_told_apart_for_what_is_hidden(place):
 
 
 def test_flicker_is_measured(place):
-    options = ["--checkpoint=run", "--num_clips=1", "--num_frames=3", "--out=flicker"]
-    options += ["--photos=photos", "--boxes=photos/boxes.csv", "--validation_faces=4"]
-    program("flicker", *options, cwd=place)
+    shutil.copytree(place / "photos", place / "filmed")
+    (place / "filmed/face_0002.pts").write_text("torn")
+    options = ["--checkpoint=run", "--num_clips=9", "--num_frames=2", "--out=flicker"]
+    options += ["--photos=filmed", "--boxes=filmed/boxes.csv"]
+    done = run_module("flicker", *options, cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "left out face_0002.png: " in done.stderr
     report = json.loads((place / "flicker/flicker.json").read_text())
-    kinds = ["panned astronaut", "panned photos", "drawn faces"]
-    assert list(report["results"]) == kinds
+    # as many as the run held out
+    kinds = {"panned astronaut": 9, "panned photos": 8, "drawn faces": 9}
+    assert list(report["results"]) == list(kinds) and report["clips"] == kinds
     for methods in report["results"].values():
         assert list(methods) == ["frame by frame", "tracked", "tracked, 1 euro"]
         assert methods["frame by frame"]["flicker"] > 0
     table = (place / "flicker/flicker.md").read_text().splitlines()
     assert len(table) == 2 + 3 * 3
+
+
+def diverging(config, *, workdir, on_progress, should_stop):
+    """Stands in for a run whose loss is no number, ended before its first validation."""
+    started = Progress("train", 0, 9)
+    on_progress(started._replace(checkpoint=True))
+    known = {"faces_per_second": 8.0, "seconds_left": 61.0, "compile_seconds": 2.0}
+    on_progress(started._replace(done=4, checkpoint=True, **known))
+    found = {"loss": 0.5, "nme": 3.25, "baseline_nme": 9.0}
+    on_progress(started._replace(done=8, checkpoint=True, **known, **found))
+    return TrainResult(4, False, float("nan"), 9.0, num_faces=20, num_refused=0)
+
+
+def test_what_a_run_does_not_know_yet_it_does_not_tell(tmp_path):
+    words = ["rcsr-train", "--data=drawn", "--workdir=run"]
+    replaced = {"rcsr_jax.experiments.train.train": diverging}
+    done = run(*words, cwd=tmp_path, replaced=replaced)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[2:] == [
+        "update 0 of 9: compiling",
+        "first update, with its compilation: 2.0 s",
+        "update 4 of 9: loss nan, 8 faces/s, 1:01 left",
+        "update 8 of 9: loss 0.5000, validation NME 3.25 % inter-ocular (mean shape "
+        "9.00 %), 8 faces/s, 1:01 left",
+        "stopped after 4 updates on 20 faces",
+        "run the same command again to go on",
+    ]

@@ -245,6 +245,20 @@ def test_what_does_not_change_the_result_may_change(tmp_path):
     check_same_run(tmp_path, replace_fields(RunConfig(), changes), resuming=True)
 
 
+def test_faces_that_are_known_may_lie_elsewhere(tmp_path):
+    run = replace_fields(RunConfig(), {"data": "/home/faces", "init_from": "base"})
+    moved = replace_fields(run, {"data": "faces", "boxes": "b.csv", "init_from": ""})
+    write_config(tmp_path, run)
+    with pytest.raises(ValueError, match="data .*boxes .*init_from"):
+        check_same_run(tmp_path, moved, resuming=True)  # a run of an earlier version
+    parts = {"training": faces(0, 1), "validation": faces(2)}
+    check_same_faces(tmp_path, parts, data="faces", resuming=False)
+    check_same_run(tmp_path, moved, resuming=True)
+    other = replace_fields(moved, {"seed": 3})
+    with pytest.raises(ValueError, match=r"other settings: seed \(0, now 3\)\."):
+        check_same_run(tmp_path, other, resuming=True)
+
+
 @pytest.mark.parametrize("text", ["null", "[1]", '{"jax": ', "7"])
 def test_a_damaged_environment_is_no_obstacle(text, tmp_path):
     (tmp_path / "environment.json").write_text(text)

@@ -177,7 +177,10 @@ def test_crops_are_float32_whatever_jax_prefers(photo):
         straight, _ = jax.eval_shape(
             functools.partial(crop_faces, frame_scale=1.5, size=16), photo, BOXES
         )
-    assert turned.dtype == straight.dtype == np.float32
+        thin, _ = jax.eval_shape(
+            functools.partial(crop_faces, frame_scale=1.5, size=16), photo[:, :1], BOXES
+        )
+    assert turned.dtype == straight.dtype == thin.dtype == np.float32
 
 
 def test_other_shapes_are_refused(photo):

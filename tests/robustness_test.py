@@ -125,3 +125,17 @@ def test_what_cannot_be_measured_is_refused():
         measure_robustness(FRESH, [])
     with pytest.raises(ValueError, match="are shift_x, .*; got haze"):
         measure_robustness(FRESH, [drawn(0)], sweeps={"haze": (1.0,)})
+
+
+def test_a_strict_measurement_ends_at_the_first_face_that_fails():
+    seen = []
+    sources = [drawn(0), drawn(1, box=[9e3, 9e3, 9.1e3, 9.1e3]), drawn(2)]
+    with pytest.raises(ValueError, match="^drawn_1: box .* outside the image"):
+        measure_robustness(
+            FRESH,
+            sources,
+            sweeps={"shift_x": (0.0,)},
+            strict=True,
+            on_progress=lambda *count: seen.append(count),
+        )
+    assert seen == [(1, 3)]

@@ -148,6 +148,25 @@ def test_a_prepared_folder_is_taken_as_it_is(folder, tmp_path):
         open_faces(other, prepared, folder=tmp_path / "run")
 
 
+def test_taught_faces_are_none_to_validate_on(folder, tmp_path):
+    data = of_folder(folder)
+    sources, _ = read_sources(str(folder), MODEL, data)
+    held = open_faces(MODEL, data, folder=tmp_path)[1].names
+    for kept, count in ((held, 0), (held[1:], 1)):
+        told = [s._replace(taught=s.name not in kept) for s in sources]
+        place = tmp_path / f"taught{count}"
+        crop_builds.open_or_build(place, told, model=MODEL, data=data)
+        prepared = dataclasses.replace(data, data=str(place), boxes="")
+        if not count:
+            assert open_faces(MODEL, prepared, folder=tmp_path)[1].names == held
+            # what is not validated on may be taught
+            both = dataclasses.replace(data, data=f"{folder},{place}")
+            open_faces(MODEL, both, folder=tmp_path)
+        else:
+            with pytest.raises(ValueError, match=rf"1 of the 2 .* as {held[0]}\. Give"):
+                open_faces(MODEL, prepared, folder=tmp_path)
+
+
 def test_test_faces_of_a_prepared_folder_are_not_trained_on(folder, tmp_path):
     data = of_folder(folder, split="all")
     sources, _ = read_sources(str(folder), MODEL, data)

@@ -1,24 +1,47 @@
-"""One update: four devices equal one, and what learns, what follows and what stays."""
+"""One update: its loss, four devices equal one, what learns, follows and stays."""
+
+import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from five import CONTEXT, FIVE, MEAN, random_params
 from tiny import tiny_run
 
 import rcsr_jax
 from rcsr_jax import sharing, updates
-from rcsr_jax.config import replace_fields
+from rcsr_jax.config import RunConfig, TrainConfig, preset, replace_fields
 from rcsr_jax.data.batches import TrainingSet
 from rcsr_jax.feed import feed
+from rcsr_jax.losses import doubt_loss, heatmap_loss, progressive_loss
+from rcsr_jax.model import log_doubts, make_scene, make_step
 from rcsr_jax.optimiser import make_optimiser
+
+DEMO = tiny_run()
+# Muon, a pyramid and its marks
+FAST = replace_fields(
+    preset("fast"),
+    {
+        **tiny.RUN,
+        "patch_size": 21,
+        "context_widths": (4, 6),
+        "context_blocks": (1,),
+        "num_updates": 6,
+    },
+)
+LINED = dataclasses.replace(
+    CONTEXT,
+    markup=dataclasses.replace(FIVE, name="lined", outlines=((2, 4, 3),)),
+    own_marks=True,
+)
 
 
 @pytest.fixture(scope="module")
 def faces():
     generator = np.random.default_rng(0)
-    config = tiny_run()
-    side = round(config.model.crop_size * config.data.cache_margin * 1.125)
+    side = round(DEMO.model.crop_size * DEMO.data.cache_margin * 1.125)
     crops = generator.integers(0, 255, (20, side, side)).astype(np.uint8)
     points = generator.uniform(side / 4, 3 * side / 4, (20, 68, 2))
     return TrainingSet(crops, points.astype(np.float32))
@@ -32,8 +55,7 @@ def fresh_params(config):
     return rcsr_jax.init_params(key, config=config.model, mean_shape=MEAN_SHAPE)
 
 
-def run_updates(faces, *, num_devices: int, count: int = 3, first: int = 0, **changes):
-    config = tiny_run(**changes)
+def run_updates(faces, *, num_devices, config=DEMO, count=3, first=0):
     devices = jax.devices()[:num_devices]
     optimiser = make_optimiser(config.train, num_faces=20)
     params = fresh_params(config)
@@ -49,9 +71,14 @@ def run_updates(faces, *, num_devices: int, count: int = 3, first: int = 0, **ch
     return state, logged
 
 
-def test_four_devices_do_what_one_does_and_agree(faces):
-    one, logged_one = run_updates(faces, num_devices=1)
-    four, logged_four = run_updates(faces, num_devices=4)
+@pytest.mark.parametrize(
+    ("config", "count"), [(DEMO, 3), (FAST, 2)], ids=["demo", "fast"]
+)
+def test_four_devices_do_what_one_does_and_agree(faces, config, count):
+    (one, logged_one), (four, logged_four) = (
+        run_updates(faces, num_devices=number, config=config, count=count)
+        for number in (1, 4)
+    )
     for leaf in jax.tree.leaves(four):
         shards = [np.asarray(shard.data) for shard in leaf.addressable_shards]
         assert len(shards) == 4
@@ -64,6 +91,13 @@ def test_four_devices_do_what_one_does_and_agree(faces):
         jax.device_get(four.params),
         jax.device_get(one.params),
     )
+    # every part learns: decay alone takes less
+    for new, old in zip(
+        jax.tree.leaves(one.params["network"]),
+        jax.tree.leaves(fresh_params(config)["network"]),
+        strict=True,
+    ):
+        assert np.abs(new - old).max() > 1e-3
 
 
 def test_the_mean_shape_is_not_trained(faces):
@@ -84,8 +118,9 @@ def test_an_uneven_batch_is_refused():
 # a young average forgets faster: 1 / 10 at first
 @pytest.mark.parametrize(("first", "decay"), [(0, 0.1), (1_000_000, 0.75)])
 def test_the_average_follows_the_parameters(faces, first, decay):
-    state, _ = run_updates(faces, num_devices=1, count=1, first=first, ema_decay=0.75)
-    before = fresh_params(tiny_run())
+    config = tiny_run(ema_decay=0.75)
+    state, _ = run_updates(faces, num_devices=1, config=config, count=1, first=first)
+    before = fresh_params(config)
     jax.tree.map(
         lambda old, new, average: np.testing.assert_allclose(
             average, decay * old + (1 - decay) * new, rtol=1e-5, atol=1e-7
@@ -94,6 +129,53 @@ def test_the_average_follows_the_parameters(faces, first, decay):
         jax.device_get(state.params),
         jax.device_get(state.average),
     )
+
+
+@pytest.mark.parametrize(
+    ("heatmap_weight", "kind", "scheme", "across_weight"),
+    [(0.05, "wing", "log_range", 2.0), (0.7, "l1", "progressive", 1.0)],
+)
+def test_a_loss_is_the_sum_of_its_parts(
+    generator, crops, heatmap_weight, kind, scheme, across_weight
+):
+    params = random_params(LINED)
+    truth = np.float32(MEAN + generator.normal(0, 2, (3, 5, 2)))
+    truth[1, 3] = np.nan
+    config = RunConfig(
+        model=LINED,
+        train=TrainConfig(
+            heatmap_weight=heatmap_weight,
+            loss=kind,
+            step_weights=scheme,
+            across_weight=across_weight,
+        ),
+    )
+    total, loss = jax.jit(updates.batch_loss, static_argnames="config")(
+        params, crops, truth, config=config
+    )
+    planes, shapes, doubts = jax.jit(seen_of)(params, crops)
+    # the eyes of the mean shape are 12 px apart
+    unit = {"markup": LINED.markup, "mean_eye_distance": jnp.float32(12)}
+    options = {"kind": kind, "scheme": scheme, "across_weight": across_weight}
+    progressive = progressive_loss(shapes, truth, **unit, **options).mean()
+    doubt = doubt_loss(doubts, shapes, truth, **unit).mean()
+    # a feature at every fourth pixel; the first of the two channels marks
+    heatmap = heatmap_loss(planes[..., 0], truth, stride=4).mean()
+    expected = progressive + 0.1 * doubt + heatmap_weight * heatmap
+    np.testing.assert_allclose(loss, progressive, rtol=1e-5)
+    np.testing.assert_allclose(total, expected, rtol=1e-5)
+
+
+def seen_of(params, crops):
+    """The planes of each landmark, and the shapes and logarithms of doubts of each step."""
+    _, planes = make_scene(params, crops, config=LINED)
+    step, estimate = make_step(params, crops, config=LINED)
+    shapes, doubts = [], []
+    for _ in range(LINED.num_steps):
+        estimate = step(estimate)
+        shapes.append(estimate.points)
+        doubts.append(log_doubts(params, estimate.hidden, config=LINED))
+    return planes, jnp.stack(shapes), jnp.stack(doubts)
 
 
 def test_steps_computed_again_give_the_same_gradient(generator):

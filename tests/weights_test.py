@@ -1,5 +1,6 @@
 """Weights files: a model comes back within float16, and damage has one clear message."""
 
+import dataclasses
 import json
 import zipfile
 
@@ -126,6 +127,18 @@ def test_a_weight_that_float16_cannot_hold_is_named(value, tmp_path):
     assert not (tmp_path / "model.npz").exists()
 
 
+def test_what_could_not_be_read_is_not_written(tmp_path):
+    other = dataclasses.replace(
+        RUN, model=dataclasses.replace(RUN.model, hidden_size=7)
+    )
+    with pytest.raises(ValueError, match=r"has the shape \(.*, where the model has \("):
+        write(tmp_path / "model.npz", other)
+    astray = {**PARAMS, "mean_shape": np.full_like(PARAMS["mean_shape"], np.nan)}
+    with pytest.raises(ValueError, match="mean_shape holds what is not a finite"):
+        write(tmp_path / "model.npz", params=astray)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_is_not_overwritten_and_has_its_ending(tmp_path):
     path = write(tmp_path / "model.npz")
     with pytest.raises(ValueError, match=r"model\.npz exists already; choose a new"):
@@ -245,11 +258,12 @@ def test_shipped_weights_are_found_by_their_preset(tmp_path, monkeypatch):
             load_predictor(preset=preset)
     with pytest.raises(ValueError, match="a checkpoint or a preset; got .*'fast'"):
         load_predictor(base, preset="fast")
-    # a name means shipped weights where nothing lies here that is called so
+    # a name means shipped weights where no model lies here that is called so
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "fast").mkdir()  # of what an evaluation wrote, say
     assert load_predictor("fast").config == other.model
-    (tmp_path / "fast").mkdir()
-    with pytest.raises(ValueError, match="fast is no checkpoint"):
+    (tmp_path / "fast" / "checkpoints").mkdir()
+    with pytest.raises(ValueError, match="fast holds no finished checkpoint yet"):
         load_predictor("fast")
     with pytest.raises(ValueError, match="large does not exist"):
         load_predictor("large")

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.scipy.ndimage import map_coordinates
 
 from rcsr_jax.config import AugmentConfig
 from rcsr_jax.markup import Markup
@@ -114,11 +113,45 @@ def cut_view(
     dx, dy = jnp.meshgrid(grid, grid)
     x = centre[0] + forward[0, 0] * dx + forward[0, 1] * dy
     y = centre[1] + forward[1, 0] * dx + forward[1, 1] * dy
-    crop = map_coordinates(cached.astype(jnp.float32), [y, x], order=1, mode="nearest")
+    crop = jnp.clip(_sampled(cached, y, x), 0, 255)  # a cubic swings beyond both
 
     moved = (points - centre[None, :]) @ backward.T + middle
     mirrored = moved[jnp.array(markup.mirror)]
     return crop, jnp.where(view.mirrored, mirrored, moved)
+
+
+def _sampled(cached: Array, y: Array, x: Array) -> Array:
+    """The grey levels at places of a crop by cubic convolution, edges repeated.
+
+    Keys, "Cubic convolution interpolation for digital image processing", IEEE Trans. ASSP
+    1981, a = -1/2. Linear interpolation would take away so much of the contrast between
+    neighbours that training saw blurrier faces than prediction does.
+
+    Args:
+        cached: uint8 [side, side].
+        y, x: float [size, size], cached pixels.
+    """
+    side = len(cached)
+    grey = cached.astype(jnp.float32).ravel()
+
+    def taps(place: Array) -> list[tuple[Array, Array]]:
+        """The four pixels around places along one axis, and their weights."""
+        first = jnp.floor(place)
+        t = place - first
+        weights = (
+            ((-0.5 * t + 1) * t - 0.5) * t,
+            (1.5 * t - 2.5) * t * t + 1,
+            ((-1.5 * t + 2) * t + 0.5) * t,
+            (0.5 * t - 0.5) * t * t,
+        )
+        pixels = [jnp.clip(first.astype(int) + k, 0, side - 1) for k in range(-1, 3)]
+        return list(zip(pixels, weights, strict=True))
+
+    columns, level = taps(x), jnp.zeros_like(x)
+    for row, across in taps(y):
+        for column, along in columns:
+            level += across * along * grey[row * side + column]
+    return level
 
 
 def vary_light(key: Array, crop: Array, *, config: AugmentConfig) -> Array:

@@ -78,7 +78,7 @@ def pan_photo(
     Args:
         image: uint8 [height, width, 3].
         points: float [num_points, 2], landmarks in pixels of it; their middle stays near
-            that of the frame, their extent at a third to a half of it.
+            that of the frame, their extent at a third to a half of it. NaN: not annotated.
         num_frames: 1 or more.
         size: side of the square frames in pixels.
         seed: of the path and the noise.
@@ -86,8 +86,8 @@ def pan_photo(
     """
     known = np.asarray(points, np.float64)
     generator = np.random.default_rng(seed)
-    extent = np.ptp(known, axis=0).max()
-    middle = (known.max(axis=0) + known.min(axis=0)) / 2
+    low, high = np.nanmin(known, axis=0), np.nanmax(known, axis=0)
+    extent, middle = (high - low).max(), (low + high) / 2
     poses = 2 + (num_frames - 1) // period
     logs = np.log(generator.uniform(0.35, 0.5, poses) * size / extent)
     rolls = np.deg2rad(generator.uniform(-12, 12, poses))

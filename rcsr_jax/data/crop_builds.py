@@ -6,15 +6,17 @@ It is built anew when its inputs change. A build that was killed goes on where i
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data.crops import (
     HEADER,
+    TAUGHT,
     CropCache,
     checksums,
     open_cache,
@@ -37,6 +39,7 @@ def open_or_build(
     *,
     model: ModelConfig,
     data: DataConfig,
+    asked: str = "",
     jobs: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CropCache:
@@ -49,6 +52,8 @@ def open_or_build(
         sources: the faces.
         model: gives the crop and the frame.
         data: gives the margin, and whether a broken face is fatal.
+        asked: a digest of what the sources were made of, where that took long: see
+            `open_asked`.
         jobs: processes that cut faces; None: a thread for each core, which suits small
             sets and sources that cannot go to a process.
         on_progress: called with (faces done, faces).
@@ -76,9 +81,33 @@ def open_or_build(
         model=model,
         data=data,
         made_from=made_from,
+        asked=asked,
         jobs=jobs,
         on_progress=on_progress,
     )
+
+
+def open_asked(folder: str | Path, asked: str) -> CropCache | None:
+    """The cache that was made when the same was asked for; None: there is none, or damaged.
+
+    Args:
+        folder: where the cache lives.
+        asked: as for `open_or_build`; not empty.
+    """
+    if asked_for(folder) != asked:
+        return None
+    try:
+        return open_cache(folder)
+    except ValueError:
+        return None
+
+
+def asked_for(folder: str | Path) -> str | None:
+    """What was asked for when the cache in a folder was made; None: there is no cache."""
+    try:
+        return str(read_header(Path(folder)).get("asked", ""))
+    except ValueError:
+        return None
 
 
 def is_other_cache(
@@ -111,6 +140,7 @@ def _build(
     model: ModelConfig,
     data: DataConfig,
     made_from: str,
+    asked: str,
     jobs: int | None,
     on_progress: Callable[[int, int], None],
 ) -> CropCache:
@@ -130,7 +160,8 @@ def _build(
                 on_progress=on_progress,
             )
             with closing(parts):
-                _collect(building, sources, list(parts), settings, made_from)
+                made = {"made_from": made_from, "asked": asked, "settings": settings}
+                _collect(building, sources, list(parts), made)
         remove_parts(building)
         shutil.rmtree(folder, ignore_errors=True)
         building.rename(folder)
@@ -160,10 +191,9 @@ def _collect(
     building: Path,
     sources: Sequence[Source],
     parts: list[Part],
-    settings: dict,
-    made_from: str,
+    made: Mapping[str, Any],
 ) -> None:
-    """Makes a cache of the parts: the header comes last."""
+    """Makes a cache of the parts: the header, what it was made of first, comes last."""
     kept = np.concatenate([part.kept for part in parts] or [np.zeros(0, bool)])
     pieces = np.split(
         np.arange(len(kept)), np.cumsum([len(part.kept) for part in parts])
@@ -179,10 +209,11 @@ def _collect(
     for name in ("points", "frames"):
         arrays = [getattr(part, name) for part in parts if part.kept.any()]
         np.save(building / f"{name}.npy", np.concatenate(arrays), allow_pickle=False)
+    used = [source for source, keep in zip(sources, kept, strict=True) if keep]
     header = {
-        "made_from": made_from,
-        "settings": settings,
-        "names": [s.name for s, used in zip(sources, kept, strict=True) if used],
+        **made,
+        "names": [source.name for source in used],
+        TAUGHT: [source.name for source in used if source.taught],
         "refused": refused,
         "checksums": checksums(building),
     }

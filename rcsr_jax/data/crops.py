@@ -23,6 +23,7 @@ from rcsr_jax.geometry import Frame, frames_at
 _FORMAT = 2
 ARRAYS = ("crops.npy", "frames.npy", "points.npy")
 HEADER = "cache.json"
+TAUGHT = "taught"  # in the header: the names of faces whose landmarks are a model's
 FILES = (*ARRAYS, HEADER)
 _OVERSAMPLING = 1.125  # cached pixels per crop pixel: turning a crop costs sharpness
 
@@ -93,6 +94,21 @@ def open_cache(folder: str | Path) -> CropCache:
         tuple(header["names"]),
         tuple(Refusal(*pair) for pair in header["refused"]),
     )
+
+
+def check_annotated(folder: str | Path, names: Sequence[str]) -> None:
+    """Checks that faces of a cache that are validated on have landmarks of people alone.
+
+    Raises:
+        ValueError: a model has taught some; the message names one.
+    """
+    told = set(read_header(Path(folder)).get(TAUGHT, ()))
+    if taught := sorted(told.intersection(names)):
+        raise ValueError(
+            f"{folder}: {len(taught)} of the {len(names)} faces to validate on have "
+            f"landmarks that a model has taught, such as {taught[0]}. Give rcsr-prepare "
+            "and rcsr-train the same --validation_faces and --split."
+        )
 
 
 def check_fits(folder: str | Path, *, model: ModelConfig, data: DataConfig) -> None:

@@ -27,11 +27,14 @@ class Source(NamedTuple):
         load: gives the photo uint8 [height, width, 3], the landmarks float
             [num_points, 2] and the box float [4]; raises ValueError where it cannot.
         stamp: changes when the inputs do.
+        taught: whether a model had a say in the landmarks: such a face is none to
+            validate on.
     """
 
     name: str
     load: Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]]
     stamp: str
+    taught: bool = False
 
 
 def cut_crop(image: np.ndarray, frame: Frame, *, size: int) -> np.ndarray:

@@ -45,7 +45,8 @@ def open_faces(
 
     Raises:
         ValueError: the data cannot be read, there are boxes for faces that all have one
-            already, or nothing is left to train on.
+            already, a model has taught landmarks to validate on, or nothing is left to
+            train on.
     """
     names = names_of(data)
     check_boxes(data)
@@ -66,6 +67,8 @@ def open_faces(
         for name, count in zip(names, held_out, strict=True)
     ]
     rest, held = _taken(first, hold_out(first.names, count=data.validation_faces))
+    if crops.is_cache(names[0]):
+        crops.check_annotated(names[0], held.names)
     size = crops.cached_size(model, data)
     others = [_not_held_out(other, held, size=size) for other in others]
     training = _join([rest, *others]) if others else rest
