@@ -62,9 +62,10 @@ def main(arguments: list[str]) -> None:
             [sources[i] for i in chosen],
             lambda source: _detect(*source.load(), threshold=min(thresholds)),
             purpose="looked at",
+            strict=data.strict,
             on_progress=lambda *_: bar.update(),
         )
-    outputs.tell_refused(refused + unused, strict=data.strict)
+    outputs.tell_refused(refused + unused)
     milliseconds = 1e3 * np.mean([photo.seconds for photo in photos])
     print(f"{len(photos)} faces, {milliseconds:.1f} ms a photo")
     for threshold in thresholds:

@@ -109,7 +109,7 @@ def _outputs(out: Path) -> tuple[Path, Path]:
 def _read(data: DataConfig, model: ModelConfig, what: str) -> list[Source]:
     found = [read_sources(name, model, data) for name in names_of(data)]
     for _, refused in found:
-        outputs.tell_refused(refused, strict=data.strict)
+        outputs.tell_refused(refused)
     faces = [source for sources, _ in found for source in sources]
     print(f"{len(faces)} {what} faces", file=sys.stderr)
     return faces
@@ -128,9 +128,13 @@ def _load(
 
     with outputs.bar(total=len(faces), desc="faces") as bar:
         loaded, refused = use_each(
-            faces, load, purpose="used", on_progress=lambda *_: bar.update()
+            faces,
+            load,
+            purpose="used",
+            strict=data.strict,
+            on_progress=lambda *_: bar.update(),
         )
-    outputs.tell_refused(refused, strict=data.strict)
+    outputs.tell_refused(refused)
     return loaded
 
 

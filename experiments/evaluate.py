@@ -87,9 +87,14 @@ def main(arguments: list[str]) -> None:
         return
     predictor = Predictor(params, config.model)
     with outputs.bar(total=len(sources), desc="faces") as bar:
-        found = evaluate(predictor, sources, on_progress=lambda *_: bar.update())
+        found = evaluate(
+            predictor,
+            sources,
+            strict=data.strict,
+            on_progress=lambda *_: bar.update(),
+        )
     found = found._replace(refused=refused + found.refused)
-    outputs.tell_refused(found.refused, strict=data.strict)
+    outputs.tell_refused(found.refused)
     folder = Path(data.data).absolute().as_posix()  # its names tell test sets apart
     metrics = metrics_of(found, predictor=predictor, folder=folder)
     metrics["made_by"] = {"version": __version__, "command": command}
@@ -185,10 +190,11 @@ def _judge_given(
             landmarks,
             sources,
             markup=markup,
+            strict=_DATA().strict,
             on_progress=lambda *_: bar.update(),
         )
     refused += given.refused
-    outputs.tell_refused(refused, strict=_DATA().strict)
+    outputs.tell_refused(refused)
     points, truth = given.points, given.truth
     metrics = {
         **summarise_with_subsets(points, truth, markup=markup),

@@ -45,6 +45,7 @@ def read_given(
     sources: Sequence[Source],
     *,
     markup: Markup,
+    strict: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> GivenLandmarks:
     """The landmarks of a file for annotated faces.
@@ -57,6 +58,7 @@ def read_given(
         path: any file of landmarks, or a folder of `.pts` files.
         sources: the annotated faces.
         markup: of both.
+        strict: end at the first face that cannot be judged, rather than leave it out.
         on_progress: called with (faces done, faces).
 
     Raises:
@@ -82,7 +84,7 @@ def read_given(
         return source.name, points, truth
 
     pairs, refused = use_each(
-        sources, pair, purpose="evaluated", on_progress=on_progress
+        sources, pair, purpose="evaluated", strict=strict, on_progress=on_progress
     )
     names, points, truth = zip(*pairs, strict=True)
     return GivenLandmarks(

@@ -53,10 +53,13 @@ def main(arguments: list[str]) -> None:
         for name, cover in _COVERS.items():
             covered = [disturbed(s, cover, frame_scale=scale) for s in sources]
             faces, sight = see_faces(
-                predictor, covered, on_progress=lambda *_: bar.update()
+                predictor,
+                covered,
+                strict=data.strict,
+                on_progress=lambda *_: bar.update(),
             )
             if not rows:
-                outputs.tell_refused(refused + faces.refused, strict=data.strict)
+                outputs.tell_refused(refused + faces.refused)
             judged = _judge(sight.faces, faces, cover, markup=predictor.config.markup)
             rows.append({"covered": name, **judged})
     report = {

@@ -28,14 +28,8 @@ def bar(steps: Iterable[Any] | None = None, **told: Any) -> tqdm:
     return tqdm(steps, disable=not sys.stderr.isatty(), **told)
 
 
-def tell_refused(refused: Sequence[Refusal], *, strict: bool = False) -> None:
-    """Prints the first faces that cannot be used, and why, and how many more there are.
-
-    Raises:
-        ValueError: there are any, and all faces must be used.
-    """
-    if strict and refused:
-        raise ValueError(f"{refused[0].name}: {refused[0].reason}")
+def tell_refused(refused: Sequence[Refusal]) -> None:
+    """Prints the first faces that cannot be used, and why, and how many more there are."""
     for refusal in refused[:_MOST_REFUSED]:
         told = shown(f"{refusal.name}: {refusal.reason}", limit=LONGEST_MESSAGE)
         print(f"left out {told}", file=sys.stderr)

@@ -57,6 +57,7 @@ def evaluate(
     predictor: Predictor,
     sources: Sequence[Source],
     *,
+    strict: bool = False,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Evaluation:
     """Predictions for annotated faces.
@@ -64,7 +65,7 @@ def evaluate(
     Args, raises: those of `see_faces`.
     """
     config = predictor.config
-    faces, sight = see_faces(predictor, sources, on_progress=on_progress)
+    faces, sight = see_faces(predictor, sources, strict=strict, on_progress=on_progress)
     steps = max(config.max_steps, config.num_steps)
     _, milliseconds = _timed(predictor, sight, num_steps=None)
     fixed, longest = _timed(predictor, sight, num_steps=steps)

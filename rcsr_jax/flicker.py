@@ -30,13 +30,15 @@ def flicker(points: np.ndarray, truth: np.ndarray, *, markup: Markup) -> np.ndar
 
     Args:
         points: float [num_frames, num_points, 2], estimated, px.
-        truth: float [num_frames, num_points, 2], annotated, px.
+        truth: float [num_frames, num_points, 2], annotated, px; a landmark that is not, NaN
+            in a frame, does not count.
         markup: names the outer eye corners.
 
     Returns:
         float64 [num_frames - 1]; 0.01 means one per cent.
     """
-    error = np.asarray(points, np.float64) - truth
+    known = np.isfinite(truth).all((0, 2))
+    error = (np.asarray(points, np.float64) - truth)[:, known]
     jumps = np.linalg.norm(np.diff(error, axis=0), axis=-1).mean(-1)
     return jumps / interocular_distance(truth, markup=markup)[1:]
 

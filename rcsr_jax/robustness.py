@@ -10,7 +10,8 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from rcsr_jax.data.cutting import Source
-from rcsr_jax.data.refusals import Refusal, none_usable
+from rcsr_jax.data.refusals import Refusal
+from rcsr_jax.data.sources import use_each
 from rcsr_jax.disturbance import Disturbance, disturb
 from rcsr_jax.inference import Faces, Predictor
 from rcsr_jax.summaries import summarise
@@ -70,17 +71,13 @@ def measure_robustness(
             [calm, *(calm._replace(**{k: v}) for k, vs in sweeps.items() for v in vs)]
         )
     )
-    found, refused = [], []
-    for done, source in enumerate(sources, start=1):
-        try:
-            found.append(_predict_disturbed(predictor, source, kinds))
-        except ValueError as error:
-            if strict:
-                raise ValueError(f"{source.name}: {error}") from error
-            refused.append(Refusal(source.name, str(error)))
-        on_progress(done, len(sources))
-    if not found:
-        raise none_usable(refused, purpose="measured")
+    found, refused = use_each(
+        sources,
+        lambda source: _predict_disturbed(predictor, source, kinds),
+        purpose="measured",
+        strict=strict,
+        on_progress=on_progress,
+    )
     answers, truths = zip(*found, strict=True)
     markup = predictor.config.markup
     summaries = {
@@ -101,7 +98,7 @@ def measure_robustness(
             name: {value: at(calm._replace(**{name: value})) for value in values}
             for name, values in sweeps.items()
         },
-        refused=tuple(refused),
+        refused=refused,
     )
 
 

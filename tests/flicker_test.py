@@ -20,6 +20,10 @@ def test_flicker_by_hand():
     points[2, 1] += [3, 4]  # one of three landmarks jumps by 5 px, there and back
     expected = [0, 5 / 3 / 10, 5 / 3 / 10]
     np.testing.assert_allclose(flicker(points, TRUTH, markup=THREE), expected)
+    partly = TRUTH.copy()
+    partly[:, 2] = np.nan  # the mouth is not annotated: of two landmarks one jumps
+    expected = [0, 5 / 2 / 10, 5 / 2 / 10]
+    np.testing.assert_allclose(flicker(points, partly, markup=THREE), expected)
 
 
 def test_methods_are_judged_on_all_frames_but_the_first():

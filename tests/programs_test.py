@@ -205,8 +205,10 @@ def test_faces_without_eye_corners_leave_no_report_of_others(place):
 @pytest.mark.parametrize(
     ("name", "function"),
     [
+        ("rcsr-evaluate", "evaluation.evaluate"),
         ("calibrate", "annotated_faces.see_faces"),
         ("failures", "annotated_faces.see_faces"),
+        ("hidden", "annotated_faces.see_faces"),
         ("robustness", "robustness.measure_robustness"),
     ],
 )

@@ -93,9 +93,7 @@ def _cut_tests(
         image, points, box = source.load()
         return (source.name, points, box), *predictor.crops(image, box)
 
-    cuts, refused = use_each(
-        study.tests, cut, purpose="evaluated", on_progress=lambda done, total: None
-    )
+    cuts, refused = use_each(study.tests, cut, purpose="evaluated")
     loaded, crops, frames = zip(*cuts, strict=True)
     return annotated_faces(loaded, refused), np.concatenate(crops), join_frames(frames)
 

@@ -81,7 +81,8 @@ def use_each(
     use: Callable[[Source], Used],
     *,
     purpose: str,
-    on_progress: OnProgress,
+    strict: bool = False,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> tuple[list[Used], tuple[Refusal, ...]]:
     """What is made of each face, and the faces of which nothing can be made.
 
@@ -89,10 +90,11 @@ def use_each(
         sources: annotated faces.
         use: raises ValueError where a face cannot be used.
         purpose: of it, as in "evaluated".
+        strict: end at the first face that cannot be used, rather than leave it out.
         on_progress: called with (faces done, faces).
 
     Raises:
-        ValueError: no face can be used.
+        ValueError: no face can be used, or one cannot and `strict` holds.
     """
     used: list[Used] = []
     refused = []
@@ -100,6 +102,8 @@ def use_each(
         try:
             used.append(use(source))
         except ValueError as error:
+            if strict:
+                raise ValueError(f"{source.name}: {error}") from error
             refused.append(Refusal(source.name, str(error)))
         on_progress(done, len(sources))
     if not used:
