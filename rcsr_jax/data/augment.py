@@ -132,7 +132,7 @@ def _sampled(cached: Array, y: Array, x: Array) -> Array:
         y, x: float [size, size], cached pixels.
     """
     side = len(cached)
-    grey = cached.astype(jnp.float32).ravel()
+    grey = jnp.asarray(cached, jnp.float32).ravel()
 
     def taps(place: Array) -> list[tuple[Array, Array]]:
         """The four pixels around places along one axis, and their weights."""
