@@ -70,8 +70,10 @@ def start_pieces(
     else:
         answer = functools.partial(predict, num_steps=num_steps)
     pieces, first = [], 0
-    # where the parameters are, whatever the default is in the thread that calls
-    with jax.default_device(_device_of(params)):
+    # where the parameters are, whatever the default is in the thread that calls; JAX's own
+    # choice is not named, or programs would be compiled again for it
+    device = _device_of(params)
+    with jax.default_device(None if device == jax.local_devices()[0] else device):
         for size in piece_sizes(len(crops), platform=platform_of(params)):
             cut = functools.partial(_piece, first=first, size=size)
             begin = jax.tree.map(cut, start)

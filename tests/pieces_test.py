@@ -77,3 +77,17 @@ def test_pieces_join_to_the_prediction_of_all(platform, num_faces, monkeypatch):
 def test_the_platform_is_that_of_the_parameters():
     params = jax.device_put(tiny.make_params())
     assert platform_of(params) == jax.default_backend()
+
+
+def test_pieces_run_where_the_parameters_are():
+    """Not where the thread that calls would put new arrays."""
+    other = jax.local_devices()[-1]
+    assert other != jax.local_devices()[0]
+    with jax.default_device(other):
+        there = jax.device_put(tiny.make_params())
+    here = jax.device_put(tiny.make_params())
+    crops = np.zeros((1, 32, 32), np.uint8)
+    for params, device, default in ((there, other, None), (here, None, other)):
+        with jax.default_device(default):
+            (found,) = start_pieces(params, crops, config=CONFIG, num_steps=1)
+        assert found.points.devices() == {device or jax.local_devices()[0]}
