@@ -213,7 +213,7 @@ def test_faces_without_eye_corners_leave_no_report_of_others(place):
     ],
 )
 def test_strict_reaches_what_looks_at_the_faces(name, function, place):
-    words = ["--checkpoint=run", "--data=photos", "--split=all", "--out=none_of_these"]
+    words = ["--checkpoint=run", "--data=photos", "--split=all", f"--out=of_{name}"]
     where = f"rcsr_jax.{function}"
     for flag, strict in (("--strict", "True"), ("--nostrict", "False")):
         assert f"strict={strict}" in called_with(where, name, *words, flag, cwd=place)

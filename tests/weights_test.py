@@ -231,8 +231,10 @@ def test_other_files_are_named(tmp_path):
         ({"cell": "gru"}, "where the model has"),
     ],
 )
-def test_parameters_of_another_model_are_named(changes, message, tmp_path):
-    path = write(tmp_path / "model.npz", replace_fields(RUN, changes))
+def test_parameters_of_another_model_are_named(changes, message, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:  # as an earlier version wrote them
+        patch.setattr(weights, "check_params", lambda params, *, config: None)
+        path = write(tmp_path / "model.npz", replace_fields(RUN, changes))
     with pytest.raises(ValueError, match=f"model.npz cannot be read: .*{message}"):
         weights.read_weights(path)
 

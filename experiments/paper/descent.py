@@ -9,15 +9,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from rcsr_jax.annotated_faces import AnnotatedFaces, annotated_faces
-from rcsr_jax.config import RunConfig, replace_fields
+from rcsr_jax.box_checks import as_boxes, check_boxes
+from rcsr_jax.config import ModelConfig, RunConfig, replace_fields
 from rcsr_jax.data.batches import TrainingSet, examples, faces_at
 from rcsr_jax.data.crops import CropCache
-from rcsr_jax.data.cutting import Source
+from rcsr_jax.data.cutting import Source, cut_crop
 from rcsr_jax.data.sources import use_each
 from rcsr_jax.data.training_faces import open_faces
 from rcsr_jax.descent import descend, fit_descent
-from rcsr_jax.geometry import Frame, join_frames, to_photo
-from rcsr_jax.inference import Predictor
+from rcsr_jax.geometry import (
+    Frame,
+    frame_of_box,
+    frames_at,
+    join_frames,
+    to_photo,
+)
 from rcsr_jax.validation import Judge, mean_in_crops
 
 from .budgets import DESCENT
@@ -55,8 +61,7 @@ def judge_descent(study: Study) -> tuple[dict[str, Any], np.ndarray, AnnotatedFa
         mean_shape=mean_in_crops(training, seen.model, seen.data),
         config=budget.descent,
     )
-    predictor = Predictor(fitted, seen.model)  # for its crops
-    tests, test_crops, frames = _cut_tests(predictor, study)
+    tests, test_crops, frames = _cut_tests(seen.model, study)
 
     def find(some: np.ndarray) -> np.ndarray:
         pieces = [
@@ -85,17 +90,22 @@ def judge_descent(study: Study) -> tuple[dict[str, Any], np.ndarray, AnnotatedFa
 
 
 def _cut_tests(
-    predictor: Predictor, study: Study
+    model: ModelConfig, study: Study
 ) -> tuple[AnnotatedFaces, np.ndarray, Frame]:
     """The test faces, their crops and where these lie."""
+    size = model.crop_size
 
     def cut(source: Source) -> tuple:
         image, points, box = source.load()
-        return (source.name, points, box), *predictor.crops(image, box)
+        boxes = as_boxes(box)
+        check_boxes(boxes, image.shape)
+        frames = frame_of_box(boxes, frame_scale=model.frame_scale, size=size)
+        crop = cut_crop(image, frames_at(frames, 0), size=size)
+        return (source.name, points, box), crop, frames
 
     cuts, refused = use_each(study.tests, cut, purpose="evaluated")
     loaded, crops, frames = zip(*cuts, strict=True)
-    return annotated_faces(loaded, refused), np.concatenate(crops), join_frames(frames)
+    return annotated_faces(loaded, refused), np.stack(crops), join_frames(frames)
 
 
 def _views(
