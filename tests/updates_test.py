@@ -72,9 +72,11 @@ def run_updates(faces, *, num_devices, config=DEMO, count=3, first=0):
 
 
 @pytest.mark.parametrize(
-    ("config", "count"), [(DEMO, 3), (FAST, 2)], ids=["demo", "fast"]
+    ("config", "count", "apart"),
+    [(DEMO, 3, 5e-5), (FAST, 2, 3e-4)],  # a fifth of what fast's first updates change
+    ids=["demo", "fast"],
 )
-def test_four_devices_do_what_one_does_and_agree(faces, config, count):
+def test_four_devices_do_what_one_does_and_agree(faces, config, count, apart):
     (one, logged_one), (four, logged_four) = (
         run_updates(faces, num_devices=number, config=config, count=count)
         for number in (1, 4)
@@ -87,7 +89,7 @@ def test_four_devices_do_what_one_does_and_agree(faces, config, count):
     np.testing.assert_allclose(logged_four["loss"], logged_one["loss"], rtol=1e-5)
     # Adam divides by the size of a gradient, so the rounding of a tiny one shows
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=5e-5),
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=apart),
         jax.device_get(four.params),
         jax.device_get(one.params),
     )
