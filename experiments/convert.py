@@ -26,13 +26,12 @@ from rcsr_jax.data.annotations import (
     format_of,
     lack,
     pts_places,
-    read_annotations,
     suffix_of,
     write_annotations,
     write_boxes,
     write_pts_folder,
 )
-from rcsr_jax.data.entries import find_image
+from rcsr_jax.data.entries import find_image, read_annotation_of
 from rcsr_jax.data.face_boxes import box_rows
 from rcsr_jax.data.images import image_size
 from rcsr_jax.data.refusals import Refusal
@@ -74,15 +73,7 @@ def main(arguments: list[str]) -> None:
         raise ValueError("--copy_images goes with a folder of .pts files.")
     if not data.exists():
         raise ValueError(f"{data}: no such file or folder.")
-    read = read_annotations(data)
-    table = data / "landmarks.json"
-    if table.is_file():
-        if read:
-            raise ValueError(
-                f"{data}: holds both landmarks.json and .pts files; give the JSON file "
-                "itself to read that, or move it to read the .pts files."
-            )
-        data, read = table, read_annotations(table)
+    data, read = read_annotation_of(data)
     if _BOXES.value:
         read = _with_boxes(data, read, listed=Path(_BOXES.value))
     problems = [lack(face, kind=kind) for face in read]

@@ -80,18 +80,19 @@ _OURS = {_REFUSED, unfinished_name(_REFUSED), *crops.FILES}
 def main(arguments: list[str]) -> None:
     """Prepares, and lists what was refused in refused.csv."""
     program.no_arguments(arguments)
-    folder_to_write(_OUT().parent)  # where the crops lie until they are whole
     config = _config()
     _check_flags(config)
     out = _OUT()
+    folder_to_write(out.parent)  # where the crops lie until they are whole
     _check_folder(out)
     sources, refused = read_sources(config.data.data, config.model, config.data)
     asked = ""
     if _TEACHERS.value:
         teachers = [_teacher(name, config.model) for name in _TEACHERS.value]
         asked = _asked(sources, teachers, config)
-        if cache := crop_builds.open_asked(out, asked):  # teaching takes long
-            print(f"{len(cache.names)} faces in {out}, as they were prepared before")
+        before = crop_builds.open_asked(out, asked)  # teaching takes long
+        if before and (out / _REFUSED).is_file():  # which a killed run has not written
+            print(f"{len(before.names)} faces in {out}, as they were prepared before")
             return
         _check_replaced(out, crop_builds.asked_for(out) not in (None, asked))
         taught = _taught(sources, teachers, config)

@@ -84,9 +84,9 @@ def load_params(checkpoint: str | Path) -> tuple[Params, RunConfig]:
             wanted = ocp.args.StandardRestore(
                 on_first_device(params_like(config.model))
             )
-            params = reader.restore(place, args=ocp.args.Composite(params=wanted))[
-                "params"
-            ]
+            restored = reader.restore(place, args=ocp.args.Composite(params=wanted))
+        # as a weights file gives them: bound to no device, whatever the run was made on
+        params = jax.device_get(restored["params"])
         if "checksum" in names and texts["checksum"]["sha256"] != digest_of(params):
             raise ValueError("its parameters do not match their checksum")
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
@@ -97,8 +97,7 @@ def load_params(checkpoint: str | Path) -> tuple[Params, RunConfig]:
             f"checkpoint {place} cannot be read: {reason}. Take another one or export it "
             "again."
         ) from error
-    # as a weights file gives them: bound to no device, whatever the run was made on
-    return jax.device_get(params), config
+    return params, config
 
 
 def write_model(out: Path, *, params: Params, config: RunConfig) -> None:

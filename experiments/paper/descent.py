@@ -17,13 +17,7 @@ from rcsr_jax.data.cutting import Source, cut_crop
 from rcsr_jax.data.sources import use_each
 from rcsr_jax.data.training_faces import open_faces
 from rcsr_jax.descent import descend, fit_descent
-from rcsr_jax.geometry import (
-    Frame,
-    frame_of_box,
-    frames_at,
-    join_frames,
-    to_photo,
-)
+from rcsr_jax.geometry import Frame, frame_of_box, to_photo
 from rcsr_jax.validation import Judge, mean_in_crops
 
 from .budgets import DESCENT
@@ -97,15 +91,14 @@ def _cut_tests(
 
     def cut(source: Source) -> tuple:
         image, points, box = source.load()
-        boxes = as_boxes(box)
-        check_boxes(boxes, image.shape)
-        frames = frame_of_box(boxes, frame_scale=model.frame_scale, size=size)
-        crop = cut_crop(image, frames_at(frames, 0), size=size)
-        return (source.name, points, box), crop, frames
+        check_boxes(as_boxes(box), image.shape)
+        frame = frame_of_box(box, frame_scale=model.frame_scale, size=size)
+        return (source.name, points, box), cut_crop(image, frame, size=size), frame
 
     cuts, refused = use_each(study.tests, cut, purpose="evaluated")
     loaded, crops, frames = zip(*cuts, strict=True)
-    return annotated_faces(loaded, refused), np.stack(crops), join_frames(frames)
+    every = Frame(*map(np.stack, zip(*frames, strict=True)))
+    return annotated_faces(loaded, refused), np.stack(crops), every
 
 
 def _views(

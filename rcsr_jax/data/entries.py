@@ -39,15 +39,9 @@ def list_entries(data: Path) -> tuple[list[Entry], list[Refusal]]:
         return _with_images(data, read_annotations(data))
     if not data.is_dir():
         raise ValueError(f"{data}: no such data folder or file.")
-    table = data / "landmarks.json"
-    faces = read_annotations(data)  # of .pts files
-    if table.is_file() and faces:
-        raise ValueError(
-            f"{data}: holds both landmarks.json and .pts files; give the JSON file "
-            "itself to read that, or move it to read the .pts files."
-        )
-    if table.is_file():
-        return _with_images(table, read_annotations(table))
+    place, faces = read_annotation_of(data)
+    if place != data:
+        return _with_images(place, faces)
     if not faces:
         kinds = (".csv", ".json", ".xml")
         tables = sorted(
@@ -61,6 +55,24 @@ def list_entries(data: Path) -> tuple[list[Entry], list[Refusal]]:
     broken = [Refusal(face.image, face.problem) for face in faces if face.problem]
     good = [Entry(face.image, face.image, face) for face in faces if not face.problem]
     return good, broken
+
+
+def read_annotation_of(data: Path) -> tuple[Path, tuple[AnnotatedFace, ...]]:
+    """What annotates a data set, the `landmarks.json` of a folder or itself, and its faces.
+
+    Raises:
+        ValueError: there are two kinds of annotation, or one cannot be read.
+    """
+    faces = read_annotations(data)  # of a folder's .pts files
+    table = data / "landmarks.json"
+    if not table.is_file():
+        return data, faces
+    if faces:
+        raise ValueError(
+            f"{data}: holds both landmarks.json and .pts files; give the JSON file "
+            "itself to read that, or move it to read the .pts files."
+        )
+    return table, read_annotations(table)
 
 
 def find_image(data: Path, image: str) -> str | None:
