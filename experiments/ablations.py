@@ -44,10 +44,5 @@ def main(arguments: list[str]) -> None:
     print(told)
 
 
-def run() -> None:
-    """The program."""
-    program.run(main)
-
-
 if __name__ == "__main__":
-    run()
+    program.run(main)

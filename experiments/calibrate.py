@@ -86,10 +86,5 @@ def _shown(value: float | tuple[float, ...]) -> str:
     return f"{np.min(value):g} to {np.max(value):g}" if np.size(value) else "none"
 
 
-def run() -> None:
-    """The console command."""
-    program.run(main)
-
-
 if __name__ == "__main__":
-    run()
+    program.run(main)

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from rcsr_jax.curves import COLOURS, plain_ticks
+from rcsr_jax.curves import COLOURS, draw_line, plain_ticks
 
 _STYLES = {"planes": "-", "patches": "--"}
 
@@ -29,7 +27,6 @@ def save_chart(
         num_steps: recurrences of the rows that are drawn.
     """
     figure = Figure(figsize=(7.5, 5), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     presets = list(dict.fromkeys(row["preset"] for row in rows if row["preset"]))
     colours = {
@@ -39,22 +36,12 @@ def save_chart(
     alone = [r for r in one_core if r["name"] == ours and r["num_steps"] == num_steps]
     for name, colour in colours.items():
         for sampling, style in _STYLES.items():
-            _draw_line(
-                axes,
-                _of(mine, name, sampling),
-                f"{name}, {sampling}",
-                style,
-                colour,
-                "o",
-            )
-            _draw_line(
-                axes,
-                _of(alone, name, sampling),
-                f"{name}, {sampling}, one core",
-                ":",
-                colour,
-                "^",
-            )
+            told = f"{name}, {sampling}"
+            if line := _of(mine, name, sampling):
+                draw_line(axes, line, style=f"o{style}", color=colour, label=told)
+            if line := _of(alone, name, sampling):
+                told += ", one core"
+                draw_line(axes, line, style="^:", color=colour, label=told)
     peers = {row["name"]: row for row in [*rows, *one_core] if not row["preset"]}
     for index, (name, row) in enumerate(peers.items()):
         grey = str(0.5 * index / len(peers))
@@ -88,24 +75,3 @@ def _of(rows: Rows, name: str, sampling: str) -> list[tuple[int, float]]:
         for row in rows
         if (row["preset"], row["sampling"]) == (name, sampling)
     )
-
-
-def _draw_line(
-    axes: Axes,
-    line: list[tuple[int, float]],
-    label: str,
-    style: str,
-    colour: str,
-    marker: str,
-) -> None:
-    if line:
-        batches, times = zip(*line, strict=True)
-        axes.plot(
-            batches,
-            times,
-            style,
-            color=colour,
-            marker=marker,
-            markersize=4,
-            label=label,
-        )

@@ -142,10 +142,5 @@ def _difference(boxes: np.ndarray, ours: np.ndarray) -> tuple[np.ndarray, np.nda
     return offset, np.log(size[0].mean(-1) / size[1].mean(-1))
 
 
-def run() -> None:
-    """The console command."""
-    program.run(main)
-
-
 if __name__ == "__main__":
-    run()
+    program.run(main)

@@ -38,10 +38,5 @@ def main(arguments: list[str]) -> None:
     print(f"wrote {_OUT.value}")
 
 
-def run() -> None:
-    """The console command."""
-    program.run(main)
-
-
 if __name__ == "__main__":
-    run()
+    program.run(main)

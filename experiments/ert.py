@@ -224,10 +224,5 @@ def _detection(dlib: Any, points: np.ndarray, box: np.ndarray) -> Any:
     return dlib.full_object_detection(rectangle(box), parts)
 
 
-def run() -> None:
-    """The console command."""
-    program.run(main)
-
-
 if __name__ == "__main__":
-    run()
+    program.run(main)

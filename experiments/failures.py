@@ -146,10 +146,5 @@ def _table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def run() -> None:
-    """The console command."""
-    program.run(main)
-
-
 if __name__ == "__main__":
-    run()
+    program.run(main)

@@ -170,10 +170,5 @@ def _table(results: dict[str, dict[str, dict[str, float]]]) -> str:
     )
 
 
-def run() -> None:
-    """The console command."""
-    program.run(main)
-
-
 if __name__ == "__main__":
-    run()
+    program.run(main)

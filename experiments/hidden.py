@@ -106,10 +106,5 @@ def _table(rows: Sequence[dict]) -> str:
     return table(header, [list(row.values()) for row in rows])
 
 
-def run() -> None:
-    """The console command."""
-    program.run(main)
-
-
 if __name__ == "__main__":
-    run()
+    program.run(main)

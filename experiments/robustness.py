@@ -120,10 +120,5 @@ def _table(models: dict[str, Robustness]) -> str:
     return "\n".join(lines)
 
 
-def run() -> None:
-    """The console command."""
-    program.run(main)
-
-
 if __name__ == "__main__":
-    run()
+    program.run(main)

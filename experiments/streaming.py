@@ -178,10 +178,5 @@ def _memory() -> dict[str, int]:
     return {name: int(fields[key].split()[0]) // 1024 for name, key in names.items()}
 
 
-def run() -> None:
-    """The program."""
-    program.run(main)
-
-
 if __name__ == "__main__":
-    run()
+    program.run(main)

@@ -1,17 +1,18 @@
 """Curves of errors: over faces, steps, updates, times and disturbances.
 
-They are drawn on Matplotlib's Agg canvas, without a display and without its global state.
+They are drawn without a display and without Matplotlib's global state.
 Colours are from the Okabe-Ito set, which stays apart under every common colour blindness.
 """
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
@@ -20,6 +21,7 @@ from rcsr_jax import metrics
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _CURVES = (*COLOURS, "#000000")
+_ERROR = "NME, inter-ocular (%)"
 _HIGHEST = 4  # times the least error: where the scale of disturbed errors ends
 
 
@@ -42,7 +44,7 @@ def save_ced(
     _check_curves(curves)
     thresholds = np.linspace(0, limit, 401)
     figure, axes = _axes()
-    for colour, (name, errors) in zip(_colours(curves), curves.items(), strict=True):
+    for colour, (name, errors) in _coloured(curves):
         area = 100 * metrics.auc(errors, limit=limit)
         failed = 100 * metrics.failure_rate(errors, limit=limit)
         axes.plot(
@@ -65,7 +67,7 @@ def save_convergence(
     path: str | Path,
     curves: Mapping[str, Mapping[int, float]],
     *,
-    label: str = "NME, inter-ocular (%)",
+    label: str = _ERROR,
     level: tuple[str, float] | None = None,
     logarithmic: bool = False,
 ) -> None:
@@ -83,18 +85,8 @@ def save_convergence(
     """
     _check_curves(curves)
     figure, axes = _axes()
-    if level is not None:
-        axes.axhline(level[1], color="0.4", linestyle="--", label=level[0])
-    for colour, (name, curve) in zip(_colours(curves), curves.items(), strict=True):
-        steps = sorted(curve)
-        axes.plot(
-            steps,
-            [curve[step] for step in steps],
-            color=colour,
-            marker="o",
-            markersize=4,
-            label=name,
-        )
+    _draw_level(axes, level)
+    _draw_lines(axes, {name: sorted(curve.items()) for name, curve in curves.items()})
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="steps", ylabel=label)
     if logarithmic:
@@ -110,7 +102,6 @@ def save_learning(
     curves: Mapping[str, Sequence[Mapping[str, float]]],
     *,
     level: tuple[str, float] | None = None,
-    label: str = "validation NME, inter-ocular (%)",
 ) -> None:
     """Saves validation errors by updates and by processor time, on logarithmic scales.
 
@@ -119,28 +110,21 @@ def save_learning(
         curves: the name of each model -> `updates`, `cpu_seconds` and `nme_interocular`
             of each look at it.
         level: name and height of a dashed line across, such as a model without updates.
-        label: what the error is.
 
     Raises:
         ValueError: there are no curves, or one is empty.
     """
     _check_curves(curves)
     figure = Figure(figsize=(9.6, 4.8), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
     panels = {"updates": "updates", "cpu_seconds": "seconds of processor time"}
     both = figure.subplots(1, len(panels), sharey=True)
     for axes, (across, told) in zip(both, panels.items(), strict=True):
-        if level is not None:
-            axes.axhline(level[1], color="0.4", linestyle="--", label=level[0])
-        for colour, (name, curve) in zip(_colours(curves), curves.items(), strict=True):
-            axes.plot(
-                [point[across] for point in curve],
-                [point["nme_interocular"] for point in curve],
-                color=colour,
-                marker="o",
-                markersize=3,
-                label=name,
-            )
+        _draw_level(axes, level)
+        lines = {
+            name: [(point[across], point["nme_interocular"]) for point in curve]
+            for name, curve in curves.items()
+        }
+        _draw_lines(axes, lines)
         axes.set(xscale="log", yscale="log", xlabel=told)
         for axis, subs in (
             (axes.xaxis, (1, 2, 5)),
@@ -148,7 +132,7 @@ def save_learning(
         ):
             plain_ticks(axis, subs=subs)
         _tidy(axes)
-    both[0].set_ylabel(label)
+    both[0].set_ylabel("validation NME, inter-ocular (%)")
     _legend_below(figure, both[0], columns=2)
     figure.savefig(path)
 
@@ -156,8 +140,6 @@ def save_learning(
 def save_trade_off(
     path: str | Path,
     series: Mapping[str, Mapping[str, tuple[float, float]]],
-    *,
-    label: str = "NME, inter-ocular (%)",
 ) -> None:
     """Saves errors against times, a dot for each model, with a logarithmic time axis.
 
@@ -165,21 +147,20 @@ def save_trade_off(
         path: where to; the ending (.png, .svg, .pdf) says the format.
         series: the name of each series -> what is written beside a dot -> milliseconds
             per face, and error.
-        label: what the error is.
 
     Raises:
         ValueError: there are no series, or one is empty.
     """
     _check_curves(series)
     figure, axes = _axes()
-    for colour, (name, models) in zip(_colours(series), series.items(), strict=True):
+    for colour, (name, models) in _coloured(series):
         times, errors = zip(*models.values(), strict=True)
         axes.plot(times, errors, "o", color=colour, label=name)
         for model, place in models.items():
             axes.annotate(
                 model, place, xytext=(4, 4), textcoords="offset points", color=colour
             )
-    axes.set(xscale="log", xlabel="milliseconds per face", ylabel=label)
+    axes.set(xscale="log", xlabel="milliseconds per face", ylabel=_ERROR)
     axes.legend(frameon=False)
     figure.savefig(path)
 
@@ -187,8 +168,6 @@ def save_trade_off(
 def save_sweeps(
     path: str | Path,
     panels: Mapping[str, Mapping[str, Mapping[float, float]]],
-    *,
-    label: str = "NME, inter-ocular (%)",
 ) -> None:
     """Saves the error under growing disturbances, a panel for each kind of them.
 
@@ -197,7 +176,6 @@ def save_sweeps(
         panels: what is disturbed -> the name of each model -> value -> error. The panels
             share one scale, which ends at four times the least error: beyond, curves
             leave the picture.
-        label: what the error is.
 
     Raises:
         ValueError: there are no panels, or one has no curve or an empty one.
@@ -205,7 +183,6 @@ def save_sweeps(
     if not panels:
         raise ValueError("expected panels with curves; got none.")
     figure = Figure(figsize=(8.6, 6.4), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
     columns = 1 if len(panels) == 1 else 2
     grid = figure.subplots(
         math.ceil(len(panels) / columns), columns, sharey=True, squeeze=False
@@ -215,18 +192,15 @@ def save_sweeps(
     drawn = []
     for axes, (what, curves) in zip(grid.flat, panels.items(), strict=False):
         _check_curves(curves)
-        for colour, (name, curve) in zip(_colours(curves), curves.items(), strict=True):
-            values = sorted(curve)
-            errors = [curve[value] for value in values]
-            axes.plot(
-                values, errors, color=colour, marker="o", markersize=4, label=name
-            )
-            drawn += errors
+        _draw_lines(
+            axes, {name: sorted(curve.items()) for name, curve in curves.items()}
+        )
+        drawn += [error for curve in curves.values() for error in curve.values()]
         axes.set_xlabel(what)
         axes.xaxis.set_major_locator(MaxNLocator(6))
         _tidy(axes)
     for axes in grid[:, 0]:
-        axes.set_ylabel(label)
+        axes.set_ylabel(_ERROR)
     # a model that has lost the face altogether must not flatten all the rest
     known = np.array(drawn)[np.isfinite(drawn)]
     if known.size:
@@ -247,9 +221,22 @@ def plain_ticks(axis: Axis, *, subs: Sequence[float]) -> None:
     axis.set_minor_locator(NullLocator())
 
 
+def draw_line(
+    axes: Axes, line: Sequence[tuple[float, float]], *, style: str = "o-", **told: str
+) -> None:
+    """Draws a line through points, each with its mark.
+
+    Args:
+        axes: of a chart.
+        line: (x, y) of the points.
+        style: of Matplotlib: the mark, and the line.
+        told: its `color` and `label`.
+    """
+    axes.plot(*zip(*line, strict=True), style, markersize=4, **told)
+
+
 def _axes() -> tuple[Figure, Axes]:
     figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     _tidy(axes)
     return figure, axes
@@ -268,8 +255,19 @@ def _tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _colours(curves: Mapping) -> list[str]:
-    return [_CURVES[index % len(_CURVES)] for index in range(len(curves))]
+def _draw_lines(axes: Axes, lines: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    for colour, (name, line) in _coloured(lines):
+        draw_line(axes, line, color=colour, label=name)
+
+
+def _draw_level(axes: Axes, level: tuple[str, float] | None) -> None:
+    if level is not None:
+        axes.axhline(level[1], color="0.4", linestyle="--", label=level[0])
+
+
+def _coloured(curves: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, Any]]]:
+    """The curves, each with its colour before it."""
+    return zip(itertools.cycle(_CURVES), curves.items(), strict=False)
 
 
 def _check_curves(curves: Mapping) -> None:

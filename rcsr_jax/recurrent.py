@@ -1,5 +1,6 @@
 """Recurrent cells: how the memory takes in new features (sections 3.1 and 3.3)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -35,12 +36,7 @@ class ConvGRUCell(nn.Module):
         Returns:
             float [batch, height, width, features].
         """
-        seen = jnp.concatenate([hidden, inputs], axis=-1)
-        gates = _conv(2 * self.features, "gates")(seen)
-        update, reset = jnp.split(nn.sigmoid(gates), 2, axis=-1)
-        seen = jnp.concatenate([reset * hidden, inputs], axis=-1)
-        candidate = nn.tanh(_conv(self.features, "candidate")(seen))
-        return (1 - update) * hidden + update * candidate
+        return _gated(hidden, inputs, size=self.features, layer=_conv)
 
 
 class GRUCell(nn.Module):
@@ -63,15 +59,8 @@ class GRUCell(nn.Module):
         Returns:
             float [batch, features].
         """
-        inputs = inputs.reshape(inputs.shape[0], -1)
-        seen = jnp.concatenate([hidden, inputs], axis=-1)
-        gates = nn.Dense(2 * self.features, kernel_init=_init, name="gates")(seen)
-        update, reset = jnp.split(nn.sigmoid(gates), 2, axis=-1)
-        seen = jnp.concatenate([reset * hidden, inputs], axis=-1)
-        candidate = nn.tanh(
-            nn.Dense(self.features, kernel_init=_init, name="candidate")(seen)
-        )
-        return (1 - update) * hidden + update * candidate
+        inputs = inputs.reshape(len(inputs), -1)
+        return _gated(hidden, inputs, size=self.features, layer=_dense)
 
 
 class LinearCell(nn.Module):
@@ -105,7 +94,23 @@ class LinearCell(nn.Module):
         return hidden + candidate
 
 
-def _conv(features: int, name: str) -> nn.Conv:
+def _gated(
+    hidden: Array, inputs: Array, *, size: int, layer: Callable[..., nn.Module]
+) -> Array:
+    """The next memory by eqs. 4 to 7, with layers of either kind in place of products."""
+    seen = jnp.concatenate([hidden, inputs], axis=-1)
+    gates = layer(2 * size, name="gates")(seen)
+    update, reset = jnp.split(nn.sigmoid(gates), 2, axis=-1)
+    seen = jnp.concatenate([reset * hidden, inputs], axis=-1)
+    candidate = nn.tanh(layer(size, name="candidate")(seen))
+    return (1 - update) * hidden + update * candidate
+
+
+def _dense(features: int, *, name: str) -> nn.Dense:
+    return nn.Dense(features, kernel_init=_init, name=name)
+
+
+def _conv(features: int, *, name: str) -> nn.Conv:
     """A 3x3 SAME convolution with a bias."""
 
     def convolved(images: Array, kernel: Array, *_: Any, **__: Any) -> Array:

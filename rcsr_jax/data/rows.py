@@ -32,14 +32,11 @@ class Rows:
     _order: np.ndarray
     _starts: np.ndarray
 
-    def __init__(
-        self, parts: Sequence["np.ndarray | Rows"], order: np.ndarray | None = None
-    ):
-        """Refers to the arrays and reads nothing.
+    def __init__(self, parts: Sequence["np.ndarray | Rows"]):
+        """Refers to the rows of all parts, one behind the other, and reads nothing.
 
         Args:
             parts: memory maps, or arrays; of equal rows.
-            order: int [rows], of the rows of all parts one behind the other; None: all.
         """
         # rows of rows are read from where these read, not by way of them
         self._parts: list[_Reader] = []
@@ -52,8 +49,7 @@ class Rows:
             self._parts += [_reader(part)] if inner is None else inner._parts
             lengths += [len(part)] if inner is None else np.diff(inner._starts).tolist()
         self._starts = np.cumsum([0, *lengths])
-        every = np.concatenate(orders)
-        self._order = every if order is None else every[order]
+        self._order = np.concatenate(orders)
         self.shape: tuple[int, ...] = (len(self._order), *parts[0].shape[1:])
         self.dtype: np.dtype = parts[0].dtype
 
