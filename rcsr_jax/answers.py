@@ -47,7 +47,8 @@ def predict(
     Forward mode passes none of it alone, but through a gradient: `jax.hessian`.
 
     Args:
-        params: from `init_params` or a checkpoint (`predictor.params`).
+        params: from `init_params` or a checkpoint (`predictor.params`). The mean shape
+            among them is measured: it gets no gradient.
         crops: uint8 or float [batch, crop_size, crop_size], grey, with a white of 1, 255
             or more: each crop is normalised. One crop without the batch axis is taken as
             well, and so are crops with a channel axis of one, [batch, size, size, 1].
@@ -97,7 +98,7 @@ def _for_any(
 ) -> Prediction:
     """What `answer` says of a batch: of one crop and of none, and with mirror images."""
     _check_arguments(params, crops, config)
-    if crops.ndim == 2:
+    if crops.ndim == 2 or crops.shape == (config.crop_size, config.crop_size, 1):
         start = jax.tree.map(lambda leaf: leaf[None], start)
         return first_face(
             _for_any(answer, params, crops[None], config=config, start=start)
@@ -205,7 +206,8 @@ def _confidence(
     """The calibrated expected errors, [batch, num_points] in crop px, and the scores."""
     logs = log_doubts(params, estimate.hidden, config=config)
     doubts = config.error_scale * jnp.exp(logs)
-    points, mean_shape = lax.stop_gradient((estimate.points, params["mean_shape"]))
+    mean_shape = params["mean_shape"].astype(jnp.float32)
+    points, mean_shape = lax.stop_gradient((estimate.points, mean_shape))
     distance, usual = (
         interocular_distance(shape, markup=config.markup)
         for shape in (points, mean_shape)

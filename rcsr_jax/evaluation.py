@@ -19,6 +19,8 @@ from rcsr_jax.published import sets_within
 from rcsr_jax.summaries import by_landmark, by_region, summarise_with_subsets
 from rcsr_jax.trust import summarise_trust
 
+_CALLS, _SECONDS = 3, 2.0  # of which the quickest is told, unless one takes long
+
 
 class Evaluation(NamedTuple):
     """Predictions beside the truth, in pixels of the photos.
@@ -92,9 +94,12 @@ def _timed(
 ) -> tuple[Faces, float]:
     """The faces in the crops of the last looks, and the milliseconds that each took."""
     predictor.from_crops(sight.crops, sight.frames, num_steps=num_steps)  # compiles
-    started = time.perf_counter()
-    found = predictor.from_crops(sight.crops, sight.frames, num_steps=num_steps)
-    seconds = (time.perf_counter() - started) * sight.num_looks.mean()
+    taken: list[float] = []
+    while len(taken) < _CALLS and sum(taken) < _SECONDS:
+        started = time.perf_counter()
+        found = predictor.from_crops(sight.crops, sight.frames, num_steps=num_steps)
+        taken.append(time.perf_counter() - started)
+    seconds = min(taken) * sight.num_looks.mean()
     return found, 1e3 * float(seconds) / len(sight.crops)
 
 

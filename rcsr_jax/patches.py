@@ -9,6 +9,7 @@ a blend, because all samples of a patch share one fraction of a pixel.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.scipy.ndimage import map_coordinates
 
@@ -27,7 +28,7 @@ def extract_patches(images: Array, points: Array, *, size: int) -> Array:
         float [batch, num_points, size, size, channels].
 
     Raises:
-        ValueError: the shapes do not fit or the size is not positive.
+        ValueError: the shapes do not fit or the size is no whole number from 1 on.
     """
     _check(images, points, size)
     images = _as_floats(images)
@@ -47,7 +48,7 @@ def slice_patches(images: Array, points: Array, *, size: int) -> Array:
     """The same values and gradients as `extract_patches`, at a fraction of the cost.
 
     Raises:
-        ValueError: the shapes do not fit or the size is not positive.
+        ValueError: the shapes do not fit or the size is no whole number from 1 on.
     """
     _check(images, points, size)
     images = _as_floats(images)
@@ -94,15 +95,14 @@ def own_patches(planes: Array, points: Array, *, size: int) -> Array:
         float [batch, num_points, size, size, channels].
 
     Raises:
-        ValueError: the shapes do not fit or the size is not positive.
+        ValueError: the shapes do not fit or the size is no whole number from 1 on.
     """
     if planes.ndim != 5 or points.shape != (*planes.shape[:2], 2):
         raise ValueError(
             "planes must be [batch, num_points, height, width, channels] with a point "
             f"(x, y) each; got {planes.shape} and {points.shape}."
         )
-    if size < 1:
-        raise ValueError(f"size must be positive; got {size}.")
+    check_size(size)
 
     def blends(
         middle, length
@@ -154,5 +154,14 @@ def _check(images: Array, points: Array, size: int) -> None:
             f"points must be [batch, num_points, 2] with batch {batch}; got "
             f"{points.shape}."
         )
-    if size < 1:
-        raise ValueError(f"size must be positive; got {size}.")
+    check_size(size)
+
+
+def check_size(size: int) -> None:
+    """Checks the side of a patch or a crop.
+
+    Raises:
+        ValueError: it is no whole number from 1 on.
+    """
+    if not isinstance(size, int | np.integer) or size < 1:
+        raise ValueError(f"size must be a positive whole number; got {size!r}.")

@@ -10,13 +10,13 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
 
 from rcsr_jax.data.cutting import LUMA
 from rcsr_jax.geometry import Frame, frame_of_box, to_photo
+from rcsr_jax.patches import check_size
 
 _FINER = 2  # a window's pixels in a crop's, where the photo has as many
 
@@ -49,7 +49,7 @@ def crop_faces(
     grey, boxes = _grey(photo), jnp.asarray(boxes, jnp.float32)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes must be [faces, 4]; got {boxes.shape}.")
-    _check_size(size)
+    check_size(size)
     if not frame_scale > 0:
         raise ValueError(f"frame_scale must be positive; got {frame_scale}.")
     frames = frame_of_box(boxes, frame_scale=frame_scale, size=size)
@@ -75,18 +75,14 @@ def crop_frames(photo: ArrayLike, frames: Frame, *, size: int) -> Array:
         ValueError: the photo or the frames are of another shape, or `size` is not positive.
     """
     grey = _grey(photo)
-    corner, scale = (jnp.asarray(part, jnp.float32) for part in frames[:2])
+    corner, scale, angle = (jnp.asarray(part, jnp.float32) for part in frames)
     if scale.ndim != 1 or corner.shape != (*scale.shape, 2):
         raise ValueError(
             "frames are corners [faces, 2] and scales [faces]; got "
             f"{corner.shape} and {scale.shape}."
         )
-    _check_size(size)
-    frames = Frame(
-        corner,
-        scale,
-        jnp.broadcast_to(jnp.asarray(frames.angle, jnp.float32), scale.shape),
-    )
+    check_size(size)
+    frames = Frame(corner, scale, jnp.broadcast_to(angle, scale.shape))
     pitch = jnp.maximum(scale / _FINER, 1.0)
     # what a turned crop needs at most, and what its filter sees beyond
     side = math.ceil(math.sqrt(2) * _FINER * size) + 4 * _FINER
@@ -103,14 +99,14 @@ def crop_frames(photo: ArrayLike, frames: Frame, *, size: int) -> Array:
     weights = (1 - jnp.abs(offsets)) / jnp.sum(1 - jnp.abs(offsets))
     spread = (jnp.sqrt(left) / scale)[:, None, None] * offsets[None, None]
     along = (jnp.arange(size, dtype=jnp.float32)[None, :, None] + spread).reshape(
-        len(scale), -1
+        len(scale), size * len(offsets)
     )
 
     def sampled(window: Array, places: Array) -> Array:
         return map_coordinates(window, [places[1], places[0]], order=1, mode="nearest")
 
     grid = jnp.stack(jnp.broadcast_arrays(along[:, None, :], along[:, :, None]), -1)
-    places = to_photo(grid.reshape(len(scale), -1, 2), frames)
+    places = to_photo(grid.reshape(len(scale), along.shape[1] ** 2, 2), frames)
     places = jnp.moveaxis((places - first[:, None]) / pitch[:, None, None], -1, 1)
     fine = jax.vmap(sampled)(windows, places)
     fine = fine.reshape(len(scale), size, len(weights), size, len(weights))
@@ -128,11 +124,6 @@ def _grey(photo: ArrayLike) -> Array:
     if photo.ndim == 2:
         return photo
     return jnp.matmul(photo, jnp.asarray(LUMA, jnp.float32), precision="highest")
-
-
-def _check_size(size: int) -> None:
-    if not isinstance(size, int | np.integer) or size < 1:
-        raise ValueError(f"size must be a whole number from 1 on; got {size!r}.")
 
 
 def _windows(grey: Array, corner: Array, scale: Array, *, size: int) -> Array:

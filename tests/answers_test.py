@@ -135,10 +135,20 @@ def test_parameters_without_a_part_are_refused(ask, part, params, crops):
         ask(bare, crops, config=CONFIG)
 
 
+def test_parameters_in_float64_answer_in_float32(params, crops):
+    with jax.enable_x64(True):
+        wide = jax.tree.map(np.float64, params)
+        found = predict(wide, crops, config=CONFIG)
+    kept = found._replace(num_steps=None, settled=None)
+    assert {leaf.dtype for leaf in jax.tree.leaves(kept)} == {np.dtype("float32")}
+
+
 def test_crops_of_every_form_give_the_same(params, crops):
     expected = predict(params, crops, config=CONFIG)
     assert_same(predict(params, np.float32(crops), config=CONFIG), expected)
     assert_same(predict(params, crops[..., None], config=CONFIG), expected)
+    by_itself = jax.vmap(lambda crop: predict(params, crop, config=CONFIG))
+    assert_same(by_itself(crops[..., None]).points, expected.points, atol=1e-3)
     one = predict(params, crops[1], config=CONFIG)
     assert one.points.shape == (5, 2)
     assert one.trajectory.shape == (3, 5, 2)

@@ -132,7 +132,7 @@ def test_planes_and_points_must_belong_together():
     for shape in [(2, 3, 9, 9), (2, 3, 9, 9, 1, 1)]:
         with pytest.raises(ValueError, match="planes must be"):
             own_patches(jnp.zeros(shape), jnp.zeros((2, 3, 2)), size=3)
-    with pytest.raises(ValueError, match="size must be positive; got 0"):
+    with pytest.raises(ValueError, match="size must be a positive whole number; got 0"):
         own_patches(planes, jnp.zeros((2, 3, 2)), size=0)
 
 
@@ -208,7 +208,8 @@ def test_a_missing_point_gives_a_missing_patch_and_no_other(generator, form):
         ((2, 9, 9, 1), (2, 1, 3, 2), 3, "points must be .* got \\(2, 1, 3, 2\\)"),
         ((2, 9, 9, 1), (1, 3, 2), 3, "batch 2; got \\(1, 3, 2\\)"),
         ((2, 9, 9, 1), (3, 3, 2), 3, "batch 2; got \\(3, 3, 2\\)"),
-        ((2, 9, 9, 1), (2, 3, 2), 0, "size must be positive; got 0"),
+        ((2, 9, 9, 1), (2, 3, 2), 2.5, "a positive whole number; got 2.5"),
+        ((2, 9, 9, 1), (2, 3, 2), 0, "size must be a positive whole number; got 0"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(form, images, points, size, message):

@@ -141,6 +141,13 @@ def test_a_flat_photo_gives_flat_turned_crops(shape, scale):
     np.testing.assert_allclose(crops, 77, rtol=1e-5)
 
 
+def test_no_frame_gives_no_crop(photo):
+    frames = turned_frames(0, scale=1.0, middle=[9, 9], size=4)
+    none = frames_at(frames, slice(0, 0))
+    assert crop_frames(photo, none, size=12).shape == (0, 12, 12)
+    assert crop_frames(photo, tuple(frames), size=12).shape == (1, 12, 12)
+
+
 @pytest.mark.parametrize("scale", [0.8, 1.7, 3.1])
 def test_photo_and_turned_frames_can_be_differentiated(generator, scale):
     y, x = np.mgrid[:40, :48]
@@ -191,12 +198,12 @@ def test_other_shapes_are_refused(photo):
     with pytest.raises(ValueError, match=r"\[height, width, 3\]; got \(0, 5\)"):
         crop(np.zeros((0, 5), np.float32), BOXES)
     for size in (0, 4.0):
-        with pytest.raises(ValueError, match=f"a whole number from 1 on; got {size}"):
+        with pytest.raises(ValueError, match=f"a positive whole number; got {size}"):
             crop_faces(photo, BOXES, frame_scale=1.5, size=size)
     with pytest.raises(ValueError, match="frame_scale must be positive; got -1"):
         crop_faces(photo, BOXES, frame_scale=-1, size=32)
     frames = turned_frames(0, scale=1.0, middle=[9, 9], size=4)
     with pytest.raises(ValueError, match=r"frames are corners .* got \(2,\) and \(\)"):
         crop_frames(photo, frames_at(frames, 0), size=4)
-    with pytest.raises(ValueError, match="a whole number from 1 on; got 0"):
+    with pytest.raises(ValueError, match="a positive whole number; got 0"):
         crop_frames(photo, frames, size=0)
