@@ -52,40 +52,9 @@ def test_pts_round_trip(tmp_path):
     np.testing.assert_allclose(back, points, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "braces"),
-        (PTS.replace("{", ""), "braces"),
-        (PTS.replace("}", ""), "braces"),
-        (PTS + "{\n1 1\n}\n", "braces"),
-        (PTS + "3 3\n", "braces"),
-        (PTS.replace("n_points: 2", ""), "n_points: NUMBER"),
-        (PTS.replace("n_points: 2", "n_points: two"), "n_points: NUMBER"),
-        (PTS.replace(": 2", ": 3"), "n_points is 3, but there are 2"),
-        (PTS.replace("1 1", "one 1"), "landmark 0 is not two numbers"),
-        (PTS.replace("10.5 20.25", "10,5 20,25"), "landmark 1 is not two numbers"),
-        (PTS.replace("1 1", "1 1 1"), "landmark 0 is not an x and a y"),
-        (PTS.replace("1 1", "1"), "landmark 0 is not an x and a y"),
-        (PTS.replace("1 1", "nan 1"), "landmark 0 is not two pixel"),
-        (PTS.replace("1 1", "inf 1"), "landmark 0 is not two pixel"),
-        (PTS.replace("1 1", "1 -1e300"), "landmark 0 is not two pixel"),
-        ("version: 1\nn_points: 0\n{\n}\n", "not a list of points"),
-    ],
-)
-def test_wrong_pts_are_named(tmp_path, text, message):
-    with pytest.raises(ValueError, match=rf"face\.pts: .*{message}"):
-        annotations.read_pts(_write(tmp_path, text))
-
-
-def test_pts_with_another_count_or_no_text_are_named(tmp_path):
+def test_pts_with_another_count_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"face\.pts: 2 points, where 68 are needed"):
         annotations.read_pts(_write(tmp_path, PTS), num_points=68)
-    with pytest.raises(ValueError, match=r"gone\.pts: cannot read it"):
-        annotations.read_pts(tmp_path / "gone.pts")
-    (tmp_path / "binary.pts").write_bytes(b"\xff\xfe\x00{")
-    with pytest.raises(ValueError, match=r"binary\.pts: not a text file"):
-        annotations.read_pts(tmp_path / "binary.pts")
 
 
 @pytest.mark.parametrize("shape", [(68,), (68, 3), (1, 68, 2)])
@@ -143,55 +112,6 @@ def test_boxes_round_trip(tmp_path):
         np.testing.assert_array_equal(back[name], rows.reshape(-1, 4))
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        (
-            "image,x0,y0,x1\na,0,0,1",
-            r"line 1 must name .*lacks y1 and has image,x0,y0,x1\.",
-        ),
-        ("a.png,0,0,1,1\n", r"line 1 must name .* and has a\.png,0,0,1,1\."),
-        (
-            "filename,xmin,ymin,xmax,ymax\na,0,0,1,1",
-            r"line 1 .*lacks image,x0,y0,x1,y1 and has filename,xmin,ymin,xmax,ymax\.",
-        ),
-        (
-            "image;x0;y0;x1;y1\na;0;0;1;1",
-            "line 1 .*has image;x0;y0;x1;y1: fields are separated by commas, not by semi",
-        ),
-        ("image\tx0\ty0\tx1\ty1\na\t0\t0\t1\t1", "line 1 .*by commas, not by tabs"),
-        (
-            "Image,X0,Y0,X1,Y1\na,0,0,1,1",
-            "line 1 .*has Image,X0,Y0,X1,Y1: names are written in small letters",
-        ),
-        (
-            "image,x0,y0,x1,y1\na,0,0,1,1\nb,127.6,81.6,102.5,160.4",
-            r"line 3: a box has finite x0 < x1, y0 < y1; got \(127.6, 81.6, 102.5, 160.4"
-            r"\): if it is \(x, y, width, height\), give \(x, y, x \+ width, y \+ height\)",
-        ),
-        (
-            "image,x0,y0,x1,y1\na,0,0,1e9,1e9",
-            r"line 2: .*got \(0.0, 0.0, 1000000000.0, 1.*\)\.$",
-        ),
-        ("image,x0,y0,x1,y1\na,0,0,1,1\nb,0,zero,1,1", "line 3: .* not four numbers"),
-        ("image,x0,y0,x1,y1\n\na,0,0,1", "line 3: needs a value"),
-        ("image,x0,y0,x1,y1\n,0,0,1,1", "line 2: needs a value"),
-        ("image,x0,y0,x1,y1\na,0,0,,1", "line 2: .* not four numbers"),
-        ("image,x0,y0,x1,y1\na,1,0,0,1", "line 2: a box has finite x0 < x1"),
-        ("image,x0,y0,x1,y1\na,0,3,1,3", "line 2: a box has finite x0 < x1"),
-        ("image,x0,y0,x1,y1\na,0,0,nan,1", "line 2: a box has finite"),
-        ("image,x0,y0,x1,y1\na,0,0,inf,1", "line 2: a box has finite"),
-        ("image,x0,y0,x1,y1\na,0,0,1,1\na,0,0,1,1", "line 3: a has this box twice"),
-        ("image,x0,y0,x1,y1\n", "no box"),
-        ('image,x0,y0,x1,y1\n"a,0,0,1,1\n', "line 2: unexpected end"),
-        ("", "the file is empty"),
-    ],
-)
-def test_wrong_boxes_name_file_and_line(tmp_path, rows, message):
-    with pytest.raises(ValueError, match=rf"boxes\.csv: {message}"):
-        annotations.read_boxes(_write(tmp_path, rows, "boxes.csv"))
-
-
 def test_json_has_two_shapes_and_null_is_nan(tmp_path):
     entries = {
         "img/a.png": [[0, 1], [2.5, 3], None],
@@ -224,25 +144,18 @@ def test_json_round_trip(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not a JSON landmark file"),
-        ("{", "not a JSON landmark file"),
-        ("[" * 100_000, "not a JSON landmark file"),
-        ("[[1, 2]]", "one JSON object"),
-        ('{"a": [[1, 2]], "a": [[1, 2]]}', "a is named twice"),
-        ('{"a": 5}', "a: not a list of points"),
-        ('{"a": []}', "a: not a list of points"),
-        ('{"a": {"shape": []}}', "a: not a list of points"),
-        ('{"a": [1, 2]}', "a: landmark 0 is not an x and a y"),
+        ("[[1, 2]]", "a landmark file is one JSON object"),
+        ('{"a": 5}', "a: not a list of points."),
         ('{"a": [[1, 2], [1, 2, 3]]}', "a: landmark 1 is not an x and a y"),
-        ('{"a": [[1, "left"]]}', "a: landmark 0 is not two numbers"),
-        ('{"a": [[1, [2]]]}', "a: landmark 0 is not two numbers"),
-        ('{"a": [[1, null]]}', "a: landmark 0 is not two pixel"),
-        ('{"a": [[1, Infinity]]}', "a: landmark 0 is not two pixel"),
-        ('{"a": [[1, 1%s]]}' % ("0" * 400), "a: landmark 0 is not two numbers"),
+        ('{"a": {"box": [0, 0, 1, 1]}}', "a: no points."),
+        (
+            '{"a": [{"points": [[1, 2]]}, {"points": [[3, 4]]}]}',
+            "a: it has several fac",
+        ),
     ],
 )
-def test_wrong_json_is_named(tmp_path, text, message):
-    with pytest.raises(ValueError, match=rf"marks\.json: .*{message}"):
+def test_json_of_one_face_each_is_refused_as_a_whole(tmp_path, text, message):
+    with pytest.raises(ValueError, match=rf"marks\.json: {message}"):
         annotations.read_landmarks_json(_write(tmp_path, text, "marks.json"))
 
 
@@ -259,56 +172,6 @@ def test_keypoint_csv_has_a_header_and_counts_from_0(tmp_path):
     assert list(points) == ["a, b.jpg", "é.jpg"]
     np.testing.assert_array_equal(points["a, b.jpg"], [[0, 1.5], [2, 3]])
     np.testing.assert_array_equal(points["é.jpg"], [[4, 5], [NAN, NAN]])
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "the file is empty"),
-        ("a.jpg,0,1\n", "line 1 must be a header, not the face a.jpg"),
-        (",0,1\na.jpg,0,1\na.jpg,0,1\n", "line 3: a.jpg is named twice"),
-        (",0,1\n,0,1\n", "line 2: the image name is missing"),
-        ("image,x_0,y_0\n,0,1\n", "line 2: the image name is missing"),
-        ("image,x_0,y_0\na,0,1,2\n", "line 2: 4 fields, where line 1 has 3"),
-        ("image,x_0,y_0,x_1\na,0,1,2\n", "line 1 lacks the columns y_1"),
-        ("image,x_0,y_0,box_x0\na,0,1,2\n", "line 1 lacks the columns box_y0,box_x1"),
-        ("frame,face,x_0,y_0\n0,0,1,2\n", "line 1 names x_0 but no column image"),
-        (
-            "image,x0,y0,width,height\na,0,1,2,3\n",
-            "line 1 has the column height: a box",
-        ),
-        (
-            "image,x0,x1,x2,y0,y1,y2\na,0,1,2,3,4,5\n",
-            "line 1 does not take turns of x and y",
-        ),
-        ("image;x_0;y_0\na;0;1\n", "line 1 is not understood: fields are separated by"),
-        (
-            "Image,X0,Y0,X1,Y1\na,0,1,2,3\n",
-            "line 1 is not .*: names are written in small",
-        ),
-    ],
-)
-def test_wrong_csv_is_named(tmp_path, text, message):
-    with pytest.raises(ValueError, match=rf"keypoints\.csv: {message}"):
-        annotations.read_annotations(_write(tmp_path, text, "keypoints.csv"))
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        (",0,1,2\na.jpg,0,1,2\n", "line 2: landmark 1 is not an x and a y"),
-        (",0,1\na.jpg,0,one\n", "line 2: landmark 0 is not two numbers"),
-        (",0,1\na.jpg\n", "line 2: not a list of points"),
-        ("image,x_0,y_0\na.jpg,0,one\n", "line 2: landmark 0 is not two numbers"),
-        (
-            "image,box_x0,box_y0,box_x1,box_y1,x_0,y_0\na.jpg,5,0,4,1,0,0\n",
-            "line 2: a box has finite x0 < x1",
-        ),
-    ],
-)
-def test_a_wrong_row_is_named_and_kept_apart(tmp_path, text, problem):
-    good, broken = _read_one_each(_write(tmp_path, text, "keypoints.csv"))
-    assert not good and broken["a.jpg"].startswith(problem)
 
 
 def test_broken_entries_are_kept_apart_from_the_others(tmp_path):
@@ -334,12 +197,15 @@ def test_a_json_image_may_have_several_faces_and_boxes(tmp_path):
     assert fourth.problem.startswith("face 4: landmark 0 is not an x and a y")
     assert b.problem == "its box [0, 0, 3] is not four numbers"
     assert c.problem == "not a list of points"
-    with pytest.raises(ValueError, match=r"a\.png: no points"):
-        annotations.read_landmarks_json(path)
 
 
 def test_other_landmark_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"face\.pts: .* \.json, \.csv or \.xml file"):
         annotations.read_annotations(_write(tmp_path, PTS))
-    with pytest.raises(ValueError, match=r"gone\.json: cannot read it"):
-        annotations.read_annotations(tmp_path / "gone.json")
+
+
+@pytest.mark.parametrize("suffix", ["pts", "csv", "json", "xml"])
+def test_a_file_that_is_gone_is_named(tmp_path, suffix):
+    read = annotations.read_pts if suffix == "pts" else annotations.read_annotations
+    with pytest.raises(ValueError, match=rf"gone\.{suffix}: cannot read it: No such"):
+        read(tmp_path / f"gone.{suffix}")

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import linalg
+from three import THREE
 
 from rcsr_jax.config import AugmentConfig
 from rcsr_jax.data.augment import (
@@ -19,9 +20,7 @@ from rcsr_jax.data.augment import (
     vary_light,
 )
 from rcsr_jax.geometry import mirror_points
-from rcsr_jax.markup import Markup
 
-THREE = Markup(name="three", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
 OFF = AugmentConfig(
     mirror=0.0,
     rotation=0.0,

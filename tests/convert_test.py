@@ -6,7 +6,8 @@ from pathlib import Path
 import commands
 import numpy as np
 import pytest
-from photo_folders import MARKUP, POINTS, add_image, names_of
+from photo_folders import POINTS, add_image, names_of
+from three import THREE
 
 from rcsr_jax.data.annotations import read_annotations, read_boxes
 from rcsr_jax.data.faces import read_faces
@@ -138,7 +139,7 @@ def test_boxes_that_are_written_are_found_again(tmp_path):
     words = ["--data=faces.json", "--out=boxes.csv", "--format=boxes"]
     commands.succeed("rcsr-convert", *words, cwd=tmp_path)
     data = tmp_path / "faces.json"
-    found = read_faces(data, markup=MARKUP, boxes=tmp_path / "boxes.csv")
+    found = read_faces(data, markup=THREE, boxes=tmp_path / "boxes.csv")
     assert names_of(found) == ["img/a.png"]
     np.testing.assert_array_equal(found.faces[0].box, BOX)
 

@@ -1,14 +1,13 @@
 """Small faces that count how often they are loaded, and a cache of their crops."""
 
 import numpy as np
+from three import THREE
 
 from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data import crop_builds
 from rcsr_jax.data.cutting import Source
-from rcsr_jax.markup import Markup
 
-MARKUP = Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
-MODEL = ModelConfig(markup=MARKUP, crop_size=16, patch_size=14, filters=(2, 2, 1))
+MODEL = ModelConfig(markup=THREE, crop_size=16, patch_size=14, filters=(2, 2, 1))
 DATA = DataConfig(cache_margin=1.5)
 SIDE = 27  # 16 crop pixels, 1.5 times as wide, 1.125 times as fine
 

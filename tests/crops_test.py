@@ -5,7 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from counted_faces import DATA, MARKUP, MODEL, SIDE, Folder, build, photo_of, points_of
+from counted_faces import DATA, MODEL, SIDE, Folder, build, photo_of, points_of
+from three import THREE
 
 from rcsr_jax.data import crop_builds, crops
 from rcsr_jax.data.cutting import Source, cut_crop
@@ -91,7 +92,7 @@ def test_a_cache_is_rebuilt_when_its_faces_change(what, tmp_path):
     [
         ({"crop_size": 20}, {}),
         ({"frame_scale": 1.6}, {}),
-        ({"markup": dataclasses.replace(MARKUP, name="mine")}, {}),
+        ({"markup": dataclasses.replace(THREE, name="mine")}, {}),
         ({}, {"cache_margin": 1.7}),
     ],
 )
@@ -224,9 +225,9 @@ def test_faces_that_are_all_refused_are_an_error(tmp_path):
         ({"frame_scale": 2.0}, {}, "for frames of 2.25 boxes .* takes frames of 3 box"),
         ({}, {"cache_margin": 2.0}, "of 27 pixels .* and frames of 2.25 .* of 36 pix"),
         (
-            {"markup": dataclasses.replace(MARKUP, name="x")},
+            {"markup": dataclasses.replace(THREE, name="x")},
             {},
-            r"the landmarks of '3' \(3 of them\); this model takes the landmarks of 'x'",
+            r"landmarks of 'three' \(3 of them\); this model takes the landmarks of 'x'",
         ),
     ],
 )

@@ -5,13 +5,13 @@ import unicodedata
 import numpy as np
 import pytest
 from photo_folders import (
-    MARKUP,
     POINTS,
     add_face,
     add_image,
     names_of,
     small_300_w,
 )
+from three import THREE
 
 from rcsr_jax.data.annotations import (
     AnnotatedFace,
@@ -35,7 +35,7 @@ def test_accents_may_be_spelt_in_two_ways(listed, called, tmp_path):
     add_face(tmp_path, theirs)
     box = np.array([8, 7, 31, 26.5], np.float32)
     write_boxes(tmp_path / "boxes.csv", {ours: box})
-    found = read_faces(tmp_path, markup=MARKUP, boxes=tmp_path / "boxes.csv")
+    found = read_faces(tmp_path, markup=THREE, boxes=tmp_path / "boxes.csv")
     assert names_of(found) == [theirs]
     np.testing.assert_array_equal(found.faces[0].box, box)
 
@@ -46,12 +46,12 @@ def test_boxes_are_looked_up_from_the_data_folder_and_from_the_csv(folder, monke
     box = np.array([8, 7, 31, 26.5], np.float32)
     write_boxes(path, {"lfpw/testset/image_0001.png": box})
 
-    whole = read_faces(folder, markup=MARKUP, split="lfpw", boxes=path)
+    whole = read_faces(folder, markup=THREE, split="lfpw", boxes=path)
     assert names_of(whole) == ["lfpw/testset/image_0001.png"]
     np.testing.assert_array_equal(whole.faces[0].box, box)
 
     monkeypatch.chdir(folder / "lfpw")
-    part = read_faces("testset", markup=MARKUP, boxes="../detector_boxes.csv")
+    part = read_faces("testset", markup=THREE, boxes="../detector_boxes.csv")
     assert names_of(part) == ["image_0001.png"]
     np.testing.assert_array_equal(part.faces[0].box, box)
     assert part.refused[0].name == "image_0002.png"
@@ -61,7 +61,7 @@ def test_boxes_are_looked_up_from_the_data_folder_and_from_the_csv(folder, monke
 def test_boxes_that_are_named_from_a_folder_within_the_data(folder):
     path = folder / "lfpw" / "boxes.csv"
     write_boxes(path, {"./testset/image_0001.png": np.array([8, 7, 31, 26.5])})
-    found = read_faces(folder, markup=MARKUP, split="lfpw", boxes=path)
+    found = read_faces(folder, markup=THREE, split="lfpw", boxes=path)
     assert names_of(found) == ["lfpw/testset/image_0001.png"]
 
 
@@ -74,7 +74,7 @@ def test_boxes_may_be_named_as_the_annotation_names_its_images(tmp_path):
     path = tmp_path / "boxes.csv"
     box = np.array([8, 7, 31, 26.5], np.float32)
     write_boxes(path, {"a.png": box})
-    found = read_faces(tmp_path, markup=MARKUP, boxes=path)
+    found = read_faces(tmp_path, markup=THREE, boxes=path)
     assert names_of(found) == ["img/a.png"]
     np.testing.assert_array_equal(found.faces[0].box, box)
     reason = f"no row in {path}; looked for img/b.png and b.png"
@@ -85,32 +85,32 @@ def test_what_is_looked_for_is_told_once(folder):
     path = folder / "boxes.csv"
     write_boxes(path, {"other.png": np.array([8, 7, 31, 26.5])})
     with pytest.raises(ValueError, match=r"looked for lfpw/testset/image_0001\.png;"):
-        read_faces(folder, markup=MARKUP, split="lfpw", boxes=path)
+        read_faces(folder, markup=THREE, split="lfpw", boxes=path)
 
 
 def test_of_several_boxes_the_one_on_the_landmarks_is_taken(tmp_path):
     add_face(tmp_path, "a.png")
     rows = np.array([[0, 0, 12, 12], [9, 8, 31, 27], [0, 0, 39, 29]], np.float32)
     write_boxes(tmp_path / "b.csv", {"a.png": rows})
-    found = read_faces(tmp_path, markup=MARKUP, boxes=tmp_path / "b.csv")
+    found = read_faces(tmp_path, markup=THREE, boxes=tmp_path / "b.csv")
     np.testing.assert_array_equal(found.faces[0].box, rows[1])
 
 
 def test_a_missing_or_wrong_box_file_is_an_error_at_once(folder):
     with pytest.raises(ValueError, match=r"gone\.csv: cannot read it"):
-        read_faces(folder, markup=MARKUP, boxes=folder / "gone.csv")
+        read_faces(folder, markup=THREE, boxes=folder / "gone.csv")
 
 
 def test_drawn_boxes_depend_on_seed_and_name_alone(folder):
     # A file of boxes that nobody asked for is not used.
     boxes = {"lfpw/testset/image_0001.png": np.array([0, 0, 39, 29])}
     write_boxes(folder / "detector_boxes.csv", boxes)
-    first = read_faces(folder, markup=MARKUP, seed=3).faces
-    again = read_faces(folder, markup=MARKUP, seed=3, split="test").faces
+    first = read_faces(folder, markup=THREE, seed=3).faces
+    again = read_faces(folder, markup=THREE, seed=3, split="test").faces
     by_name = {face.name: face.box for face in first}
     for face in again:
         np.testing.assert_array_equal(face.box, by_name[face.name])
-    other = read_faces(folder, markup=MARKUP, seed=4).faces
+    other = read_faces(folder, markup=THREE, seed=4).faces
     assert all((a.box != b.box).all() for a, b in zip(first, other, strict=True))
     assert len({tuple(face.box) for face in first}) == len(first)
 
@@ -156,7 +156,7 @@ def test_boxes_off_the_image_or_the_landmarks_are_refused(tmp_path, box, reason)
     add_face(tmp_path, "b.png")
     boxes = {"a.png": np.array(box), "b.png": np.array([8, 7, 31, 26.5])}
     write_boxes(tmp_path / "boxes.csv", boxes)
-    found = read_faces(tmp_path, markup=MARKUP, boxes=tmp_path / "boxes.csv")
+    found = read_faces(tmp_path, markup=THREE, boxes=tmp_path / "boxes.csv")
     assert names_of(found) == ["b.png"]
     assert reason in found.refused[0].reason
 
@@ -168,7 +168,7 @@ def test_a_face_without_a_box_does_not_get_its_neighbours(tmp_path):
     write_annotations(tmp_path / "landmarks.json", faces)
     table = tmp_path / "boxes.csv"
     write_boxes(table, {"a.png": np.array([38, 38, 122, 102])})
-    found = read_faces(tmp_path, markup=MARKUP, boxes=table)
+    found = read_faces(tmp_path, markup=THREE, boxes=table)
     assert [face.name for face in found.faces] == ["a.png#1"]
     (refusal,) = found.refused
     assert refusal.name == "a.png#2"

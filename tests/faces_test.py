@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from photo_folders import MARKUP, POINTS, add_face, add_image, names_of, small_300_w
+from photo_folders import POINTS, add_face, add_image, names_of, small_300_w
 from PIL import ExifTags, Image
+from three import THREE
 
 from rcsr_jax.data.annotations import write_pts
 from rcsr_jax.data.faces import read_faces
@@ -24,7 +25,7 @@ def test_images_beside_pts_are_found_at_any_depth(tmp_path):
     add_face(tmp_path, ".hidden/1.png")
     (tmp_path / "a b" / "._x.y.pts").touch()
 
-    found = read_faces(tmp_path, markup=MARKUP)
+    found = read_faces(tmp_path, markup=THREE)
     assert names_of(found) == names
     assert found.refused == ()
     for face in found.faces:
@@ -38,7 +39,7 @@ def test_folders_behind_links_are_read_once(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "round").symlink_to(tmp_path / "data")
-    assert names_of(read_faces(tmp_path / "data", markup=MARKUP)) == ["linked/1.png"]
+    assert names_of(read_faces(tmp_path / "data", markup=THREE)) == ["linked/1.png"]
 
 
 @pytest.mark.parametrize(
@@ -55,44 +56,42 @@ def test_folders_behind_links_are_read_once(tmp_path):
     ],
 )
 def test_splits(folder, split, expected):
-    assert names_of(read_faces(folder, markup=MARKUP, split=split)) == expected
+    assert names_of(read_faces(folder, markup=THREE, split=split)) == expected
 
 
 def test_each_part_of_a_split_has_faces(folder):
-    both = read_faces(folder, markup=MARKUP, split="IBUG, lfpw/testset")
+    both = read_faces(folder, markup=THREE, split="IBUG, lfpw/testset")
     assert names_of(both) == ["IBUG/image_003_1.jpg", "lfpw/testset/image_0001.png"]
     for split, named in (("IBUG,lfpw/tesset", "lfpw/tesset"), ("IBUG, ibug", "ibug")):
         with pytest.raises(ValueError, match=f"no face in split '{named}'"):
-            read_faces(folder, markup=MARKUP, split=split)
+            read_faces(folder, markup=THREE, split=split)
     # a comma too many is not the whole folder, with its test faces
-    assert names_of(read_faces(folder, markup=MARKUP, split="afw/Test,")) == [
+    assert names_of(read_faces(folder, markup=THREE, split="afw/Test,")) == [
         "afw/Test/2_1.jpg"
     ]
     for split in ("", ",", " "):
         with pytest.raises(ValueError, match="no face in split"):
-            read_faces(folder, markup=MARKUP, split=split)
+            read_faces(folder, markup=THREE, split=split)
 
 
 def test_all_is_every_split_and_folders_above_data_do_not_count(folder):
-    assert len(read_faces(folder, markup=MARKUP).faces) == 6
+    assert len(read_faces(folder, markup=THREE).faces) == 6
     test = folder / "lfpw" / "testset"
-    assert names_of(read_faces(test, markup=MARKUP, split="train")) == [
-        "image_0001.png"
-    ]
+    assert names_of(read_faces(test, markup=THREE, split="train")) == ["image_0001.png"]
 
 
 def test_an_unknown_split_lists_the_folders(folder):
     with pytest.raises(ValueError, match=r"split 'lfp'.*afw/Test.*lfpw/trainset"):
-        read_faces(folder, markup=MARKUP, split="lfp")
+        read_faces(folder, markup=THREE, split="lfp")
     with pytest.raises(ValueError, match=r"split 'test'.*folders are none"):
-        read_faces(folder / "lfpw" / "testset", markup=MARKUP, split="test")
+        read_faces(folder / "lfpw" / "testset", markup=THREE, split="test")
 
 
 def test_landmarks_in_shares_of_the_photo_are_refused(tmp_path):
     """The photo is 40 x 30; the landmarks span 20 x 15 of it, half of either side."""
     add_face(tmp_path, "shares.png", points=POINTS / [40, 30])
     add_face(tmp_path, "pixels.png")
-    found = read_faces(tmp_path, markup=MARKUP)
+    found = read_faces(tmp_path, markup=THREE)
     assert names_of(found) == ["pixels.png"]
     (refusal,) = found.refused
     assert refusal.name == "shares.png"
@@ -105,7 +104,7 @@ def test_landmarks_in_shares_of_the_photo_are_refused(tmp_path):
     with pytest.raises(
         ValueError, match="1 of 1 faces cannot be used: shares.png: its"
     ):
-        read_faces(tmp_path, markup=MARKUP)
+        read_faces(tmp_path, markup=THREE)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +116,7 @@ def test_few_or_level_landmarks_are_a_face_where_a_box_is_given(points, tmp_path
     add_face(tmp_path, "1.png", points=np.array(points))
     boxes = tmp_path / "boxes.csv"
     boxes.write_text("image,x0,y0,x1,y1\n1.png,5,5,30,25\n", encoding="utf-8")
-    assert names_of(read_faces(tmp_path, markup=MARKUP, boxes=boxes)) == ["1.png"]
+    assert names_of(read_faces(tmp_path, markup=THREE, boxes=boxes)) == ["1.png"]
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -125,7 +124,7 @@ def test_landmarks_of_another_number_are_told_what_to_do(strict, tmp_path):
     for name in ("1.png", "2.png"):
         add_face(tmp_path, name, points=np.vstack([POINTS, POINTS[:1]]))
     with pytest.raises(ValueError) as caught:
-        read_faces(tmp_path, markup=MARKUP, strict=strict)
+        read_faces(tmp_path, markup=THREE, strict=strict)
     said = str(caught.value)
     assert "2 of 2 faces cannot be used: 1.png: 4 points, where 3 are needed;" in said
     assert said.endswith(
@@ -139,7 +138,7 @@ def test_a_face_that_lacks_a_landmark_is_no_other_markup(tmp_path):
     add_face(tmp_path, "1.png", points=POINTS[:2])
     add_face(tmp_path, "2.png")
     with pytest.raises(ValueError, match="1.png: 2 points, where 3 are needed.$"):
-        read_faces(tmp_path, markup=MARKUP, strict=True)
+        read_faces(tmp_path, markup=THREE, strict=True)
 
 
 def test_broken_faces_are_counted_and_named(tmp_path):
@@ -156,7 +155,7 @@ def test_broken_faces_are_counted_and_named(tmp_path):
     add_face(tmp_path, "broken.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG")
 
-    found = read_faces(tmp_path, markup=MARKUP)
+    found = read_faces(tmp_path, markup=THREE)
     assert names_of(found) == ["good.png"]
     reasons = dict(found.refused)
     expected = {
@@ -173,7 +172,7 @@ def test_broken_faces_are_counted_and_named(tmp_path):
     for name, reason in expected.items():
         assert reason in reasons[name]
     with pytest.raises(ValueError, match=r"8 of 9 faces cannot be used: alone\.pts: "):
-        read_faces(tmp_path, markup=MARKUP, strict=True)
+        read_faces(tmp_path, markup=THREE, strict=True)
 
 
 def test_points_refer_to_the_upright_picture(tmp_path):
@@ -183,7 +182,7 @@ def test_points_refer_to_the_upright_picture(tmp_path):
     points = np.array([[2, 40], [18, 40], [10, 55]])
     add_face(tmp_path, "a.jpg", points=points, size=(60, 20), exif=exif)
     add_face(tmp_path, "b.jpg", points=points, size=(60, 20))
-    found = read_faces(tmp_path, markup=MARKUP)
+    found = read_faces(tmp_path, markup=THREE)
     assert names_of(found) == ["a.jpg"]
     assert [name for name, _ in found.refused] == ["b.jpg"]
 

@@ -4,12 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from three import THREE
 
 from rcsr_jax.data.clips import Clip
 from rcsr_jax.flicker import flicker, frame_by_frame, measure, tracked
-from rcsr_jax.markup import Markup
 
-THREE = Markup(name="three", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
 SHAPE = np.float64([[0, 0], [10, 0], [5, 8]])  # eye corners 10 px apart
 TRUTH = SHAPE + np.arange(4.0)[:, None, None] * [3, 1]
 

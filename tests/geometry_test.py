@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from three import THREE
 
 from rcsr_jax import geometry
 from rcsr_jax.geometry import Frame
-from rcsr_jax.markup import FACE_68, Markup
+from rcsr_jax.markup import FACE_68
 
 NAN = float("nan")
-THREE = Markup(name="three", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
 
 
 def test_frame_around_a_square_box_by_hand():

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from commands import fail, succeed
 from rcsr_jax.experiments.given_landmarks import read_given
+from three import THREE
 
 from rcsr_jax.data.annotations import AnnotatedFace, write_annotations, write_pts
 from rcsr_jax.data.cutting import Source
 from rcsr_jax.data.drawn import draw_face
-from rcsr_jax.markup import Markup
 
-MARKUP = Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
 SHAPE = np.array([[20, 15], [40, 15], [30, 30]], np.float32)
 IMAGE = np.zeros((50, 60, 3), np.uint8)
 
@@ -31,7 +30,7 @@ def broken(name):
 
 def given(tmp_path, faces, sources):
     write_annotations(tmp_path / "theirs.json", faces)
-    return read_given(tmp_path / "theirs.json", sources, markup=MARKUP)
+    return read_given(tmp_path / "theirs.json", sources, markup=THREE)
 
 
 def test_each_face_gets_the_landmarks_that_overlap_it_most(tmp_path):
@@ -132,7 +131,7 @@ def test_a_folder_of_pts_needs_no_photos_beside_them(tmp_path):
     (tmp_path / "c.pts").write_text("torn")
     sources = [source(f"x/{name}") for name in ("a.jpg", "b.png#1", "c.png")]
     sources.append(source("x/b.png#2", SHAPE + 20))
-    found = read_given(tmp_path, sources, markup=MARKUP)
+    found = read_given(tmp_path, sources, markup=THREE)
     assert found.names == ("x/a.jpg", "x/b.png#1", "x/b.png#2")
     np.testing.assert_array_equal(found.points, [SHAPE + 1, SHAPE + 2, SHAPE + 22])
     ((name, reason),) = found.refused

@@ -8,17 +8,19 @@ import pytest
 import tiny
 from hostile import check_message, deadline
 
+from rcsr_jax.box_checks import check_boxes
 from rcsr_jax.detection import detect_faces
 from rcsr_jax.inference import Predictor
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
 BOX = [10.0, 5, 60, 55]
 NAN, INF = np.nan, np.inf
-NOT_BOXES = "boxes are (x0, y0, x1, y1)"
-OUTSIDE = "lies outside the image of 80 x 60 pixels"
+BAD = "is inverted, empty or not finite; boxes are (x0, y0, x1, y1)"
+SIZES = ": if it is (x, y, width, height), give (x, y, x + width, y + height)."
+OUTSIDE = "lies outside the image of 80 x 60 pixels."
 BAD_FRAME = "a crop frame must be finite"
 NUMBERS = "boxes must be numbers [faces, 4]"
-SHAPE = "boxes must be [faces, 4]"
+SHAPE = "boxes must be [faces, 4]; got"
 PICTURE = "an image must be uint8 [height, width]"
 
 
@@ -28,19 +30,22 @@ def predictor() -> Predictor:
 
 
 REFUSED = [
-    ([NAN, 5, 60, 55], NOT_BOXES),
-    ([10, 5, INF, 55], NOT_BOXES),
-    ([-INF, -INF, INF, INF], NOT_BOXES),
-    ([60, 5, 10, 55], NOT_BOXES),
-    ([10, 55, 60, 5], NOT_BOXES),
-    ([10, 5, 10, 55], NOT_BOXES),
-    ([10, 5, 60, 5], NOT_BOXES),
-    ([0, 0, 0, 0], NOT_BOXES),
-    ([100, 5, 150, 55], OUTSIDE),
-    ([-60, 5, -10, 55], OUTSIDE),
-    ([10, 100, 60, 155], OUTSIDE),
+    ([NAN, 5, 60, 55], f"box (nan, 5, 60, 55) {BAD}."),
+    ([10, 5, INF, 55], f"box (10, 5, inf, 55) {BAD}."),
+    ([-INF, -INF, INF, INF], f"box (-inf, -inf, inf, inf) {BAD}."),
+    ([60, 5, 10, 55], f"box (60, 5, 10, 55) {BAD}{SIZES}"),
+    ([60, 5, -10, 55], f"box (60, 5, -10, 55) {BAD}."),  # no width
+    ([10, 55, 60, 5], f"box (10, 55, 60, 5) {BAD}{SIZES}"),
+    ([10, 5, 10, 55], f"box (10, 5, 10, 55) {BAD}"),
+    ([10, 5, 60, 5], f"box (10, 5, 60, 5) {BAD}"),
+    ([0, 0, 0, 0], f"box (0, 0, 0, 0) {BAD}."),
+    ([100, 5, 150, 55], f"box (100, 5, 150, 55) {OUTSIDE}"),
+    ([-60, 5, -1, 55], f"box (-60, 5, -1, 55) {OUTSIDE}"),
+    ([10, 60, 60, 80], f"box (10, 60, 60, 80) {OUTSIDE}"),
+    ([10, -90, 60, -3], f"box (10, -90, 60, -3) {OUTSIDE}"),
     ([1e30, 1e30, 2e30, 2e30], OUTSIDE),
-    ([79.5, 0, 90, 10], OUTSIDE),
+    ([79.5, 0, 90, 10], f"box (79.5, 0, 90, 10) {OUTSIDE}"),  # beyond the last pixel
+    ([-9, 5, -0.5, 55], f"box (-9, 5, -0.5, 55) {OUTSIDE}"),
     ([-1e12, -1e12, 1e12, 1e12], BAD_FRAME),
     ([-1e300, -1e300, 1e300, 1e300], BAD_FRAME),
     ([10, 5, 10 + 1e-12, 5 + 1e-12], "is smaller than a pixel"),
@@ -67,11 +72,19 @@ def test_a_hostile_box_is_refused(boxes, message):
     check_message(str(caught.value), message)
 
 
+def test_the_first_wrong_box_of_many_is_named():
+    boxes = np.array([BOX, [60, 5, 10, 55], [9, 9, 1, 1]])
+    with pytest.raises(ValueError) as caught:
+        check_boxes(boxes, PHOTO.shape)
+    check_message(str(caught.value), f"box (60, 5, 10, 55) {BAD}")
+
+
 @pytest.mark.parametrize(
     "image",
     [
         np.zeros((0, 80, 3), np.uint8),
         np.zeros((60, 0), np.uint8),
+        np.zeros((0, 80), np.uint8),
         np.zeros((60, 80, 4), np.uint8),
         np.zeros((60, 80, 1), np.uint8),
         np.zeros((2, 60, 80, 3), np.uint8),
@@ -82,12 +95,18 @@ def test_a_hostile_box_is_refused(boxes, message):
         np.full((60, 80), NAN, np.float32),
         np.array([["a"]]),
         None,
-        "photo.jpg",
-        [[1, 2], [3]],
     ],
     ids=lambda image: f"{type(image).__name__} {getattr(image, 'shape', image)}",
 )
-def test_what_is_no_photo_is_refused(image):
+@pytest.mark.parametrize("boxes", [BOX, []], ids=["a box", "no box"])
+def test_what_is_no_photo_is_refused(image, boxes):
+    with pytest.raises(ValueError) as caught:
+        predictor()(image, boxes)
+    check_message(str(caught.value), PICTURE)
+
+
+@pytest.mark.parametrize("image", ["photo.jpg", [[1, 2], [3]]], ids=str)
+def test_what_is_no_array_is_refused(image):
     with pytest.raises(ValueError) as caught:
         predictor()(image, BOX)
     check_message(str(caught.value))

@@ -12,32 +12,23 @@ import numpy as np
 import pytest
 from commands import run_module
 from hostile import check_message, deadline
-from PIL import Image
+from photo_folders import POINTS, add_face
 from rcsr_jax.experiments.inputs import Input, find_inputs
 from rcsr_jax.experiments.results import Results
+from three import THREE
 
 from rcsr_jax.data.annotations import (
     AnnotatedFace,
     read_annotations,
     write_annotations,
-    write_pts,
 )
 from rcsr_jax.data.annotations.json_files import write_json
 from rcsr_jax.data.crops import open_cache
 from rcsr_jax.data.faces import read_faces
 from rcsr_jax.data.folders import files_below
 from rcsr_jax.data.shards import find_shards
-from rcsr_jax.markup import Markup
 
-MARKUP = Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
-POINTS = np.array([[10, 10], [30, 10], [20, 25]], np.float32)
 NOBODY = 65534
-
-
-def add(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", (40, 30)).save(path)
-    write_pts(path.with_suffix(".pts"), POINTS)
 
 
 @contextlib.contextmanager
@@ -59,7 +50,7 @@ def closed():
     root = Path(tempfile.mkdtemp())
     root.chmod(0o755)
     for name in ("good/1.png", "good/2.png", "shut/3.png"):
-        add(root / name)
+        add_face(root, name)
     (root / "good/2.png").chmod(0)
     (root / "shut").chmod(0)
     yield root
@@ -79,13 +70,13 @@ def problems(root):
 def test_closed_folders_and_files_are_told_and_the_others_read(closed):
     (
         find_inputs([str(closed)]),
-        read_faces(closed, markup=MARKUP),
+        read_faces(closed, markup=THREE),
     )  # imports all they use
     with as_nobody():
         found, told = problems(closed)
         assert "good/1.png" in found and not any("3.png" in name for name in found)
         assert told == {"shut": "cannot look into this folder: Permission denied"}
-        faces = read_faces(closed, markup=MARKUP)
+        faces = read_faces(closed, markup=THREE)
         inputs = find_inputs([str(closed)])
         alone = find_inputs([str(closed / "shut")])
         inside = find_inputs([str(closed / "shut" / "3.png")])
@@ -108,8 +99,8 @@ def test_a_closed_folder_is_refused_before_a_collection_is_begun(closed):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no links")
 def test_links_are_followed_once_and_loops_end(tmp_path):
-    add(tmp_path / "data/real/1.png")
-    add(tmp_path / "elsewhere/2.png")
+    add_face(tmp_path, "data/real/1.png")
+    add_face(tmp_path, "elsewhere/2.png")
     data = tmp_path / "data"
     for name, target in (
         ("again", "real"),
@@ -144,13 +135,13 @@ def test_links_are_followed_once_and_loops_end(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
 def test_pipes_among_files_end_nothing(tmp_path):
-    add(tmp_path / "good.png")
+    add_face(tmp_path, "good.png")
     for name in ("pipe.png", "other.pts"):
         os.mkfifo(tmp_path / name)
     for name in ("pipe.pts", "other.png"):
         shutil.copy(tmp_path / f"good{name[-4:]}", tmp_path / name)
     with deadline(20):
-        found = read_faces(tmp_path, markup=MARKUP)
+        found = read_faces(tmp_path, markup=THREE)
     assert [face.name for face in found.faces] == ["good.png"]
     reasons = dict(found.refused)
     assert reasons["other.png"] == "other.pts is a pipe or a device"
@@ -169,13 +160,13 @@ FINE = ["é", "日本", "a b", "👩\u200d🚀", "-rf", "#", "%s{}", "'\"", "x" 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of bytes")
 @pytest.mark.parametrize("name", UNFIT, ids=ascii)
 def test_names_that_tables_cannot_hold_are_refused_and_shown_harmless(tmp_path, name):
-    add(tmp_path / "good.png")
+    add_face(tmp_path, "good.png")
     for suffix in (b".png", b".pts"):
         good = (tmp_path / f"good{suffix.decode()}").read_bytes()
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name + suffix)).write_bytes(
             good
         )
-    found = read_faces(tmp_path, markup=MARKUP)
+    found = read_faces(tmp_path, markup=THREE)
     assert [face.name for face in found.faces] == ["good.png"]
     (refusal,) = found.refused
     assert refusal.name == UNFIT[name]
@@ -188,8 +179,8 @@ def test_names_that_tables_cannot_hold_are_refused_and_shown_harmless(tmp_path, 
 
 @pytest.mark.parametrize("name", FINE, ids=lambda name: ascii(name)[:20])
 def test_other_names_are_names(tmp_path, name):
-    add(tmp_path / "sub" / f"{name}.png")
-    found = read_faces(tmp_path, markup=MARKUP)
+    add_face(tmp_path, f"sub/{name}.png")
+    found = read_faces(tmp_path, markup=THREE)
     assert [face.name for face in found.faces] == [f"sub/{name}.png"]
     (photo,) = find_inputs([str(tmp_path / "sub" / f"{name}.png")]).photos
     assert photo.name == f"{name}.png"
@@ -215,12 +206,12 @@ OUT_OF_PLACE = [
 
 @pytest.mark.parametrize("name", OUT_OF_PLACE, ids=lambda name: ascii(name)[:20])
 def test_a_table_leads_nowhere_else(tmp_path, name):
-    add(tmp_path / "data" / "good.png")
-    add(tmp_path / "secret.png")
+    add_face(tmp_path, "data/good.png")
+    add_face(tmp_path, "secret.png")
     points = POINTS.tolist()
     table = tmp_path / "data" / "landmarks.json"
     table.write_text(json.dumps({"good.png": points, name: points}))
-    found = read_faces(table, markup=MARKUP)
+    found = read_faces(table, markup=THREE)
     assert [face.name for face in found.faces] == ["good.png"]
     assert len(found.refused) == 1
     json.dumps(found.refused[0], ensure_ascii=False).encode()
@@ -287,7 +278,7 @@ def test_forged_results_are_not_taken_for_those_of_a_photo(tmp_path, content):
 @pytest.mark.slow
 def test_programs_answer_hostile_files_with_lines_and_do_the_others(tmp_path):
     photos = tmp_path / "photos"
-    add(photos / "good.png")
+    add_face(photos, "good.png")
     (photos / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR" + b"\x7f" * 99)
     (photos / "text.jpg").write_text("\x1b[2J")
     (photos / "loop.png").symlink_to("loop.png")

@@ -208,6 +208,8 @@ MODES = [
         ("LA", "PNG", (0, 51), (204, 204, 204), 0), ("PA", "TIFF", (0, 0), WHITE, 0),
         ("RGB", "TIFF", COLOUR, COLOUR, 0), ("RGBX", "TIFF", (*COLOUR, 0), COLOUR, 0),
         ("RGBA", "PNG", (*COLOUR, 255), COLOUR, 0),
+        ("RGBA", "PNG", (10, 20, 30, 0), WHITE, 0),
+        ("RGBA", "PNG", (0, 100, 200, 51), (204, 224, 244), 0),  # a fifth over white
         ("RGBA", "TIFF", (9, 9, 9, 0), WHITE, 0),
         ("RGBA", "WEBP", (*COLOUR, 255), COLOUR, 12),
         ("RGBA", "JPEG2000", (*COLOUR, 255), COLOUR, 0),
@@ -222,7 +224,6 @@ MODES = [
         ("F", "TIFF", float("-inf"), (0, 0, 0), 0), ("F", "TIFF", 1e38, WHITE, 0),
         ("I", "TIFF", -5, (0, 0, 0), 0),
     )
-    for form in [form]
 ]  # fmt: skip
 MODES = [
     case._replace(title=f"{case.title}, {number}") for number, case in enumerate(MODES)
@@ -241,7 +242,7 @@ EXIF = [
     Case(f"{form} of EXIF orientation {number}", with_exif(number, form),
          marked(*corner, turned=number >= 5))
     for number, corner in _TURNED.items()
-    for form in ("JPEG", "WEBP")
+    for form in ("JPEG", "WEBP", "PNG", "TIFF")
 ] + [
     Case(f"EXIF orientation {value!r}", with_exif(value), marked(0, 0, turned=False))
     for value in (0, 9, 65535)
@@ -307,6 +308,11 @@ def test_a_hostile_picture_is_refused_or_right(tmp_path, case):
         return image
 
     judge(case, read, tmp_path, suffix=".png")
+
+
+@each([case for case in SIZES if isinstance(case.expected, str)])
+def test_a_picture_without_pixels_has_no_size(tmp_path, case):
+    judge(case, image_size, tmp_path, suffix=".png")
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,16 @@ def lying(content: bytes, size: int) -> bytes:
 
 
 ZEROS = zlib.compress(bytes(1 << 20), 9)
+UNREAD = "hostile.npz cannot be read: "
 FILES = [
     Case("nothing", b"", "it is not a whole .npz file"),
     Case("a picture", b"\x89PNG\r\n\x1a\n", "it is not a whole .npz file"),
+    Case("a text", "weights", f"{UNREAD}it is not a whole .npz file"),
+    Case("an array alone", npy((3,)) + bytes(12),
+         f"{UNREAD}it is not a whole .npz file"),
+    Case("arrays alone", archive(a=npy((3,)) + bytes(12)),
+         f"{UNREAD}it is of format None"),
+    Case("an array cut short", archive(header=b"\x93NUMPY"), UNREAD),
     Case("an archive of nothing", archive(), "it is of format None"),
     Case("a header alone", archive(header=npy((), "<U2") + "{}".encode("utf-32-le")),
          "it is of format None"),

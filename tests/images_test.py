@@ -41,27 +41,6 @@ def test_grey_becomes_three_equal_channels(tmp_path):
     np.testing.assert_array_equal(loaded, np.repeat(PICTURE[..., :1], 3, axis=2))
 
 
-@pytest.mark.parametrize(
-    ("mode", "colour", "suffix", "expected"),
-    [
-        ("1", 1, "png", (255, 255, 255)),
-        ("L", 70, "png", (70, 70, 70)),
-        ("RGB", (10, 20, 30), "webp", None),
-        ("RGBA", (10, 20, 30, 255), "png", (10, 20, 30)),
-        ("RGBA", (10, 20, 30, 0), "png", (255, 255, 255)),
-        ("RGBA", (0, 100, 200, 51), "png", (204, 224, 244)),  # a fifth over white
-        ("LA", (0, 51), "png", (204, 204, 204)),
-        ("CMYK", (0, 255, 255, 0), "tif", (255, 0, 0)),
-        ("CMYK", (255, 0, 0, 0), "jpg", (0, 255, 255)),
-    ],
-)
-def test_colour_modes_become_rgb(tmp_path, mode, colour, suffix, expected):
-    path = _saved(tmp_path, Image.new(mode, (3, 2), colour), f"face.{suffix}")
-    loaded = load_image(path)
-    assert loaded.shape == (2, 3, 3)
-    np.testing.assert_allclose(loaded[0, 0], expected or colour, atol=3)
-
-
 def test_palettes_keep_colours_and_transparency(tmp_path):
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 50])
@@ -88,28 +67,6 @@ def test_palettes_keep_colours_and_transparency(tmp_path):
 def test_deep_grey_is_scaled_not_clipped(tmp_path, values, suffix, expected):
     path = _saved(tmp_path, Image.fromarray(values[None]), f"deep.{suffix}")
     np.testing.assert_array_equal(load_image(path)[0, :, 1], expected)
-
-
-@pytest.mark.parametrize("suffix", ["png", "tif"])
-@pytest.mark.parametrize(
-    ("orientation", "upright"),
-    [
-        (1, PICTURE),
-        (2, PICTURE[:, ::-1]),
-        (3, PICTURE[::-1, ::-1]),
-        (4, PICTURE[::-1]),
-        (5, PICTURE.swapaxes(0, 1)),
-        (6, np.rot90(PICTURE, -1)),
-        (7, PICTURE[::-1, ::-1].swapaxes(0, 1)),
-        (8, np.rot90(PICTURE)),
-    ],
-)
-def test_exif_orientation_is_applied(tmp_path, suffix, orientation, upright):
-    exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = orientation
-    path = _saved(tmp_path, Image.fromarray(PICTURE), f"turned.{suffix}", exif=exif)
-    np.testing.assert_array_equal(load_image(path), upright)
-    assert image_size(path) == (upright.shape[1], upright.shape[0])
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -141,59 +98,6 @@ def test_a_broken_exif_block_is_ignored(tmp_path, exif):
     path = _saved(tmp_path, Image.new("RGB", (3, 2), "white"), "a.jpg", exif=exif)
     assert load_image(path).shape == (2, 3, 3)
     assert image_size(path) == (3, 2)
-
-
-def test_an_animation_gives_its_first_frame(tmp_path):
-    frames = [Image.new("RGB", (3, 2), colour) for colour in ("red", "blue")]
-    path = _saved(
-        tmp_path, frames[0], "moving.gif", save_all=True, append_images=frames[1:]
-    )
-    np.testing.assert_array_equal(load_image(path)[0, 0], [255, 0, 0])
-
-
-def test_files_that_are_no_image_are_named(tmp_path):
-    text, empty = tmp_path / "text.png", tmp_path / "empty.jpg"
-    text.write_text("no picture at all")
-    empty.touch()
-    for path in (text, empty):
-        with pytest.raises(ValueError, match=f"{path.name}: .*not an image"):
-            load_image(path)
-    with pytest.raises(ValueError, match=r"gone\.jpg: no such image"):
-        load_image(tmp_path / "gone.jpg")
-    with pytest.raises(ValueError, match=str(tmp_path)):
-        load_image(tmp_path)
-
-
-@pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "tif", "webp", "gif"])
-@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
-def test_a_file_that_is_cut_short_is_named(tmp_path, suffix, kept):
-    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-    path = tmp_path / f"short.{suffix}"
-    save_image(path, noise)
-    content = path.read_bytes()
-    path.write_bytes(content[: int(kept * len(content))])
-    with pytest.raises(ValueError, match=r"short\."):
-        load_image(path)
-
-
-def test_a_png_with_a_flipped_byte_is_named(tmp_path):
-    path = tmp_path / "flipped.png"
-    save_image(path, PICTURE)
-    content = bytearray(path.read_bytes())
-    content[content.index(b"IDAT") + 6] ^= 0xFF
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"flipped\.png"):
-        load_image(path)
-
-
-def test_an_image_without_pixels_is_named(tmp_path):
-    path = tmp_path / "flat.bmp"
-    header = struct.pack("<2sIHHI", b"BM", 54, 0, 0, 54)
-    path.write_bytes(header + struct.pack("<IiiHHIIiiII", 40, 0, 5, 1, 24, *(0,) * 6))
-    with pytest.raises(ValueError, match=r"flat\.bmp"):
-        load_image(path)
-    with pytest.raises(ValueError, match=r"flat\.bmp"):
-        image_size(path)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -12,7 +12,6 @@ from tiny import CONFIG
 
 import rcsr_jax
 from rcsr_jax.answers import predict_adaptive
-from rcsr_jax.box_checks import check_boxes
 from rcsr_jax.config import RunConfig
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.geometry import Frame, frames_at
@@ -282,59 +281,6 @@ def test_the_first_shape_is_moved_like_all_behind_it():
 def test_no_steps_are_refused():
     with pytest.raises(ValueError, match="num_steps must be at least 1; got 0"):
         moving()(photo(), BOXES, num_steps=0)
-
-
-@pytest.mark.parametrize(
-    ("box", "message"),
-    [
-        ([50, 20, 10, 60], r"box \(50, 20, 10, 60\) is inverted, empty or not finite"),
-        ([10, 60, 50, 20], r"box \(10, 60, 50, 20\) is inverted"),
-        (
-            [50, 20, 10, 60],
-            r"\(x0, y0, x1, y1\): if it is \(x, y, width, height\), give",
-        ),
-        ([50, 20, -10, 60], r"boxes are \(x0, y0, x1, y1\)\.$"),  # no width
-        ([10, 20, 10, 60], r"box \(10, 20, 10, 60\) is inverted, empty"),
-        ([10, np.nan, 50, 60], r"box \(10, nan, 50, 60\) is .* not finite"),
-        ([10, 20, np.inf, 60], r"box \(10, 20, inf, 60\) is .* not finite"),
-        ([100, 20, 150, 60], r"\(100, 20, 150, 60\) lies outside .* 80 x 70 pixels"),
-        ([10, 70, 50, 90], "outside the image of 80 x 70"),
-        ([-50, 20, -1, 60], r"box \(-50, 20, -1, 60\) lies outside"),
-        ([10, -90, 50, -3], "outside the image of 80 x 70"),
-        ([79.5, 20, 99, 60], "outside the image of 80 x 70"),  # beyond the last pixel
-        ([-9, 20, -0.5, 60], "outside the image of 80 x 70"),
-    ],
-)
-def test_a_wrong_box_is_named(box, message):
-    image = np.zeros((70, 80), np.uint8)
-    with pytest.raises(ValueError, match=message):
-        fresh()(image, box)
-    good = [10.0, 10, 60, 60]
-    with pytest.raises(ValueError, match=message):  # the first of many
-        check_boxes(np.array([good, box, [9.0, 9, 1, 1]]), image.shape)
-
-
-@pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 1, 4)])
-def test_boxes_of_another_shape_are_refused(shape):
-    with pytest.raises(ValueError, match=r"boxes must be \[faces, 4\]; got"):
-        fresh()(photo(), np.ones(shape))
-
-
-@pytest.mark.parametrize(
-    "image",
-    [
-        np.zeros((70, 80), np.float32),
-        np.zeros((70, 80, 4), np.uint8),
-        np.zeros((70, 80, 1), np.uint8),
-        np.zeros(70, np.uint8),
-        np.zeros((0, 80), np.uint8),
-        np.zeros((2, 70, 80, 3), np.uint8),
-    ],
-)
-@pytest.mark.parametrize("boxes", [[10, 10, 60, 60], []])
-def test_what_is_no_picture_is_refused(image, boxes):
-    with pytest.raises(ValueError, match="an image must be uint8"):
-        fresh()(image, boxes)
 
 
 def test_what_stands_for_a_picture_is_refused_with_the_remedy():

@@ -1,302 +1,237 @@
-"""Imports point one way: every file of the library uses only those above it."""
+"""Imports point one way: never in a circle, and never from what computes to what shows."""
 
 import ast
+import functools
+import graphlib
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LIBRARY = ROOT / "rcsr_jax"
+Graph = Mapping[str, set[str]]  # dotted name of a file -> those of the files it imports
 
-# From the bottom up. A file may import those before it in this list and no others.
-ROOMS = [
-    "version",
-    "markup",
-    "plain_values",
-    "array_kinds",
-    "geometry",
-    "data.names",
-    "box_checks",
-    "boxes",
-    "planes",
-    "patch_nets",
-    "config.fields",
-    "config.model",
-    "config.run",
-    "config.kinds",
-    "config.conversion",
-    "config.presets",
-    "config",  # its names
-    "directions",
-    "ellipses",
-    "metrics",
-    "annotation",
-    "symmetry",
-    "summaries",
-    "portable",
-    "trust",
-    "comparison",
-    "published",
-    "patches",
-    "marks",
-    "convolutions",
-    "pooling",
-    *sorted(
-        f"features.{path.stem}" for path in (LIBRARY / "features").glob("[!_]*.py")
+
+def read(folder: Path, package: str) -> dict[str, str]:
+    """Dotted name -> source of every file of a package."""
+    found = {}
+    for path in sorted(folder.rglob("*.py")):
+        name = ".".join([package, *path.relative_to(folder).with_suffix("").parts])
+        found[name.removesuffix(".__init__")] = path.read_text(encoding="utf-8")
+    return found
+
+
+LIBRARY = read(ROOT / "rcsr_jax", "rcsr_jax")
+PROGRAMS = read(ROOT / "experiments", "rcsr_jax.experiments")
+PAPER = "rcsr_jax.experiments.paper"
+USE = "inference looks stream bulk tracking"
+PICTURES = "report plots curves"
+FACES = "data -data.names"  # the names are shown in messages
+# Why, files and folders, and what these do not use, however many files lie between.
+RULES = [
+    (
+        "a model is computed without files, photos and pictures",
+        "answers losses optimiser descent costs",
+        f"{FACES} checkpoint weights {USE} {PICTURES}",
     ),
-    "recurrent",
-    "refine",
-    "network",
-    "confidence",
-    "prediction",
-    "model",
-    "answers",
-    "pieces",
-    "descent",
-    "costs",
-    "losses",
-    "data.folders",
-    "data.whole_files",
-    "data.images",
-    "data.annotations.records",
-    "data.annotations.holding",
-    "data.annotations.pts",
-    "data.annotations.tables",
-    "data.annotations.json_files",
-    "data.annotations.coco",
-    "data.annotations.dlib_xml",
-    "data.annotations.formats",
-    "data.annotations",  # its names
-    "data.refusals",
-    "data.locks",
-    "data.entries",
-    "data.held_out",
-    "data.face_boxes",
-    "data.faces",
-    "data.face_shapes",
-    "data.canvas",
-    "data.palettes",
-    "data.portraits",
-    "data.coverings",
-    "data.drawn",
-    "data.clips",
-    "data.cutting",
-    "detection",
-    "resampling",
-    "data.rows",
-    "data.parts",
-    "data.crops",
-    "data.crop_builds",
-    "data.sources",
-    "data.training_faces",
-    "data.shards",
-    "data.splits",
-    "data.augment",
-    "data.permutation",
-    "data.batches",
-    "weights",
-    "hosts",
-    "checkpoint",
-    "resumption",
-    "export",
-    "onnx",
-    "progress",
-    "records",
-    "stopping",
-    "orthogonal",
-    "optimiser",
-    "sharing",
-    "updates",
-    "run_faces",
-    "run_state",
-    "validation",
-    "feed",
-    "start",
-    "lookout",
-    "training",
-    "stream",
-    "landmarks",
-    "looks",
-    "inference",
-    "shard_files",
-    "bulk",
-    "placing",
-    "teaching",
-    "smoothing",
-    "tracks",
-    "tracking",
-    "flicker",
-    "video",
-    "annotated_faces",
-    "evaluation",
-    "disturbance",
-    "robustness",
-    "curves",
-    "plots",
-    "report.numbering",
-    "report.outlines",
-    "report.figures",
-    "report.gallery",
-    "report.charts",
-    "report.heat",
-    "report.diagrams",
-    "report.tables",
-    "report.page",
-    "report",  # its names
+    (
+        "settings know neither network nor faces",
+        "config",
+        f"network model features {FACES}",
+    ),
+    (
+        "errors are measured without a model",
+        "metrics summaries comparison trust symmetry ellipses published",
+        f"config network model features {FACES}",
+    ),
+    (
+        "faces are read without a model",
+        "data",
+        f"network model features losses training evaluation {USE}",
+    ),
+    ("who finds faces does not train", USE, "losses optimiser training evaluation"),
+    ("who trains finds no faces", "training", f"evaluation teaching {USE}"),
+    (
+        "only programs show what comes out",
+        f"training evaluation robustness flicker teaching data {USE}",
+        PICTURES,
+    ),
 ]
-# What the programs share, beside their settings.
-SHARED = (
-    "outputs",
-    "out_folder",
-    "validation_faces",
-    "settings",
-    "process",
-    "program",
-    "cluster",
-    "passed_over",
-    "short_names",
-    "inputs",
-    "finding",
-    "workers",
-    "made_with",
-    "face_numbers",
-    "found",
-    "face_table",
-    "origin",
-    "results",
-    "photos",
-    "video_results",
-    "conclusion",
-    "video",
-    "timing",
-    "markdown",
-    "variants",
-    "rows",
-    "shares",
-    "given_landmarks",
-    "peers",
-    "ratios",
-    "chart",
-    "table",
-)
-# What the tables and figures of the paper share, beside these.
-OF_THE_PAPER = (
-    "budgets",
-    "comparison",
-    "descent",
-    "learning",
-    "results",
-    "scoring",
-    "study",
-)
 FORBIDDEN = ("absl.flags", "pickle", "socket", "urllib", "http", "requests")
 
 
-def imported_names(source):
-    """The dotted names that a module imports; a relative one starts with a dot."""
-    names = []
-    for node in ast.walk(ast.parse(source)):
+@functools.cache
+def nodes_of(source: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(source)))
+
+
+def imported_names(source: str, package: str = "") -> Iterator[str]:
+    """The dotted names that a file imports, anywhere in it.
+
+    Args:
+        source: of the file.
+        package: where it lies; without it relative imports are passed over.
+    """
+    above = package.split(".")
+    for node in nodes_of(source):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            gap = "" if base.endswith(".") else "."
-            names += [f"{base}{gap}{alias.name}" for alias in node.names]
-    return names
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (package or not node.level):
+            base = above[: len(above) - node.level + 1] if node.level else []
+            base = [*base, node.module] if node.module else base
+            yield from (".".join([*base, alias.name]) for alias in node.names)
 
 
-def rooms_used(source):
-    """The rooms of the library that a module imports, and what is no room."""
-    used = []
-    for name in imported_names(source):
-        if name.split(".")[0] != "rcsr_jax":
-            continue
-        inner = name.removeprefix("rcsr_jax").removeprefix(".")
-        # `from rcsr_jax.data.crops import CropCache` names a room and a thing in it
-        used.append(next((r for r in ROOMS if f"{inner}.".startswith(f"{r}.")), inner))
-    return used
+def files_used(name: str, sources: Mapping[str, str]) -> set[str]:
+    """The files that one imports, and the packages around them, which run before them."""
+    is_package = any(other.startswith(f"{name}.") for other in sources)
+    package = name if is_package else name.rpartition(".")[0]
+    used = set()
+    for dotted in imported_names(sources[name], package):
+        # `from rcsr_jax.data.crops import CropCache` names a file and a thing in it
+        while dotted and dotted not in sources:
+            dotted = dotted.rpartition(".")[0]
+        used.add(dotted)
+        while dotted := dotted.rpartition(".")[0]:
+            if sources.get(dotted) and not f"{name}.".startswith(f"{dotted}."):
+                used.add(dotted)
+    return used - {""}
 
 
-def upward_imports(room, source):
-    """What a room imports that does not lie before it."""
-    below = ROOMS[: ROOMS.index(room)]
-    return [used for used in rooms_used(source) if used not in below]
+def graph_of(sources: Mapping[str, str]) -> Graph:
+    return {name: files_used(name, sources) for name in sources}
 
 
-def source_of(room):
-    path = LIBRARY / room.replace(".", "/")
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return path.read_text(encoding="utf-8")
+SOURCES = LIBRARY | PROGRAMS
+GRAPH = graph_of(SOURCES)
 
 
-def test_every_file_has_its_place():
-    files = {
-        ".".join(path.relative_to(LIBRARY).with_suffix("").parts)
-        for path in LIBRARY.rglob("*.py")
-        if path.name != "__init__.py"
-    }
-    assert files == set(ROOMS) - {"config", "data.annotations", "report"}
-    assert len(ROOMS) == len(set(ROOMS))
-    for folder in ("data", "features"):
-        assert (LIBRARY / folder / "__init__.py").read_text() == ""
+def circle_in(graph: Graph) -> list[str]:
+    """Files that import each other in turn; empty: there are none."""
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+def files_of(words: str, graph: Graph) -> set[str]:
+    """The files that words name, by themselves or by their folder, less those of -words."""
+    named: set[str] = set()
+    for word in words.split():
+        below = f"rcsr_jax.{word.removeprefix('-')}."
+        found = {name for name in graph if f"{name}.".startswith(below)}
+        assert found, f"a rule names {word}, which is not there"
+        named = named - found if word.startswith("-") else named | found
+    return named
+
+
+def ways(users: str, unused: str, graph: Graph) -> list[str]:
+    """How users come to what they should not use: each time the files on the way."""
+    way = {name: name for name in sorted(files_of(users, graph))}
+    waiting = list(way)
+    for name in waiting:  # grows
+        for used in sorted(graph[name] - set(way)):
+            way[used] = f"{way[name]} > {used}"
+            waiting.append(used)
+    return [way[name] for name in sorted(files_of(unused, graph) & set(way))]
+
+
+def misdeeds(source: str) -> list[str]:
+    """What no file of the library does: flags, connections, pickles, printing."""
+    outside = (*FORBIDDEN, "experiments", "rcsr_jax.experiments")
+    found = [
+        name
+        for name in imported_names(source)
+        if any(f"{name}.".startswith(f"{other}.") for other in outside)
+    ]
+    for node in nodes_of(source):
+        near = isinstance(node, ast.ImportFrom) and node.level > 0
+        printing = isinstance(node, ast.Name) and node.id == "print"
+        pickled = isinstance(node, ast.keyword) and node.arg == "allow_pickle"
+        if near or printing or (pickled and ast.unparse(node.value) != "False"):
+            found.append(ast.unparse(node))
+    return found
+
+
+def is_program(source: str) -> bool:
+    return any(
+        isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+        for node in nodes_of(source)
+    )
+
+
+def strayed(name: str, sources: Mapping[str, str]) -> list[str]:
+    """What a program imports beside files of the library and what programs share."""
+    found = [
+        dotted
+        for dotted in imported_names(sources[name])
+        # before they are installed, programs lie in no package
+        if f"{dotted}.".startswith(("experiments.", "tests.", "rcsr_jax.experiments."))
+    ]
+    for used in files_used(name, sources):
+        of_paper = used.startswith(PAPER) and not name.startswith(PAPER)
+        if used == "rcsr_jax" or of_paper or is_program(sources[used]):
+            found.append(used)
+    return found
+
+
+def test_no_imports_lead_round_in_a_circle():
+    assert circle_in(GRAPH) == []
+
+
+@pytest.mark.parametrize(("why", "users", "unused"), RULES)
+def test_what_stands_low_uses_nothing_that_stands_high(why, users, unused):
+    assert ways(users, unused, GRAPH) == [], why
+
+
+def test_the_library_reads_no_flags_opens_no_socket_and_never_prints():
+    assert {name: bad for name in LIBRARY if (bad := misdeeds(LIBRARY[name]))} == {}
+    assert [name for name in LIBRARY if "rcsr_jax" in GRAPH[name]] == []
+    assert LIBRARY["rcsr_jax.data"] == LIBRARY["rcsr_jax.features"] == ""
+
+
+def test_programs_import_the_library_and_what_they_share_alone():
+    assert {name: bad for name in PROGRAMS if (bad := strayed(name, SOURCES))} == {}
+    assert is_program(PROGRAMS["rcsr_jax.experiments.train"])
 
 
 def test_the_page_on_the_code_names_every_file():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(?:[\w.]+\.)?(\w+)`", page))
-    rooms = {room for room in ROOMS if not room.startswith("data.annotations.")}
-    assert {room.split(".")[-1] for room in rooms} <= named
+    formats = "rcsr_jax.data.annotations."  # "a file for each format"
+    files = {name for name in LIBRARY if not name.startswith(formats)} - {"rcsr_jax"}
+    assert {name.rpartition(".")[2] for name in files} <= named
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_only_rooms_before_it(room):
-    source = source_of(room)
-    assert upward_imports(room, source) == []
-    assert [name for name in imported_names(source) if name.startswith(".")] == []
+MADE_UP = {
+    "rcsr_jax": "from rcsr_jax.low import f",
+    "rcsr_jax.low": "def late():\n    from rcsr_jax.kit.inner import f",
+    "rcsr_jax.kit": "from rcsr_jax.kit.inner import f\nimport rcsr_jax.high",
+    "rcsr_jax.kit.inner": "import numpy",
+    "rcsr_jax.high": "from rcsr_jax import kit",
+    "rcsr_jax.experiments.one": "from . import two\nimport tests.tiny",
+    "rcsr_jax.experiments.two": "from ..high import f\nif __name__ == '__main__':\n    f()",
+}
 
 
-@pytest.mark.parametrize("room", ["__init__", *ROOMS])
-def test_the_library_reads_no_flags_opens_no_socket_and_never_prints(room):
-    source = source_of(room)
-    for name in imported_names(source):
-        for forbidden in (*FORBIDDEN, "experiments", "rcsr_jax.experiments"):
-            assert not f"{name}.".startswith(f"{forbidden}."), name
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call):
-            assert not (isinstance(node.func, ast.Name) and node.func.id == "print")
-            for keyword in node.keywords:
-                if keyword.arg == "allow_pickle":
-                    assert ast.unparse(keyword.value) == "False"
-
-
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "experiments").rglob("*.py")), ids=lambda path: path.name
-)
-def test_programs_import_the_library_and_what_they_share_alone(path):
-    source = path.read_text(encoding="utf-8")
-    shared = SHARED if path.parent.name != "paper" else (*SHARED, *OF_THE_PAPER)
-    for name in imported_names(source):
-        assert name.split(".")[0] not in ("experiments", "tests"), name
-        assert not name.startswith(".") or name.strip(".").split(".")[0] in shared, name
-    for used in rooms_used(source):
-        assert used in ROOMS
-
-
-def test_the_check_sees_every_kind_of_import():
-    upward = """
-import rcsr_jax.model
-from rcsr_jax import training, version
-from rcsr_jax.data.crops import CropCache
-def late():
-    from rcsr_jax.report import write_report
-"""
-    assert upward_imports("metrics", upward) == [
-        "model",
-        "training",
-        "data.crops",
-        "report",
-    ]
-    assert upward_imports("report", "import rcsr_jax") == [""]
-    assert imported_names("from . import settings") == [".settings"]
-    assert imported_names("from ..data import faces") == ["..data.faces"]
+def test_the_checks_see_every_kind_of_import():
+    graph = graph_of(MADE_UP)
+    assert graph["rcsr_jax.low"] == {"rcsr_jax.kit.inner", "rcsr_jax.kit"}
+    assert graph["rcsr_jax.experiments.two"] == {"rcsr_jax.high"}
+    assert set(circle_in(graph)) == {"rcsr_jax.kit", "rcsr_jax.high"}
+    way = "rcsr_jax.low > rcsr_jax.kit > rcsr_jax.high"
+    assert ways("low", "high experiments -experiments.one", graph) == [way]
+    wrong = ["tests.tiny", "rcsr_jax.experiments.two"]
+    assert strayed("rcsr_jax.experiments.one", MADE_UP) == wrong
+    for line in (
+        "import pickle",
+        "from http.client import HTTPConnection",
+        "from .low import f",
+        "print(1)",
+        "f(allow_pickle=True)",
+        "from rcsr_jax.experiments import train",
+    ):
+        assert len(misdeeds(line)) == 1, line
+    assert misdeeds("f(allow_pickle=False)\nimport httpx, rcsr_jax.low") == []

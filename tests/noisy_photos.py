@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+from three import THREE
 
 from rcsr_jax.config import DataConfig, ModelConfig
 from rcsr_jax.data.annotations import write_boxes, write_pts
 from rcsr_jax.data.images import save_image
-from rcsr_jax.markup import Markup
 
-MARKUP = Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
-MODEL = ModelConfig(markup=MARKUP, crop_size=16, patch_size=14)
+MODEL = ModelConfig(markup=THREE, crop_size=16, patch_size=14)
 MODEL_68 = ModelConfig(crop_size=16, patch_size=14)
 DRAWN = DataConfig(drawn_faces=6, validation_faces=2)
 BOX = np.array([15, 8, 45, 38], np.float32)

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import jax
 import numpy as np
 import pytest
 import tiny
@@ -52,18 +51,10 @@ def halved(image):
     )
 
 
-def random_variables(net, patch, generator):
-    shapes = jax.eval_shape(lambda: net.init(jax.random.key(0), patch))["params"]
-    return {
-        name: generator.normal(0, 0.3, leaf.shape).astype(np.float32)
-        for name, leaf in shapes.items()
-    }
-
-
 def test_lenet_is_two_convolutions_each_halved(generator):
     patch = generator.standard_normal((1, 17, 17, 1)).astype(np.float32)
     net = LeNet((2, 3))
-    params = random_variables(net, patch, generator)
+    params = tiny.random_variables(net, patch, generator)["params"]
     expected = patch[0]
     for n in (1, 2):
         convolved = correlate(expected, params[f"w{n}"], 0) + params[f"b{n}"]
@@ -76,7 +67,7 @@ def test_lenet_is_two_convolutions_each_halved(generator):
 def test_fauc_has_no_biases_and_ends_in_quadrants(generator):
     patch = generator.standard_normal((1, 12, 12, 1)).astype(np.float32)
     net = FAUC((2, 2, 3))
-    params = random_variables(net, patch, generator)
+    params = tiny.random_variables(net, patch, generator)["params"]
     assert set(params) == {"w1", "w2", "w3"}
     expected = patch[0]
     for n in (1, 2, 3):

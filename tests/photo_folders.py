@@ -4,9 +4,7 @@ import numpy as np
 from PIL import Image
 
 from rcsr_jax.data.annotations import write_pts
-from rcsr_jax.markup import Markup
 
-MARKUP = Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
 # tight box 10..30, 10..25
 POINTS = np.array([[10, 10], [30, 10], [20, 25]], np.float32)
 

@@ -4,16 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import random_variables
 
 from rcsr_jax.convolutions import reference
 from rcsr_jax.features.pyramid import Pyramid
-
-
-def _random_params(generator, network, images):
-    shapes = jax.eval_shape(network.init, jax.random.key(0), images)
-    return jax.tree.map(
-        lambda leaf: np.float32(generator.normal(0, 0.3, leaf.shape)), shapes
-    )
 
 
 def _layer(features, layer, *, stride=1):
@@ -30,7 +24,7 @@ def _block(features, block):
 def test_two_grids_written_out(generator):
     images = np.float32(generator.normal(size=(2, 22, 26, 1)))
     network = Pyramid((3, 4, 5), (1, 0), 6)
-    params = _random_params(generator, network, images)
+    params = random_variables(network, images, generator)
     p = params["params"]
     first = jax.nn.relu(_layer(images, p["first"], stride=2))
     fine = _block(_layer(first, p["down0"], stride=2), p["block0_0"])
@@ -62,7 +56,7 @@ def test_fresh_blocks_change_nothing(generator):
 def test_features_move_with_the_picture_by_the_coarsest_cell(generator):
     network = Pyramid((3, 4, 5), (1, 1), 2)
     images = np.float32(generator.normal(size=(1, 200, 200, 1)))
-    params = _random_params(generator, network, images)
+    params = random_variables(network, images, generator)
     whole = network.apply(params, images)
     part = network.apply(params, images[:, 8:, 16:])
     # away from the edges, whose zeros are part of what is seen

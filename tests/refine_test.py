@@ -7,12 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import linalg
+from three import THREE
 
-from rcsr_jax.markup import Markup
 from rcsr_jax.refine import Estimate, increment_size, settle, unroll
 
 # Outer eye corners 10 px apart, and a chin.
-THREE = Markup(name="three", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
 TARGET = np.array([[0, 0], [10, 0], [5, 8]], np.float32)
 # A face that starts `OFFSETS` px to the right of the target and halves the way at every
 # step moves by OFFSETS / 10 / 2^t eye distances at step t: below 0.06 at these steps.

@@ -10,13 +10,11 @@ from rcsr_jax.experiments import results as results_module
 from rcsr_jax.experiments.found import Found
 from rcsr_jax.experiments.inputs import Input, find_inputs
 from rcsr_jax.experiments.results import Results
+from three import THREE
 
 from rcsr_jax.data.annotations import read_annotations, read_pts
 from rcsr_jax.data.images import load_image
 from rcsr_jax.inference import Faces
-from rcsr_jax.markup import Markup
-
-MARKUP = Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
 
 
 @pytest.fixture
@@ -46,7 +44,7 @@ def found(count, *, scores=True, side=40):
 def write(out, photo, answer, *, made_with="x", overwrite=False, **options):
     results = Results(out, made_with=made_with, overwrite=overwrite)
     options = {"overlay": True, "steps": False, **options}
-    results.write(photo, answer, markup=MARKUP, **options)
+    results.write(photo, answer, markup=THREE, **options)
     return results
 
 
@@ -94,7 +92,7 @@ def test_done_is_what_was_made_of_this_photo_with_these_settings(tmp_path, photo
     assert results.is_done(photo)
     anew = Results(out, made_with="x", overwrite=True)
     assert not anew.is_done(photo)
-    anew.write(photo, found(1), markup=MARKUP, overlay=False)
+    anew.write(photo, found(1), markup=THREE, overlay=False)
     assert anew.is_done(photo)  # replaced, which is all that was asked
     for other in (
         (Results(out, made_with="y", overwrite=False), photo),
@@ -330,7 +328,7 @@ def test_new_faces_go_to_the_table_and_corrections_are_kept(table, photo, capsys
 def test_the_table_leaves_out_what_other_settings_found(table, photo):
     other = photo._replace(name="b.jpg", result="b")
     results = Results(table.parent, made_with="y", overwrite=False)
-    results.write(other, found(1), markup=MARKUP, overlay=False)
+    results.write(other, found(1), markup=THREE, overlay=False)
     (table.parent / "notes.json").write_text('{"faces": [{"points": []}]}')
     conclude(results, [other])
     images = [row.split(",")[0] for row in table.read_text().splitlines()]

@@ -5,16 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import signal
+from tiny import random_variables
 
 from rcsr_jax.features.srcnn import SRCNN
 from rcsr_jax.patches import slice_patches
-
-
-def _random_params(generator, network, images):
-    shapes = jax.eval_shape(network.init, jax.random.key(0), images)
-    return jax.tree.map(
-        lambda leaf: np.float32(generator.normal(0, 0.3, leaf.shape)), shapes
-    )
 
 
 def _layer(planes, kernel, bias):
@@ -36,7 +30,7 @@ def _layer(planes, kernel, bias):
 def test_features_are_equation_9(generator, filters):
     images = np.float32(generator.normal(size=(2, 17, 15, 1)))
     network = SRCNN(filters)
-    params = _random_params(generator, network, images)
+    params = random_variables(network, images, generator)
     features = jax.jit(network.apply)(params, images)
     assert features.shape == (2, 5, 3, filters[-1])
     w = params["params"]
@@ -64,7 +58,7 @@ def test_parameters_are_those_of_the_paper():
 def test_features_of_a_patch_are_the_patch_of_the_features(generator):
     images = np.float32(generator.normal(size=(2, 30, 28, 1)))
     network = SRCNN((4, 3, 2))
-    params = _random_params(generator, network, images)
+    params = random_variables(network, images, generator)
     # patches of 16 lie on pixels where their middle is half way between two
     points = np.float32([[[7.5, 8.5], [19.5, 21.5]], [[12.5, 7.5], [10.5, 17.5]]])
     patches = slice_patches(images, points, size=16)
@@ -77,7 +71,7 @@ def test_features_of_a_patch_are_the_patch_of_the_features(generator):
 def test_features_move_with_the_picture(generator):
     images = np.float32(generator.normal(size=(1, 24, 24, 1)))
     network = SRCNN((4, 3, 1))
-    params = _random_params(generator, network, images)
+    params = random_variables(network, images, generator)
     whole = network.apply(params, images)
     part = network.apply(params, images[:, 3:, 5:])
     np.testing.assert_allclose(part, whole[:, 3:, 5:], atol=1e-4)

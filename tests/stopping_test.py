@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from three import THREE
 
-from rcsr_jax.markup import Markup
 from rcsr_jax.stopping import calibrate_tolerance, stopping_steps
 
-MARKUP = Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
 TRUTH = np.array([[0, 0], [100, 0], [50, 60]], np.float32)  # eye distance 100 px
 
 INCREMENTS = [
@@ -42,7 +41,7 @@ def path(offsets, *, num_faces: int = 2):
 def calibrate(offsets, *, norm="mean_point", truth=TRUTH, num_faces=2):
     trajectory, start = path(offsets, num_faces=num_faces)
     truth = np.broadcast_to(truth, start.shape)
-    return calibrate_tolerance(trajectory, start, truth, markup=MARKUP, norm=norm)
+    return calibrate_tolerance(trajectory, start, truth, markup=THREE, norm=norm)
 
 
 def test_it_stops_where_the_error_is_least():
@@ -85,7 +84,7 @@ def test_faces_are_weighed_against_each_other():
         np.concatenate([hurt, helped], axis=1),
         np.concatenate([hurt_start, helped_start]),
         truth,
-        markup=MARKUP,
+        markup=THREE,
         norm="mean_point",
     )
     # increments 0.2, 0.01, 0.01 and 0.2, 0.01, 0.2: only 0.01 and less reach step 3
@@ -101,7 +100,7 @@ def test_faces_without_eye_corners_are_left_out():
         np.concatenate([trajectory, blind], axis=1),
         np.concatenate([start, blind_start]),
         truth,
-        markup=MARKUP,
+        markup=THREE,
         norm="mean_point",
     )
     assert tolerance == calibrate([35, 15, 5, 0, -2.5, -3.75])

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from rcsr_jax.experiments import prepare
+from three import THREE
 
 from rcsr_jax.checkpoint import load_params, write_model
 from rcsr_jax.config import replace_fields
@@ -251,10 +252,8 @@ def test_a_teacher_is_as_sure_as_the_model(tmp_path):
 
 def test_teachers_of_other_landmarks_are_told_apart():
     other = Teacher((SHAPE[:3], 1.0))
-    other.config = SimpleNamespace(
-        markup=Markup(name="3", mirror=(1, 0, 2), eye_corners=(0, 1), eyes=((0,), (1,)))
-    )
-    with pytest.raises(ValueError, match="same landmarks; got those of 4 and of 3"):
+    other.config = SimpleNamespace(markup=THREE)
+    with pytest.raises(ValueError, match="same landmarks; got those of 4 and of three"):
         teach([face("a", SHAPE)], [Teacher(), other], teaching=Teaching())
     taught = teach([face("a", SHAPE)], [other], teaching=Teaching())
     (refused,) = taught.refused

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rcsr_jax.config import ModelConfig, RunConfig, preset, replace_fields
 from rcsr_jax.markup import FACE_68
@@ -80,3 +81,13 @@ def make_params(config: ModelConfig = CONFIG, *, output: float = 0.3) -> Params:
     size = (output * random.standard_normal(kernel.shape)).astype(np.float32)
     network["output"] = {"kernel": size, "bias": np.zeros(kernel.shape[1], np.float32)}
     return {"network": network, "mean_shape": shape}
+
+
+def random_variables(
+    network: Any, images: ArrayLike, generator: np.random.Generator
+) -> Any:
+    """Random variables of a Flax network, as its `init` for these images has them."""
+    shapes = jax.eval_shape(network.init, jax.random.key(0), images)
+    return jax.tree.map(
+        lambda leaf: generator.normal(0, 0.3, leaf.shape).astype(np.float32), shapes
+    )
