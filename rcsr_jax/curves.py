@@ -222,17 +222,23 @@ def plain_ticks(axis: Axis, *, subs: Sequence[float]) -> None:
 
 
 def draw_line(
-    axes: Axes, line: Sequence[tuple[float, float]], *, style: str = "o-", **told: str
+    axes: Axes,
+    line: Sequence[tuple[float, float]],
+    *,
+    label: str,
+    color: str,
+    style: str = "o-",
 ) -> None:
     """Draws a line through points, each with its mark.
 
     Args:
         axes: of a chart.
         line: (x, y) of the points.
+        label: its name in the legend.
+        color: of it.
         style: of Matplotlib: the mark, and the line.
-        told: its `color` and `label`.
     """
-    axes.plot(*zip(*line, strict=True), style, markersize=4, **told)
+    axes.plot(*zip(*line, strict=True), style, color=color, label=label, markersize=4)
 
 
 def _axes() -> tuple[Figure, Axes]:
