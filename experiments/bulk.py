@@ -8,8 +8,8 @@ Inputs are tar archives, and folders with photos or such archives at any depth. 
 archive, and each piece of a folder, is a shard of its own: DIR gets one Parquet file for
 it, with a row for each face and one for each photo without, and _summary.json. A worker
 that is killed is started again; where the whole run is, the same command goes on. No photo
-is lost by that and no face comes twice. The exit code is 1 where a shard could not be done;
-photos that could not be read are rows with an error.
+is lost by that and no face comes twice. The exit code is 1 where a shard could not be done
+or an archive not be read to its end; photos that could not be read are rows with an error.
 
 Needs pip install "rcsr-jax[bulk]"; with --workers=0 this process does all by itself,
 without Ray.
@@ -18,7 +18,7 @@ without Ray.
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -26,9 +26,16 @@ import jax
 from absl import flags
 
 from rcsr_jax.data.locks import alone_in
+from rcsr_jax.data.names import shown
 from rcsr_jax.data.shards import Shard, find_shards, folder_of_shards
 from rcsr_jax.inference import load_predictor
-from rcsr_jax.shard_files import SUFFIX, Counts, remove_others, what_is_done
+from rcsr_jax.shard_files import (
+    SUFFIX,
+    Counts,
+    remove_others,
+    what_ended_it,
+    what_is_done,
+)
 
 from . import finding, outputs, process, program, settings
 from .made_with import digest_of
@@ -132,14 +139,52 @@ def main(arguments: list[str]) -> None:
                     done[name] = counts
                     bar.update()
         finally:  # what an interrupted run has done is told as well
-            _tell(out, shards, done, num_before=num_before, passed_over=passed_over)
+            broken = _broken_archives(out, shards, done)
+            _tell(
+                out,
+                shards,
+                done,
+                num_before=num_before,
+                passed_over=passed_over,
+                broken=broken,
+            )
         forget_tries(out)
-    if missing := [shard.name for shard in shards if shard.name not in done]:
-        raise ValueError(
+    missing = [shard.name for shard in shards if shard.name not in done]
+    if problems := _problems(missing, broken):
+        raise ValueError(problems)
+
+
+def _broken_archives(
+    out: Path, shards: Iterable[Shard], done: Mapping[str, Counts]
+) -> dict[str, str]:
+    """The archives that could not be read to their end, those of earlier runs too, and why.
+
+    Only files of archives in which something failed are looked into.
+    """
+    reasons = {
+        shard.source: what_ended_it(out, shard)
+        for shard in shards
+        if not shard.photos and shard.name in done and done[shard.name].failed
+    }
+    return {source: reason for source, reason in reasons.items() if reason}
+
+
+def _problems(missing: Sequence[str], broken: Mapping[str, str]) -> str:
+    """What is left to the user, with the remedies; empty: nothing."""
+    told = []
+    if missing:
+        told.append(
             f"{len(missing)} shards could not be done, {missing[0]} the first: each ended "
             "several workers. The same command tries again; more memory, or fewer "
             "--workers, may help."
         )
+    if broken:
+        told.append(
+            f"{len(broken)} archives could not be read to their end, {next(iter(broken))} "
+            "the first; what was before that is done. Replace them, or touch those that "
+            "were only out of reach, and the same command does them again."
+        )
+    return " ".join(told)
 
 
 def _check_workers() -> None:
@@ -241,7 +286,18 @@ def _tell(
     *,
     num_before: int,
     passed_over: dict[str, int],
+    broken: Mapping[str, str],
 ) -> None:
+    """Prints and writes what there is.
+
+    Args:
+        out: the folder.
+        shards: of the inputs.
+        done: what became of those that are done.
+        num_before: how many of these were done before.
+        passed_over: files that are not read, by suffix.
+        broken: archives that could not be read to their end, and why.
+    """
     counts = [done[shard.name] for shard in shards if shard.name in done]
     told = {
         "shards": len(shards),
@@ -252,8 +308,16 @@ def _tell(
             for field in Counts._fields
         },
         "passed_over": passed_over,
+        "broken_archives": [
+            {"archive": shown(source), "error": reason}
+            for source, reason in broken.items()
+        ],
     }
+    for field in ("photos", "failed"):  # each has a row of its own that is no photo
+        told[field] -= len(broken)
     outputs.write_json(out / "_summary.json", told)
+    for reason in broken.values():  # which begins with the name
+        print(shown(reason, limit=outputs.LONGEST_MESSAGE), file=sys.stderr)
     print(
         f"{told['faces']} faces in {told['photos']} photos, {told['failed']} of which "
         f"failed; {len(counts)} of {len(shards)} shards ({num_before} done before): {out}"

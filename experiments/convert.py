@@ -35,6 +35,7 @@ from rcsr_jax.data.entries import find_image, read_annotation_of
 from rcsr_jax.data.face_boxes import box_rows
 from rcsr_jax.data.images import image_size
 from rcsr_jax.data.refusals import Refusal
+from rcsr_jax.data.whole_files import whole_file
 from rcsr_jax.geometry import box_around, box_of
 
 from . import outputs, program
@@ -141,8 +142,21 @@ def _write_pts(data: Path, out: Path, faces: Sequence[AnnotatedFace]) -> None:
         write_boxes(boxes, boxed)
         print(f"their boxes: {boxes}", file=sys.stderr)
     write_pts_folder(out, faces)
+    if not _COPY.value:
+        _tell_missing(out, [name for name, _ in places.values()])
     for copy, source in copies.items():
-        shutil.copyfile(source, copy)
+        with source.open("rb") as original, whole_file(copy) as file:
+            shutil.copyfileobj(original, file)
+
+
+def _tell_missing(out: Path, images: Sequence[str]) -> None:
+    """Tells of images that are to lie beside the .pts of their faces, and do not yet."""
+    if missing := sorted({name for name in images if not (out / name).exists()}):
+        print(
+            f"{len(missing)} images are still to lie in {out}, {missing[0]} the first: "
+            "--copy_images puts them there.",
+            file=sys.stderr,
+        )
 
 
 def _copies(

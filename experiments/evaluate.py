@@ -6,6 +6,8 @@ rcsr-evaluate --landmarks=THEIRS.csv --data=MINE --split=all --out=DIR
 
 With --landmarks it judges what another program has found, from any file of landmarks or
 folder of .pts files, in place of a model: the errors alone, for rcsr-compare.
+
+What an earlier evaluation left in --out is replaced.
 """
 
 import os

@@ -21,7 +21,17 @@ def define_out(help_text: str = "Folder for the results.") -> Callable[[], Path]
         `folder_to_write` does.
     """
     holder = flags.DEFINE_string("out", None, help_text, required=True)
+    must_have_name("out")
     return lambda: folder_to_write(holder.value)
+
+
+def must_have_name(flag: str) -> None:
+    """Refuses an empty flag, as of a variable that is not set: its Path would be "."."""
+    flags.register_validator(
+        flag,
+        lambda value: value != "",
+        message="the name of a folder is missing; . is the one you are in.",
+    )
 
 
 def folder_to_write(name: str | Path) -> Path:

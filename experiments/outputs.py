@@ -25,7 +25,8 @@ def bar(steps: Iterable[Any] | None = None, **told: Any) -> tqdm:
         steps: to go through; None: `update` tells of each.
         told: what tqdm is told of them, such as `total` and `unit`.
     """
-    return tqdm(steps, disable=not sys.stderr.isatty(), **told)
+    watched = sys.stderr is not None and sys.stderr.isatty()  # a daemon may have none
+    return tqdm(steps, disable=not watched, **told)
 
 
 def tell_refused(refused: Sequence[Refusal]) -> None:

@@ -34,6 +34,7 @@ from typing import TypeVar
 import numpy as np
 from absl import flags
 
+from rcsr_jax.data.locks import alone_in
 from rcsr_jax.data.names import shown
 from rcsr_jax.inference import Predictor, load_predictor
 
@@ -113,6 +114,20 @@ def main(arguments: list[str]) -> None:
     find_boxes = finding.box_finder(
         box_map=predictor.config.detector_boxes, **_FINDING()
     )
+    out.mkdir(parents=True, exist_ok=True)
+    with alone_in(out):
+        _predict_all(out, inputs, sources, failed, predictor, find_boxes)
+
+
+def _predict_all(
+    out: Path,
+    inputs: Inputs,
+    sources: dict[Input, Path | int],
+    failed: dict[str, str],
+    predictor: Predictor,
+    find_boxes: FindBoxes,
+) -> None:
+    """Predicts what is not done yet, photos first, and concludes however that ends."""
     results, video_results = _results(out, predictor)
     photos_before, waiting = _sort_out(inputs.photos, results.is_done, failed)
     videos_before, videos = _sort_out(sources, video_results.counts, failed)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import jax
 from absl import flags
+from PIL import Image
 
 COMPILATION_CACHE = flags.DEFINE_boolean(
     "compilation_cache",
@@ -26,7 +27,9 @@ COMPILATION_CACHE = flags.DEFINE_boolean(
     "folder.",
 )
 
-_ENDS = (signal.SIGTERM, signal.SIGINT)
+_MOST_PIXELS = (
+    250_000_000  # of a photo: phones take 200 million, and Pillow stops at 89
+)
 _PAGE = 2 << 20  # bytes of a huge page
 _MADV_HUGEPAGE = 14
 # the parameters of mallopt
@@ -35,20 +38,21 @@ _MMAP_MAX_DEFAULT, _TRIM_DEFAULT = 65536, 128 << 10
 
 
 class StopRequest:
-    """Whether SIGTERM or SIGINT has come; a second one interrupts at once."""
+    """Whether SIGTERM, SIGINT or SIGHUP has come; a second one interrupts at once."""
 
     def __init__(self):
         self.came = False
 
     def listen(self) -> None:
         """Takes the signals from now on."""
-        for kind in _ENDS:
+        for kind in (signal.SIGINT, *ends_from_outside()):
             signal.signal(kind, self._note)
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Takes the signals until the end of a block."""
-        before = {kind: signal.getsignal(kind) for kind in _ENDS}
+        kinds = (signal.SIGINT, *ends_from_outside())
+        before = {kind: signal.getsignal(kind) for kind in kinds}
         self.listen()
         try:
             yield
@@ -66,8 +70,20 @@ class StopRequest:
         self.came = True
 
 
+def ends_from_outside() -> tuple[signal.Signals, ...]:
+    """The signals that end a process: SIGTERM, and SIGHUP of a terminal that is closed.
+
+    Under nohup the second one is ignored, and stays so.
+    """
+    closed = getattr(signal, "SIGHUP", None)  # unknown to Windows
+    if closed is None or signal.getsignal(closed) == signal.SIG_IGN:
+        return (signal.SIGTERM,)
+    return signal.SIGTERM, closed
+
+
 def set_up() -> None:
     """Prepares the process of a program; to be called once, before JAX computes."""
+    Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
     keep_freed_memory()
     if COMPILATION_CACHE.value:
         keep_compiled_programs()

@@ -36,7 +36,8 @@ def run(
     def guarded(arguments: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)  # orbax tells every file it writes
         process.set_up()
-        signal.signal(signal.SIGTERM, _end)
+        for kind in process.ends_from_outside():
+            signal.signal(kind, _end)
         if isinstance(sys.stdout, io.TextIOWrapper):  # folders may be called anything
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
@@ -61,13 +62,14 @@ def run(
         if {"--help", "-help", "-h"} & set(arguments):
             # absl looks for the flags of the installed script, which defines none
             module = main.__module__
-            print(sys.modules[module].__doc__)
+            told = [sys.modules[module].__doc__ or ""]
             for owner in (module, *shared, process.__name__):
                 name = sys.argv[0] if owner == "__main__" else owner
-                print(flags.FLAGS.module_help(name))
+                told.append(flags.FLAGS.module_help(name))
+            _tell("\n".join(told))
             sys.exit(0)
         if {"--version", "-version"} & set(arguments):
-            print(f"rcsr_jax {__version__}")
+            _tell(f"rcsr_jax {__version__}")
             sys.exit(0)
         try:
             return list(flags.FLAGS(arguments))
@@ -75,6 +77,14 @@ def run(
             leave(f"error: {_mistake(error)}; --help lists the flags.", 1)
 
     app.run(guarded, flags_parser=parse)
+
+
+def _tell(text: str) -> None:
+    """Prints what was asked for; who has stopped reading has seen enough."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # at its end Python would try again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _mistake(error: flags.Error) -> str:

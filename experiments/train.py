@@ -5,8 +5,9 @@ rcsr-train --data=300W --boxes=BOXES.csv --workdir=DIR  # base: two to four hour
 
 On several machines a process for each, with one work folder for all: see docs/hosts.md.
 
-SIGTERM and Ctrl-C have it save where it stands and exit with code 75: the same command goes
-on from there. Before the first update there is nothing to save, and they end it as usual.
+SIGTERM, Ctrl-C and a closed terminal have it save where it stands and exit with code 75:
+the same command goes on from there. Before the first update there is nothing to save, and
+they end it as usual.
 """
 
 import contextlib
@@ -29,11 +30,13 @@ from rcsr_jax.progress import Progress, TrainResult
 from rcsr_jax.training import train
 
 from . import cluster, process, program, settings
+from .out_folder import must_have_name
 
 STOPPED = 75  # EX_TEMPFAIL of sysexits.h: to be tried again
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder for crops, checkpoints and metrics.", required=True
 )
+must_have_name("workdir")
 _CPU_DEVICES = flags.DEFINE_integer(
     "cpu_devices",
     0,

@@ -9,10 +9,16 @@ folder is one without `training`. What reads a checkpoint reads a weights file t
 `weights`).
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import math
+import os
+import shutil
+import tempfile
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,19 +118,37 @@ def write_model(out: Path, *, params: Params, config: RunConfig) -> None:
 def export_params(folder: str | Path, *, params: Params, config: RunConfig) -> None:
     """Writes the parameters and the run alone, as an orbax folder.
 
+    Args:
+        folder: a new one, or an empty one or a link to one; its parents need not exist.
+        params: of the model.
+        config: the run that made them.
+
     Raises:
-        ValueError: the folder exists and is not empty, config is no `RunConfig`, or the
-            parameters are not those of its model.
+        ValueError: something else is there, nothing can be written there, config is no
+            `RunConfig`, or the parameters are not those of its model.
     """
     check_run_config(config)
     check_params(params, config=config.model)
     folder = Path(folder).absolute()
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if os.path.lexists(folder) and not empty:  # files, pipes, devices, links to nothing
         raise ValueError(f"{folder} exists already; choose a new folder.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(os.path.realpath(folder))  # orbax replaces no link to a folder
+    with writing(folder):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        check_room(place.parent, params)
+        try:
+            _save(place, params, config)
+        except BaseException:  # Ctrl-C as well
+            unfinished = place.with_name(f"{place.name}.orbax-checkpoint-tmp")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+
+
+def _save(place: Path, params: Params, config: RunConfig) -> None:
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         checkpointer.save(
-            folder,
+            place,
             args=ocp.args.Composite(
                 params=ocp.args.StandardSave(params),
                 config=ocp.args.JsonSave(to_dict(config)),
@@ -132,6 +156,44 @@ def export_params(folder: str | Path, *, params: Params, config: RunConfig) -> N
             ),
             force=True,
         )
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Errors of writing a checkpoint tell the folder and what to do.
+
+    Args:
+        folder: that is written to.
+
+    Raises:
+        ValueError: in place of any error.
+    """
+    try:
+        yield
+    except Exception as error:  # of Python, of orbax or of tensorstore
+        raise ValueError(
+            f"no checkpoint can be written to {folder}: {reason_of(error)}. Those that are "
+            "there stay whole. See to room and permissions; then the same command goes on."
+        ) from error
+
+
+def check_room(folder: Path, tree: Any) -> None:
+    """Looks for room before orbax does.
+
+    Args:
+        folder: that is written to.
+        tree: pytree of the arrays to come.
+
+    Raises:
+        OSError: they do not fit, or no file can be written there.
+    """
+    # orbax notices as well, but tells it in many lines, and leaves threads that wait for
+    # minutes before they give up
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"room")
 
 
 def find_checkpoint(folder: str | Path) -> Path:

@@ -59,8 +59,8 @@ class Predictor:
 
     A program is compiled when a call needs it first, of a handful for any number of
     faces; `compile` does that beforehand. Threads may share a predictor. Processes each
-    need their own: a spawned one may be sent it, a forked one raises RuntimeError, as JAX
-    would wait for ever there.
+    need their own: a spawned one may be sent it, in a forked one any predictor raises
+    RuntimeError, as JAX would wait for ever there.
 
     Attributes:
         params: the pytree that `rcsr_jax.predict` takes; put on the device once.
@@ -69,13 +69,12 @@ class Predictor:
 
     params: Params
     config: ModelConfig
-    _process: int = dataclasses.field(init=False, compare=False)
 
     def __post_init__(self):
         check_model_config(self.config)
         check_model_params(self.params)
+        _check_process()
         object.__setattr__(self, "params", jax.device_put(self.params))
-        object.__setattr__(self, "_process", os.getpid())
 
     def __repr__(self) -> str:
         config = self.config
@@ -333,12 +332,7 @@ class Predictor:
         *,
         start: Estimate | None = None,
     ) -> list[Prediction]:
-        if self._process != os.getpid():
-            raise RuntimeError(
-                "this process was forked from one that runs JAX, which cannot work here: "
-                'start it with multiprocessing.get_context("spawn"), or load the predictor '
-                "in it before the parent uses JAX."
-            )
+        _check_process()
         return start_pieces(
             self.params, crops, config=self.config, num_steps=num_steps, start=start
         )
@@ -443,6 +437,26 @@ def load_predictor(
     """
     params, config = load_params(model_source(checkpoint, preset=preset))
     return Predictor(params, config.model)
+
+
+@functools.cache
+def _first_process() -> int:
+    """The process of the first predictor, remembered in those that are forked from it."""
+    return os.getpid()
+
+
+def _check_process() -> None:
+    """Refuses a process in which JAX would wait for ever.
+
+    Raises:
+        RuntimeError: it was forked from one that has had a predictor.
+    """
+    if _first_process() != os.getpid():
+        raise RuntimeError(
+            "this process was forked from one that runs JAX, which cannot work here: "
+            'start it with multiprocessing.get_context("spawn"), or load the predictor '
+            "in it before the parent uses JAX."
+        )
 
 
 def _as_photo(item: Any) -> Photo:

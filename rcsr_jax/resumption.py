@@ -5,16 +5,10 @@ Beside what prediction reads (see `checkpoint`), each checkpoint of a work folde
 save together, and each reads for itself.
 """
 
-import contextlib
-import errno
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
@@ -22,12 +16,14 @@ from rcsr_jax import hosts
 from rcsr_jax.checkpoint import (
     CHECKPOINTS,
     SCORE,
+    check_room,
     digest_of,
     on_first_device,
     open_reader,
     reason_of,
     saved_error,
     saved_steps,
+    writing,
 )
 from rcsr_jax.config import RunConfig, from_dict, to_dict
 from rcsr_jax.model import Params
@@ -50,7 +46,7 @@ def open_manager(workdir: str | Path) -> ocp.CheckpointManager:
     keep = policies.AnyPreservationPolicy(
         [policies.LatestN(2), policies.BestN(get_metric_fn=_score, reverse=True, n=1)]
     )
-    with _writing(folder):
+    with writing(folder):
         return ocp.CheckpointManager(
             folder,
             options=ocp.CheckpointManagerOptions(
@@ -92,9 +88,9 @@ def save_step(
         ValueError: this one or the one before cannot be written.
     """
     folder = Path(manager.directory)
-    with _writing(folder):
+    with writing(folder):
         needed = (params, training) if hosts.is_first() else ()
-        hosts.first_before_others(lambda: _check_room(folder, needed))
+        hosts.first_before_others(lambda: check_room(folder, needed))
         manager.save(
             step,
             args=ocp.args.Composite(
@@ -114,28 +110,8 @@ def finish_saving(manager: ocp.CheckpointManager) -> None:
     Raises:
         ValueError: it cannot be written.
     """
-    with _writing(Path(manager.directory)):
+    with writing(Path(manager.directory)):
         manager.wait_until_finished()
-
-
-def _check_room(folder: Path, tree: Any) -> None:
-    # orbax notices as well, but leaves threads that wait for minutes before they give up
-    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
-    if shutil.disk_usage(folder).free < needed:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(b"room")
-
-
-@contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # of Python, of orbax or of tensorstore
-        raise ValueError(
-            f"no checkpoint can be written to {folder}: {reason_of(error)}. Those that are "
-            "there stay whole. See to room and permissions; then the same command goes on."
-        ) from error
 
 
 class Restored(NamedTuple):

@@ -124,6 +124,30 @@ def what_is_done(
     return counts if (stamp, made) == (shard.stamp, made_with) else None
 
 
+def what_ended_it(out: Path, shard: Shard) -> str | None:
+    """Why the archive of a shard could not be read to its end; None where it could.
+
+    Args:
+        out: the folder; the file of the shard is there.
+        shard: whose.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    from pyarrow import parquet
+
+    path = _place(out, shard)
+    try:
+        with parquet.ParquetFile(path) as file:
+            rows = file.read(["photo", "error"]).to_pylist()
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path}: cannot be read: {error}. Remove it, and the same command makes it."
+        ) from error
+    # a photo without a name, the last one, is the archive as a whole: `photos_of`
+    return rows[-1]["error"] if rows and not rows[-1]["photo"] else None
+
+
 def remove_others(
     out: Path, shards: Iterable[Shard], *, made_with: str, overwrite: bool = False
 ) -> list[Path]:

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from rcsr_jax.video_length import Length, is_short, length_told, part_of
+
 # FFmpeg's name for the cameras of a system, and how it calls the camera of a number.
 _CAMERAS = {
     "linux": ("video4linux2,v4l2", "/dev/video{}"),
@@ -132,7 +134,8 @@ class Video:
         """The frames as they lie in the file."""
         av = _pyav()
         packets = self._container.demux(video=0)
-        num_damaged, ended = 0, ""
+        num_damaged, num_given, ended = 0, 0, ""
+        num_whole, end, torn = 0, 0.0, False
         while True:
             try:
                 packet = next(packets, None)
@@ -146,17 +149,38 @@ class Video:
                 packet, ended = None, f"it ends early: {error}"
             if packet is None:
                 break
+            if packet.size:
+                torn = packet.is_corrupt
+                if not torn:
+                    num_whole += 1
+                    end = max(end, self._end_of(packet))
             try:
-                yield from packet.decode()
+                frames = packet.decode()
+                num_given += len(frames)
+                yield from frames
             except av.InvalidDataError:
                 num_damaged += 1
             except av.FFmpegError as error:
                 ended = f"it cannot be decoded on: {error}"
                 break
+        # only here, at the end: who takes the first frames alone misses none
+        if not ended and not isinstance(self._source, int):
+            told_by_header = length_told(self._container)
+            if is_short(Length(num_whole, end), told_by_header, self.rate, torn=torn):
+                ended = f"it ends early: {part_of(num_given, end, told_by_header)}"
         told = (
             [f"{num_damaged} damaged packets were passed over"] if num_damaged else []
         )
         self.trouble = "; ".join([*told, ended] if ended else told)
+
+    def _end_of(self, packet: Any) -> float:
+        """When what a packet shows is over, in seconds; 0 where it does not tell."""
+        ticks = packet.dts if packet.pts is None else packet.pts
+        if ticks is None:
+            return 0.0
+        if not packet.duration:
+            return float(ticks * packet.time_base) + 1 / self.rate
+        return float((ticks + packet.duration) * packet.time_base)
 
     def __enter__(self) -> "Video":
         """The video itself; it is closed behind the block."""

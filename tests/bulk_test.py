@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import tarfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from rcsr_jax.experiments import workers
 
 from rcsr_jax import shard_files
 from rcsr_jax.bulk import predict_shard
+from rcsr_jax.config import RunConfig
 from rcsr_jax.data.images import save_image
 from rcsr_jax.data.shards import find_shards
 from rcsr_jax.inference import Faces
 from rcsr_jax.shard_files import Counts, remove_others, what_is_done, write_shard
 from rcsr_jax.stream import answers
+from rcsr_jax.weights import write_weights
 
 BOX = np.array([1.0, 2, 9, 12])
 
@@ -121,6 +124,64 @@ def test_every_photo_has_its_rows(photos, tmp_path):
     np.testing.assert_allclose(second["points"], 5 + 1 / 3, atol=1 / 512)
     np.testing.assert_allclose(second["expected_error"], 0.5333, atol=1 / 500)
     assert second["score"] == 0.75 and second["num_steps"] == 4 and second["settled"]
+
+
+def pack(path, photos, *, keep=None):
+    """An archive of photos; with `keep` the first bytes of it."""
+    with tarfile.open(path, "w") as archive:
+        for photo in sorted(photos.glob("*.png")):
+            archive.add(photo, photo.name)
+    path.write_bytes(path.read_bytes()[:keep])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("keep", "told"),
+    [(None, None), (3, "truncated header"), (5500, "cannot be read on")],
+)
+def test_why_an_archive_was_not_read_to_its_end_is_known(keep, told, photos, tmp_path):
+    archive = pack(tmp_path / "some.tar", photos, keep=keep)
+    assert do(archive, tmp_path).failed > 0
+    reason = shard_files.what_ended_it(tmp_path, shard_of(archive))
+    assert reason == told if told is None else told in reason
+    (path,) = tmp_path.glob("*.parquet")
+    path.write_bytes(path.read_bytes()[:9])
+    with pytest.raises(ValueError, match=rf"{path.name}: cannot be read: .*Remove it"):
+        shard_files.what_ended_it(tmp_path, shard_of(archive))
+
+
+def test_archives_that_were_not_read_to_their_end_are_told(photos, tmp_path):
+    pack(tmp_path / "a.tar", photos)  # a photo of it is broken, and nothing else
+    pack(tmp_path / "cut.tar", photos, keep=5500)
+    (tmp_path / "bad.tar").write_bytes(b"abc")
+    run_config = RunConfig(model=tiny.CONFIG)
+    write_weights(tmp_path / "tiny.npz", params=tiny.make_params(), config=run_config)
+    words = ["--checkpoint=tiny.npz", "--filled", "--num_steps=1", "--workers=0"]
+    words += ["--out=out", "a.tar", "cut.tar", "bad.tar"]
+
+    def told_of(done):
+        summary = json.loads((tmp_path / "out/_summary.json").read_text())
+        broken = {Path(b["archive"]).name for b in summary["broken_archives"]}
+        for name in broken:
+            assert f"{name}: cannot be read on: " in done.stderr
+        return summary, broken
+
+    for done_before in (0, 3):  # what is not done again is told again
+        done = run("rcsr-bulk", *words, cwd=tmp_path)
+        assert done.returncode == 1
+        assert "error: 2 archives could not be read to their end, " in done.stderr
+        summary, broken = told_of(done)
+        assert broken == {"cut.tar", "bad.tar"}
+        assert summary["of_these_done_before"] == done_before
+        counted = [summary[name] for name in ("photos", "failed", "faces")]
+        assert counted == [8 + 2, 1, 7 + 2]  # the archives themselves are no photos
+    (photos / "2.png").unlink()
+    for name in ("cut.tar", "bad.tar"):
+        pack(tmp_path / name, photos)
+    done = run("rcsr-bulk", *words, cwd=tmp_path)
+    summary, broken = told_of(done)
+    assert done.returncode == 0 and not broken
+    assert summary["of_these_done_before"] == 1 and summary["faces"] == 7 * 3
 
 
 def test_a_shard_done_twice_is_one_file_of_the_same_bytes(photos, tmp_path):

@@ -1,6 +1,9 @@
 """Checkpoints: what goes in comes out to the bit, and damage has one clear message."""
 
 import dataclasses
+import errno
+import json
+import os
 import shutil
 from pathlib import Path
 
@@ -36,6 +39,10 @@ def workdir(tmp_path_factory):
 def export(folder, config: RunConfig = RUN, params=PARAMS):
     checkpoint.export_params(folder, params=params, config=config)
     return folder
+
+
+def names_in(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("name", ["fast", "paper", "demo"])
@@ -106,20 +113,66 @@ def test_an_empty_folder_can_be_exported_into(tmp_path):
     assert_same(jax.device_get(checkpoint.load_params(export(tmp_path))[0]), PARAMS)
 
 
-@pytest.mark.parametrize("what", ["notes", "export", "file"])
+def test_an_empty_folder_can_be_exported_into_through_a_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert_same(checkpoint.load_params(export(tmp_path / "link"))[0], PARAMS)
+    assert (tmp_path / "link").readlink() == Path("real")
+    assert names_in(tmp_path) == ["link", "real"]
+
+
+def notes(folder):
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+
+
+PUT_THERE = {
+    "notes": notes,
+    "export": export,
+    "file": lambda path: path.write_text("mine"),
+    "pipe": os.mkfifo,  # as a device: neither file nor folder
+    "link_to_nothing": lambda path: path.symlink_to("gone"),
+    "link_to_itself": lambda path: path.symlink_to(path.name),
+}
+
+
+@pytest.mark.parametrize("what", PUT_THERE)
 def test_an_export_overwrites_nothing(what, tmp_path):
     folder = tmp_path / "model"
-    if what == "export":
-        export(folder)
-    elif what == "notes":
-        folder.mkdir()
-        (folder / "notes.txt").write_text("mine")
-    else:
-        folder.write_text("mine")
+    PUT_THERE[what](folder)
+    before = folder.lstat()
     with pytest.raises(ValueError, match="model exists already; choose a new folder"):
         export(folder, params=scaled(2))
+    assert names_in(tmp_path) == ["model"]
+    after = folder.lstat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
     if what == "export":
         assert_same(jax.device_get(checkpoint.load_params(folder)[0]), PARAMS)
+
+
+def refuse_to_write(*arguments, **options):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("seen_by", ["us", "orbax"])
+def test_an_export_without_room_tells_the_folder_and_leaves_nothing(
+    seen_by, tmp_path, monkeypatch, caplog
+):
+    export(tmp_path / "old")
+    with monkeypatch.context() as patch:
+        if seen_by == "us":
+            usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+            patch.setattr(shutil, "disk_usage", lambda folder: usage)
+        else:  # once its temporary folder is there
+            patch.setattr(json, "dumps", refuse_to_write)
+        told = (
+            r"can be written to .*/model: .*No space left.*See to room and permissions"
+        )
+        with pytest.raises(ValueError, match=told):
+            export(tmp_path / "model")
+    assert names_in(tmp_path) == ["old"]
+    assert seen_by == "orbax" or not caplog.records  # no line but ours
+    export(tmp_path / "model")
 
 
 def test_a_work_folder_means_its_best_checkpoint(workdir):

@@ -7,6 +7,7 @@ import commands
 import numpy as np
 import pytest
 from photo_folders import POINTS, add_image, names_of
+from PIL import Image
 from three import THREE
 
 from rcsr_jax.data.annotations import read_annotations, read_boxes
@@ -172,3 +173,42 @@ def test_two_kinds_of_landmarks_in_a_folder_are_refused(tmp_path):
     told = commands.fail(*words, cwd=tmp_path)
     assert "in: holds both landmarks.json and .pts files; give the JSON file" in told
     assert not (tmp_path / "one.csv").exists()
+
+
+def fill_the_disk(source, target):
+    target.write(source.read(10))
+    raise OSError(28, "No space left on device")
+
+
+def test_a_copy_that_fails_leaves_no_part_of_a_picture(tmp_path):
+    write_json(tmp_path / "in/faces.json", {"a.png": FACE})
+    add_image(tmp_path / "in/a.png")
+    done = commands.run(
+        *("rcsr-convert", "--data=in/faces.json", "--copy_images", "--out=out"),
+        cwd=tmp_path,
+        replaced={"shutil.copyfileobj": fill_the_disk},
+    )
+    assert done.returncode == 1 and "No space left" in done.stderr
+    assert not list((tmp_path / "out").glob("a.png*"))
+
+
+def test_pictures_that_are_still_to_lie_beside_their_landmarks_are_told(tmp_path):
+    write_json(tmp_path / "faces.json", {"a.png": FACE, "b.png": FACE})
+    add_image(tmp_path / "a.png")
+    words = ["rcsr-convert", "--data=faces.json", "--out=out"]
+    done = commands.run(*words, cwd=tmp_path)
+    assert done.returncode == 0
+    told = "2 images are still to lie in out, a.png the first: --copy_images puts"
+    assert told in done.stderr
+    done = commands.run(*words, "--copy_images", "--overwrite", cwd=tmp_path)
+    assert done.returncode == 1 and "b.png: no such image" in done.stderr
+
+
+def test_a_photo_of_108_megapixels_is_one(tmp_path):
+    write_json(tmp_path / "faces.json", {"a.png": FACE})
+    Image.new("1", (12_000, 9_000)).save(tmp_path / "a.png")
+    words = ["--data=faces.json", "--format=coco", "--out=coco.json"]
+    done = commands.run("rcsr-convert", *words, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    (image,) = json.loads((tmp_path / "coco.json").read_text())["images"]
+    assert (image["width"], image["height"]) == (12_000, 9_000)

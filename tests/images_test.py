@@ -220,3 +220,11 @@ def test_a_png_may_say_behind_its_pixels_how_it_lies(tmp_path):
     path.write_bytes(head + packed + end)
     assert load_image(path).shape == (40, 30, 3)
     assert image_size(path) == (30, 40)
+
+
+def test_what_is_in_memory_is_not_taken_for_a_name():
+    with pytest.raises(ValueError, match="got bytes.*content=data") as told:
+        load_image(bytes(1_000_000))
+    assert len(str(told.value)) < 200
+    with pytest.raises(ValueError, match="got BytesIO"):
+        load_image(io.BytesIO())

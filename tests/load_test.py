@@ -9,6 +9,7 @@ import sys
 import threading
 import warnings
 
+import jax
 import numpy as np
 import pytest
 import tiny
@@ -99,15 +100,17 @@ def test_streams_on_threads_do_not_mix_their_answers():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.parametrize("use", ["call", "stream", "resume", "compile"])
+@pytest.mark.parametrize("use", ["call", "stream", "resume", "compile", "new"])
 def test_a_forked_process_is_told_what_to_do_instead_of_hanging(use):
     model, image = predictor(), np.zeros((60, 80), np.uint8)
     crops, frames = model.crops(image, BOX)
+    params = jax.device_get(model.params)
     uses = {
         "call": lambda: model(image, BOX),
         "stream": lambda: list(model.stream([(image, BOX)])),
         "resume": lambda: model.resume(crops, frames),
         "compile": lambda: model.compile((1,)),
+        "new": lambda: Predictor(params, model.config),
     }
     read, write = os.pipe()
     with warnings.catch_warnings():

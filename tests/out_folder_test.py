@@ -105,3 +105,17 @@ def test_programs_say_so_before_they_work(tmp_path, program, arguments):
     assert done.returncode == 1
     assert done.stderr == "error: plain.jpg is a file; name a folder.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["plain.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("predict", ["--out=", "--filled", "photo.png"]),
+        ("train", ["--data=drawn", "--workdir="]),
+    ],
+)
+def test_a_folder_without_a_name_is_refused(tmp_path, program, words):
+    done = run_module(program, *words, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "the name of a folder is missing; . is the one you are in" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,6 @@
 """What programs tell when they have finished."""
 
-from rcsr_jax.experiments.outputs import shift_advice, tell_refused
+from rcsr_jax.experiments.outputs import bar, shift_advice, tell_refused
 
 from rcsr_jax.data.refusals import Refusal
 
@@ -20,3 +20,8 @@ def test_those_that_are_not_told_are_counted(capsys):
     assert lines[10] == "and 4 more"
     tell_refused(refused[:10])
     assert "more" not in capsys.readouterr().err
+
+
+def test_a_daemon_without_a_terminal_has_no_bar(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    assert list(bar([1, 2])) == [1, 2]

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import called_with, fail, run, succeed, trained_place
+from PIL import Image
 
 from rcsr_jax.data.clips import draw_clip
 from rcsr_jax.data.drawn import draw_face
 from rcsr_jax.data.images import save_image
+from rcsr_jax.data.locks import alone_in
 from rcsr_jax.video import Video, VideoFrame, VideoWriter
 
 pytestmark = pytest.mark.slow
@@ -324,7 +326,16 @@ predict.run()
 """
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_run_into_a_folder_is_refused(tmp_path):
+    Image.new("L", (90, 80)).save(tmp_path / "a.png")
+    (tmp_path / "out").mkdir()
+    with alone_in(tmp_path / "out"):
+        told = fail("rcsr-predict", "--filled", "--out=out", "a.png", cwd=tmp_path)
+    assert "another run is at work in out" in told
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_recording_ends_when_it_is_asked_to(kind, tmp_path):
     save_image(tmp_path / "photo.png", pytest.importorskip("skimage.data").astronaut())
     words = [sys.executable, "-c", CAMERA, "--preset=fast", "--out=seen", "--video=0"]

@@ -202,3 +202,17 @@ def test_the_version_is_told_by_every_program():
     words = [sys.executable, "-m", "rcsr_jax.experiments.draw", "--version"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, f"rcsr_jax {rcsr_jax.__version__}\n")
+
+
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_who_has_read_enough_of_the_help_sees_no_error(word):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "rcsr_jax.experiments.draw", word],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        timeout=120,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")

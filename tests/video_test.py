@@ -1,6 +1,11 @@
 """Video files written and read back."""
 
+import itertools
+import re
+import struct
 import sys
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +67,128 @@ def test_a_damaged_packet_costs_its_frames_alone(tmp_path):
         frames = list(video)
         assert video.trouble == "1 damaged packets were passed over"
     assert 30 < len(frames) < 60 and frames[-1].seconds == pytest.approx(59 / 25)
+
+
+def with_header_first(path):
+    """The clip in a file whose length is told before its frames, as in those to stream."""
+    first = path.with_name("first.mp4")
+    with (
+        av.open(str(path)) as whole,
+        av.open(str(first), "w", options={"movflags": "faststart"}) as container,
+    ):
+        stream = container.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                container.mux(packet)
+    return first
+
+
+def beside_sound(path):
+    """The clip with twice as much sound, in a file that tells the length of both."""
+    both = path.with_name("sound.mkv")
+    with av.open(str(path)) as whole, av.open(str(both), "w") as container:
+        stream = container.add_stream_from_template(whole.streams.video[0])
+        sound = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for packet in whole.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                container.mux(packet)
+        for second in range(8):
+            samples = av.AudioFrame.from_ndarray(
+                np.zeros((1, 8000), np.int16), format="s16", layout="mono"
+            )
+            samples.sample_rate, samples.pts = 8000, 8000 * second
+            container.mux(sound.encode(samples))
+    return both
+
+
+def uneven(path):
+    """A clip whose last frame comes late, which FFmpeg takes for one as short as others."""
+    with VideoWriter(path, rate=10) as writer:
+        for number in range(40):
+            image = np.full((64, 64, 3), 5 * number, np.uint8)
+            writer.write(VideoFrame(image, number / 10 if number < 39 else 8.0))
+    return path
+
+
+def trimmed(path):
+    """A clip of which its edit list shows the second second alone."""
+    content = bytearray(with_header_first(path).read_bytes())
+    place = content.index(b"elst") + 12
+    content[place : place + 8] = struct.pack(">ii", 1000, 90_000)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture
+def clip_in(tmp_path):
+    """Writes four seconds, 40 frames, to a file of a kind."""
+    images = draw_clip(3, 0, num_frames=40, size=64).frames
+
+    def clip(name):
+        write(tmp_path / name, images, rate=10)
+        return tmp_path / name
+
+    return clip
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("clip.mp4", with_header_first, r"it ends early: \d+ of 40 frames"),
+        ("clip.mkv", Path, r"it ends early: [123]\.\d of 4\.0 seconds"),
+        ("clip.mkv", beside_sound, r"it ends early: [123]\.\d of 4\.0 seconds"),
+        ("clip.flv", Path, r"it ends early: [123]\.\d of 4\.2 seconds"),
+    ],
+)
+def test_a_video_cut_short_is_told(name, change, told, clip_in):
+    path = change(clip_in(name))
+    with Video(path) as video:
+        assert len(list(video)) == 40 and not video.trouble
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with Video(path) as video:
+        assert 0 < len(list(video)) < 38
+        assert re.search(told, video.trouble)
+    with Video(path) as video:  # who takes the first frames alone misses none
+        assert len(list(itertools.islice(video, 3))) == 3 and not video.trouble
+
+
+def test_an_avi_file_cut_short_is_told(tmp_path):
+    """It counts the pictures that it leaves out: 40 are written, 79 counted."""
+    path = tmp_path / "clip.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for number, image in enumerate(draw_clip(3, 0, num_frames=40, size=64).frames):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = 2 * number, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with Video(path) as video:
+        assert video.num_frames == 79
+        assert len(list(video)) == 40 and not video.trouble
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    with Video(path) as video:
+        assert len(list(video)) < 35
+        assert re.search(r"it ends early: \d\.\d of 7\.9 seconds", video.trouble)
+
+
+def test_a_last_frame_that_is_cut_is_told(clip_in):
+    path = with_header_first(clip_in("clip.mp4"))
+    path.write_bytes(path.read_bytes()[:-5])
+    with Video(path) as video:
+        assert len(list(video)) > 35
+        assert "it ends early: " in video.trouble
+
+
+@pytest.mark.parametrize(("change", "count"), [(uneven, 40), (trimmed, 10)])
+def test_a_whole_video_of_another_length_than_told_is_no_trouble(
+    change, count, clip_in
+):
+    with Video(change(clip_in("clip.mp4"))) as video:
+        assert len(list(video)) == count and not video.trouble
 
 
 def test_times_that_begin_anew_go_on(tmp_path):

@@ -179,6 +179,11 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
 @contextmanager
 def _open(path: str | Path, content: bytes | None = None) -> Iterator[Image.Image]:
     """The opened image; whatever goes wrong with it becomes one ValueError."""
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(
+            f"an image is the name of a file; got {type(path).__name__}. What is in memory "
+            "goes with a name: load_image(name, content=data)."
+        )
     try:
         special = Path(path).exists() and not Path(path).is_file()
         if content is None and special:  # a pipe would never end
