@@ -88,6 +88,23 @@ def test_what_is_looked_for_is_told_once(folder):
         read_faces(folder, markup=THREE, split="lfpw", boxes=path)
 
 
+def test_boxes_of_another_photo_of_the_same_name_are_not_taken(tmp_path):
+    for name, shade in (("a.png", 10), ("test/a.png", 90), ("test/b.png", 90)):
+        add_face(tmp_path, name, shade=shade)
+    add_face(tmp_path, "b.png", shade=90)  # a copy
+    boxes = {"a.png": [8, 7, 31, 26], "b.png": [8, 7, 32, 26]}
+    path = tmp_path / "test/boxes.csv"
+    write_boxes(path, {name: np.float32(box) for name, box in boxes.items()})
+    found = read_faces(tmp_path, markup=THREE, boxes=path, split="all")
+    assert names_of(found) == ["b.png", "test/a.png", "test/b.png"]
+    np.testing.assert_array_equal(found.faces[0].box, boxes["b.png"])
+    (refused,) = found.refused
+    assert refused.name == "a.png"
+    assert refused.reason.endswith(
+        f"looked for a.png; a.png there is {path.parent}/a.png"
+    )
+
+
 def test_of_several_boxes_the_one_on_the_landmarks_is_taken(tmp_path):
     add_face(tmp_path, "a.png")
     rows = np.array([[0, 0, 12, 12], [9, 8, 31, 27], [0, 0, 39, 29]], np.float32)

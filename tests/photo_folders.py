@@ -9,9 +9,9 @@ from rcsr_jax.data.annotations import write_pts
 POINTS = np.array([[10, 10], [30, 10], [20, 25]], np.float32)
 
 
-def add_image(path, *, size=(40, 30), **options):
+def add_image(path, *, size=(40, 30), shade=0, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", size).save(path, **options)
+    Image.new("L", size, shade).save(path, **options)
 
 
 def add_face(root, name, *, points=POINTS, **options):

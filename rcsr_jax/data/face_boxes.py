@@ -1,6 +1,7 @@
 """The box of an annotated face: listed in a file, or drawn as a detector might find it."""
 
 import dataclasses
+import filecmp
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -86,7 +87,8 @@ def box_rows(path: Path, *, root: Path) -> FindRows:
 
     An image may be called by its path relative to `root`, by the name that its annotation
     has for it, which leaves out an `img/` beside it, or by its path relative to the CSV;
-    they are looked for in this order.
+    they are looked for in this order. A name under which another image lies beside the CSV
+    is that one's.
 
     Args:
         path: of the CSV.
@@ -107,12 +109,23 @@ def box_rows(path: Path, *, root: Path) -> FindRows:
         if (root / image).is_relative_to(folder):
             keys.append((root / image).relative_to(folder).as_posix())
         keys = list(dict.fromkeys(keys))  # they are often the same
+        others = ""
         for key in keys:
-            if (boxes := table.get(one_spelling(key))) is not None:
+            if (boxes := table.get(one_spelling(key))) is None:
+                continue
+            if not _is_another(folder / key, root / image):
                 return boxes
-        raise ValueError(f"no row in {path}; looked for {' and '.join(keys)}")
+            others += f"; {key} there is {folder / key}"
+        raise ValueError(f"no row in {path}; looked for {' and '.join(keys)}{others}")
 
     return find
+
+
+def _is_another(there: Path, image: Path) -> bool:
+    """Whether a file is there that is neither the image nor a copy of it."""
+    if not there.is_file():
+        return False
+    return not (image.is_file() and filecmp.cmp(there, image, shallow=False))
 
 
 def check_box(box: np.ndarray, points: np.ndarray, *, size: tuple[int, int]) -> None:
