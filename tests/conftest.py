@@ -1,6 +1,7 @@
 """Four CPU devices for every test, and no silent broadcasting between ranks."""
 
 import os
+import signal
 
 # also where there is a GPU: bits are compared here, and four devices are made of a CPU
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -70,6 +71,14 @@ def params():
 def crops() -> np.ndarray:
     """Three crops of noise for the model of `five`."""
     return np.random.default_rng(5).integers(0, 256, (3, 32, 32), np.uint8)
+
+
+@pytest.fixture
+def hang_ups_heard():
+    """Programs of a test hear SIGHUP, also where the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

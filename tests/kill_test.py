@@ -91,6 +91,7 @@ def test_a_run_killed_at_random_ends_with_the_same_parameters(straight, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hang_ups_heard")
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_run_that_is_told_to_end_saves_first(kind, straight, tmp_path):
     running = begin(tmp_path)

@@ -335,6 +335,7 @@ def test_a_second_run_into_a_folder_is_refused(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.usefixtures("hang_ups_heard")
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_recording_ends_when_it_is_asked_to(kind, tmp_path):
     save_image(tmp_path / "photo.png", pytest.importorskip("skimage.data").astronaut())
