@@ -27,9 +27,7 @@ COMPILATION_CACHE = flags.DEFINE_boolean(
     "folder.",
 )
 
-_MOST_PIXELS = (
-    250_000_000  # of a photo: phones take 200 million, and Pillow stops at 89
-)
+_MOST_PIXELS = 250_000_000  # of a photo: phones take 200 million, Pillow stops at 89
 _PAGE = 2 << 20  # bytes of a huge page
 _MADV_HUGEPAGE = 14
 # the parameters of mallopt
