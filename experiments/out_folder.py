@@ -30,7 +30,7 @@ def must_have_name(flag: str) -> None:
     flags.register_validator(
         flag,
         lambda value: value != "",
-        message="the name of a folder is missing; . is the one you are in.",
+        message="the name of a folder is missing; . is the one you are in",
     )
 
 
