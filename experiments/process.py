@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 from absl import flags
@@ -41,17 +42,15 @@ class StopRequest:
     def __init__(self):
         self.came = False
 
-    def listen(self) -> None:
-        """Takes the signals from now on."""
-        for kind in (signal.SIGINT, *ends_from_outside()):
-            signal.signal(kind, self._note)
+    def listen(self) -> dict[signal.Signals, Any]:
+        """Takes the signals from now on; returns who took each before."""
+        kinds = (signal.SIGINT, *ends_from_outside())
+        return {kind: signal.signal(kind, self._note) for kind in kinds}
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Takes the signals until the end of a block."""
-        kinds = (signal.SIGINT, *ends_from_outside())
-        before = {kind: signal.getsignal(kind) for kind in kinds}
-        self.listen()
+        before = self.listen()
         try:
             yield
         finally:

@@ -31,17 +31,16 @@ class Results:
     """The folder of results."""
 
     def __init__(self, out: Path, *, made_with: str, overwrite: bool):
-        """Makes the folder.
+        """Looks at the folder.
 
         Args:
-            out: the folder.
+            out: the folder, which exists.
             made_with: tells results of other settings apart.
             overwrite: replace results, and other files, that are there already.
 
         Raises:
             ValueError: there is a summary.json of something else.
         """
-        out.mkdir(parents=True, exist_ok=True)
         self._out, self._made_with, self._overwrite = out, made_with, overwrite
         self._written = set[Input]()
         self._table, self._summary = out / f"{TABLE}.csv", out / f"{SUMMARY}.json"

@@ -139,13 +139,14 @@ def what_ended_it(out: Path, shard: Shard) -> str | None:
     path = _place(out, shard)
     try:
         with parquet.ParquetFile(path) as file:
-            rows = file.read(["photo", "error"]).to_pylist()
+            table = file.read(["photo", "error"])
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{path}: cannot be read: {error}. Remove it, and the same command makes it."
         ) from error
     # a photo without a name, the last one, is the archive as a whole: `photos_of`
-    return rows[-1]["error"] if rows and not rows[-1]["photo"] else None
+    last = table.slice(max(len(table) - 1, 0)).to_pylist()
+    return last[0]["error"] if last and not last[0]["photo"] else None
 
 
 def remove_others(

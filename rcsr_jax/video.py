@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from rcsr_jax.video_length import Length, is_short, length_told, part_of
+from rcsr_jax.video_length import Length, end_of, is_short, length_told, part_of
 
 # FFmpeg's name for the cameras of a system, and how it calls the camera of a number.
 _CAMERAS = {
@@ -153,7 +153,7 @@ class Video:
                 torn = packet.is_corrupt
                 if not torn:
                     num_whole += 1
-                    end = max(end, self._end_of(packet))
+                    end = max(end, end_of(packet, self.rate))
             try:
                 frames = packet.decode()
                 num_given += len(frames)
@@ -172,15 +172,6 @@ class Video:
             [f"{num_damaged} damaged packets were passed over"] if num_damaged else []
         )
         self.trouble = "; ".join([*told, ended] if ended else told)
-
-    def _end_of(self, packet: Any) -> float:
-        """When what a packet shows is over, in seconds; 0 where it does not tell."""
-        ticks = packet.dts if packet.pts is None else packet.pts
-        if ticks is None:
-            return 0.0
-        if not packet.duration:
-            return float(ticks * packet.time_base) + 1 / self.rate
-        return float((ticks + packet.duration) * packet.time_base)
 
     def __enter__(self) -> "Video":
         """The video itself; it is closed behind the block."""

@@ -36,6 +36,21 @@ def length_told(container: Any) -> Length:
     return Length(None, None)
 
 
+def end_of(packet: Any, rate: float) -> float:
+    """When what a packet shows is over, in seconds; 0 where it does not tell.
+
+    Args:
+        packet: of PyAV.
+        rate: frames a second, for packets that do not say how long they last.
+    """
+    ticks = packet.dts if packet.pts is None else packet.pts
+    if ticks is None:
+        return 0.0
+    if not packet.duration:
+        return float(ticks * packet.time_base) + 1 / rate
+    return float((ticks + packet.duration) * packet.time_base)
+
+
 def _seconds(clock: str) -> float | None:
     """The seconds of a text such as 00:01:30.5; None: it is none."""
     try:
