@@ -53,6 +53,7 @@ def see_faces(
     sources: Sequence[Source],
     *,
     boxes_for: Callable[[np.ndarray], np.ndarray] = lambda box: box,
+    num_steps: int | None = None,
     strict: bool = False,
     on_progress: OnProgress = lambda done, total: None,
 ) -> tuple[AnnotatedFaces, Sight]:
@@ -63,6 +64,7 @@ def see_faces(
         sources: the faces; those that cannot be used are left out and named.
         boxes_for: boxes in which each face is looked for, float [n, 4] for its own [4]; of
             n boxes there are n rows for each face in what is seen.
+        num_steps: as in the call.
         strict: end at the first face that cannot be used, rather than leave it out.
         on_progress: called with (faces done, faces).
 
@@ -82,7 +84,7 @@ def see_faces(
         return image, boxes_for(known["box"])
 
     loaded, sights, refused = [], [], []
-    answers = predictor.sights(items(), return_exceptions=True)
+    answers = predictor.sights(items(), num_steps=num_steps, return_exceptions=True)
     for done, answer in enumerate(answers, start=1):
         source, known = waiting.popleft()
         if isinstance(answer, ValueError):

@@ -30,9 +30,8 @@ class Evaluation(NamedTuple):
         truth: float32 [faces, num_points, 2].
         mean_shape: float32 [faces, num_points, 2], the first shape: the baseline.
         adaptive: the predictions that stop by themselves.
-        fixed: float32 [steps, faces, num_points, 2], the shape after each step in the
-            crops of the last adaptive look. (A call with a fixed number of steps looks
-            again by what it sees itself.)
+        fixed: float32 [steps, faces, num_points, 2], the shape after each step of a call
+            with the most steps. (One with fewer looks again by what it sees itself.)
         boxes: float32 [faces, 4].
         milliseconds_per_face: of adaptive prediction in batches, crops cut already, all
             looks together.
@@ -69,9 +68,12 @@ def evaluate(
     config = predictor.config
     faces, sight = see_faces(predictor, sources, strict=strict, on_progress=on_progress)
     steps = max(config.max_steps, config.num_steps)
-    _, milliseconds = _timed(predictor, sight, num_steps=None)
-    fixed, longest = _timed(predictor, sight, num_steps=steps)
-    _, shortest = _timed(predictor, sight, num_steps=1)
+    milliseconds = _timed(predictor, sight, num_steps=None)
+    used = set(faces.names)
+    again = [source for source in sources if source.name in used]
+    _, fixed = see_faces(predictor, again, num_steps=steps)
+    longest = _timed(predictor, sight, num_steps=steps)
+    shortest = _timed(predictor, sight, num_steps=1)
     first_frames = frame_of_box(
         faces.boxes, frame_scale=config.frame_scale, size=config.crop_size
     )
@@ -80,7 +82,7 @@ def evaluate(
         truth=faces.truth,
         mean_shape=predictor.first_shapes(first_frames),
         adaptive=sight.faces,
-        fixed=fixed.trajectory,
+        fixed=fixed.faces.trajectory,
         boxes=faces.boxes,
         num_looks=sight.num_looks,
         milliseconds_per_face=milliseconds,
@@ -89,18 +91,16 @@ def evaluate(
     )
 
 
-def _timed(
-    predictor: Predictor, sight: Sight, *, num_steps: int | None
-) -> tuple[Faces, float]:
-    """The faces in the crops of the last looks, and the milliseconds that each took."""
+def _timed(predictor: Predictor, sight: Sight, *, num_steps: int | None) -> float:
+    """Milliseconds for a face, all looks together."""
     predictor.from_crops(sight.crops, sight.frames, num_steps=num_steps)  # compiles
     taken: list[float] = []
     while len(taken) < _CALLS and sum(taken) < _SECONDS:
         started = time.perf_counter()
-        found = predictor.from_crops(sight.crops, sight.frames, num_steps=num_steps)
+        predictor.from_crops(sight.crops, sight.frames, num_steps=num_steps)
         taken.append(time.perf_counter() - started)
     seconds = min(taken) * sight.num_looks.mean()
-    return found, 1e3 * float(seconds) / len(sight.crops)
+    return 1e3 * float(seconds) / len(sight.crops)
 
 
 def metrics_of(
@@ -121,8 +121,7 @@ def metrics_of(
         how far the annotation of most faces lies beside the answers); `trust` (of
         `summarise_trust`, with the per cent of the landmarks within their error ellipses,
         and within such of twice the size);
-        `by_step` (a summary for each fixed number of steps, with its time, in the crops
-        of the last adaptive look) and
+        `by_step` (a summary for each fixed number of steps, with its time) and
         `mean_shape` (the baseline). JSON values only.
     """
     markup, truth = predictor.config.markup, evaluation.truth

@@ -121,8 +121,7 @@ def frame_of_box(box: ArrayLike, *, frame_scale: float, size: int) -> Frame:
     Raises:
         ValueError: the last axis is not a box.
     """
-    if not isinstance(box, Array):
-        box = np.asarray(box, np.float64)
+    box = _exact(box)
     if box.shape[-1:] != (4,):
         raise ValueError(f"a box is (x0, y0, x1, y1); got shape {box.shape}.")
     low, high = box[..., :2], box[..., 2:]
@@ -150,7 +149,7 @@ def frames_at(frames: Frame, rows: Any) -> Frame:
     return Frame(frames.corner[rows], frames.scale[rows], angle[rows])
 
 
-def tilt_of(points: ArrayLike, *, mean_shape: ArrayLike, markup: Markup) -> np.ndarray:
+def tilt_of(points: ArrayLike, *, mean_shape: ArrayLike, markup: Markup) -> Any:
     """By how much shapes are turned against the mean shape, by the line between the eyes.
 
     Args:
@@ -159,14 +158,16 @@ def tilt_of(points: ArrayLike, *, mean_shape: ArrayLike, markup: Markup) -> np.n
         markup: names the outer eye corners.
 
     Returns:
-        float64 [...], radians from x towards y, from -pi to pi.
+        float [...], radians from x towards y, from -pi to pi; float64 of NumPy arrays.
     """
     left, right = markup.eye_corners
     (x, y), (own_x, own_y) = (
-        np.moveaxis(np.asarray(each[..., right, :] - each[..., left, :]), -1, 0)
-        for each in (np.asarray(points, np.float64), np.asarray(mean_shape, np.float64))
+        (line[..., 0], line[..., 1])
+        for shape in (_exact(points), _exact(mean_shape))
+        for line in (shape[..., right, :] - shape[..., left, :],)
     )
-    return np.arctan2(own_x * y - own_y * x, own_x * x + own_y * y)
+    xp = namespace_of(points, mean_shape)
+    return xp.arctan2(own_x * y - own_y * x, own_x * x + own_y * y)
 
 
 def frame_of_shape(
@@ -183,15 +184,20 @@ def frame_of_shape(
         angle: float [...], of the frame.
         mean_shape: float [num_points, 2], crop px.
     """
-    angle = np.asarray(angle, np.float64)
-    centre, side = _tight_box(turned(np.asarray(points, np.float64), -angle))
-    own_centre, own_side = _tight_box(np.asarray(mean_shape, np.float64))
+    angle = _exact(angle)
+    centre, side = _tight_box(turned(_exact(points), -angle))
+    own_centre, own_side = _tight_box(_exact(mean_shape))
     scale = side / (_ONE_OF_MEAN * own_side)
     corner = (centre - scale[..., None] * own_centre)[..., None, :]
     return Frame(turned(corner, angle)[..., 0, :], scale, angle)
 
 
-def _tight_box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _exact(array: ArrayLike) -> Any:
+    """A NumPy array in float64; one of JAX as it is."""
+    return array if isinstance(array, Array) else np.asarray(array, np.float64)
+
+
+def _tight_box(points: ArrayLike) -> tuple[Any, Any]:
     """Middle [..., 2] and side [...] of the tightest boxes around shapes."""
     low, high = points.min(-2), points.max(-2)
     return (low + high) / 2, (high - low).mean(-1)

@@ -28,6 +28,7 @@ from rcsr_jax.looks import (
     Sight,
     frames_around,
     look_again,
+    look_in_mirror,
     split_sights,
     tilt_worth_turning,
 )
@@ -39,7 +40,7 @@ from rcsr_jax.pieces import (
     platform_of,
     start_pieces,
 )
-from rcsr_jax.prediction import Prediction, annotated
+from rcsr_jax.prediction import Prediction, annotated, mirrored_back
 from rcsr_jax.refine import Estimate
 from rcsr_jax.stream import answers
 from rcsr_jax.weights import model_source
@@ -112,6 +113,8 @@ class Predictor:
         A face that does not lie in its crop as faces do, by the landmarks found, is cut
         out anew around these, upright, and looked at again: `config.max_looks` times in
         all. So a box may be off and a head tilted further than the network has learned.
+        Where `config.mirrored_look` says so every face is looked at once more, in the
+        mirror, and the answer is the mean.
 
         Args:
             image: uint8 [height, width] or [height, width, 3].
@@ -122,7 +125,7 @@ class Predictor:
             ValueError: the image is no picture, or a frame lies outside it.
         """
         image, frames = checked_image(image), whole_frames(frames)
-        sight = self._see(self.cut(image, frames), frames, num_steps)
+        sight = self._see(self.cut(image, frames), frames, num_steps=num_steps)
         return self._look_again(sight, lambda face: image, num_steps=num_steps)
 
     def stream(
@@ -139,8 +142,8 @@ class Predictor:
         Threads load and cut the next photos while the device works, and the faces of
         several photos share a batch. Each answer is that of a call with the photo. For
         live video call the predictor itself: a stream reads on before it answers. Up to
-        three batches of photos with faces are in memory, for further looks; with
-        `max_looks` of 1 those that are just being cut.
+        three batches of photos with faces are in memory, for further looks; of models
+        that look once those that are just being cut.
 
         Args:
             items: (image, boxes) as for a call, or functions that load and return them:
@@ -191,7 +194,7 @@ class Predictor:
             image, boxes = _as_photo(item() if callable(item) else item)
             image = checked_image(image)
             crops, frames = self.crops(image, boxes)
-            again = self.config.max_looks > 1 and len(crops)
+            again = self._looks_again and len(crops)
             return image if again else None, crops, frames
 
         def start(cuts: list[_Cut]) -> _Started:
@@ -237,7 +240,7 @@ class Predictor:
         """
         size = self.config.crop_size
         counts = {0, *_checked_batches(batches)}
-        if self.config.max_looks > 1:  # further looks are at any number of them
+        if self._looks_again:  # at any number of them
             counts |= set(range(1, max(counts)))
         platform = platform_of(self.params)
         for piece in {n for c in counts for n in piece_sizes(c, platform=platform)}:
@@ -300,7 +303,7 @@ class Predictor:
         """
         crops = np.asarray(crops)
         frames = _frames_of(crops, frames)
-        return self._see(crops, frames, num_steps).faces
+        return self._see(crops, frames, num_steps=num_steps).faces
 
     def resume(
         self, crops: np.ndarray, frames: Frame, *, start: Estimate | None = None
@@ -337,9 +340,18 @@ class Predictor:
             self.params, crops, config=self.config, num_steps=num_steps, start=start
         )
 
-    def _see(self, crops: np.ndarray, frames: Frame, num_steps: int | None) -> Sight:
-        """A single look."""
-        return self._finish(self._start(crops, num_steps), crops, frames)
+    def _see(
+        self,
+        crops: np.ndarray,
+        frames: Frame,
+        *,
+        num_steps: int | None,
+        mirrored: bool = False,
+    ) -> Sight:
+        """A single look; mirrored: at the mirror images of the crops."""
+        seen = crops[:, :, ::-1] if mirrored else crops
+        started = self._start(seen, num_steps)
+        return self._finish(started, crops, frames, mirrored=mirrored)
 
     def _finish(
         self,
@@ -348,8 +360,11 @@ class Predictor:
         frames: Frame,
         *,
         start: Estimate | None = None,
+        mirrored: bool = False,
     ) -> Sight:
         found = finish_pieces(pieces, num_faces=len(crops))
+        if mirrored:
+            found = mirrored_back(found, config=self.config)
         first = self._first_shape if start is None else start.points
         return Sight(
             faces=faces_in_photo(found, frames, first=first, config=self.config),
@@ -366,13 +381,22 @@ class Predictor:
         *,
         num_steps: int | None,
     ) -> Sight:
-        return look_again(
-            sight,
-            photo_of=photo_of,
-            see=lambda crops, frames: self._see(crops, frames, num_steps),
-            mean_shape=self._first_shape,
-            config=self.config,
+        see = functools.partial(self._see, num_steps=num_steps)
+        shape, config = self._first_shape, self.config
+        sight = look_again(
+            sight, photo_of=photo_of, see=see, mean_shape=shape, config=config
         )
+        if not config.mirrored_look:
+            return sight
+        see = functools.partial(see, mirrored=True)
+        return look_in_mirror(
+            sight, photo_of=photo_of, see=see, mean_shape=shape, config=config
+        )
+
+    @property
+    def _looks_again(self) -> bool:
+        """Whether a face may be looked at more often than once."""
+        return self.config.max_looks > 1 or self.config.mirrored_look
 
     def first_shapes(self, frames: Frame) -> np.ndarray:
         """The shape that the steps begin with: the mean shape, moved like all behind it.

@@ -25,7 +25,8 @@ class Faces(NamedTuple):
         settled: bool [faces], whether the shape stood still at the end.
         trajectory: float32 [steps, faces, num_points, 2], the shape after each step; a
             face that stopped early keeps its last shape. Of a face that was looked at
-            several times, the steps of the last look.
+            several times, the steps of the last look, or their mean with those of the
+            mirrored look.
         spread: float32 [faces, num_points], pixels: how far each landmark moved in the
             last step. Small where the model has made up its mind.
         expected_error: float32 [faces, num_points], pixels: how far from its landmark
@@ -84,6 +85,34 @@ def faces_in_photo(
             last, expected_error, ratios=config.error_ratios, markup=config.markup
         ),
         score=np.asarray(found.score),
+    )
+
+
+def mean_of_faces(one: Faces, other: Faces, *, config: ModelConfig) -> Faces:
+    """The mean of what two looks at the same faces found.
+
+    Args:
+        one, other: of as many steps; each face has taken as many as the slower of both,
+            and is settled where both are.
+        config: of the model.
+    """
+
+    def mean(name: str) -> np.ndarray:
+        values: np.ndarray = (getattr(one, name) + getattr(other, name)) / 2
+        return values
+
+    points, expected_error = mean("points"), mean("expected_error")
+    return Faces(
+        points=points,
+        num_steps=np.maximum(one.num_steps, other.num_steps),
+        settled=one.settled & other.settled,
+        trajectory=mean("trajectory"),
+        spread=mean("spread"),
+        expected_error=expected_error,
+        ellipses=error_ellipses(
+            points, expected_error, ratios=config.error_ratios, markup=config.markup
+        ),
+        score=mean("score"),
     )
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from rcsr_jax.annotation import as_annotated
+from rcsr_jax.annotation import as_annotated, as_seen
 from rcsr_jax.config import ModelConfig
 from rcsr_jax.geometry import mirror_points
 
@@ -118,6 +118,28 @@ def mean_of_mirrored(points: Array, mirrored: Array, *, config: ModelConfig) -> 
     """
     back = mirror_points(mirrored, width=config.crop_size, markup=config.markup)
     return (points + back) / 2
+
+
+def mirrored_back(found: Prediction, *, config: ModelConfig) -> Prediction:
+    """What was found in mirrored crops, in the crops as they are.
+
+    Args:
+        found: NumPy arrays, of a model that answers where people annotate.
+        config: names the landmark that each becomes in the mirror, the crop's side, and
+            how annotation is shifted: alike in a face and its mirror image.
+    """
+    shift, markup = config.annotation_shift, config.markup
+
+    def back(shapes: Array) -> Array:
+        seen = as_seen(shapes, shift=shift, markup=markup)
+        turned = mirror_points(seen, width=config.crop_size, markup=markup)
+        return annotated(turned, config=config)
+
+    return found._replace(
+        points=back(found.points),
+        trajectory=back(found.trajectory),
+        expected_error=found.expected_error[:, np.array(markup.mirror)],
+    )
 
 
 def mean_with_mirror(both: Prediction, *, config: ModelConfig) -> Prediction:

@@ -18,6 +18,7 @@ _FREE = {
     "num_steps",
     "max_steps",
     "max_looks",
+    "mirrored_look",
     "tolerance",
     "increment_norm",
     *MEASURED,

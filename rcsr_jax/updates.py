@@ -124,7 +124,8 @@ def update(
         The state after it, and what there is to log, scalars: "loss", "skipped" and
         "skipped_in_a_row".
     """
-    crops, points = examples(state.step, places, batch, config=config)
+    shape = state.params["mean_shape"]
+    crops, points = examples(state.step, places, batch, config=config, mean_shape=shape)
     (_, loss), gradients = jax.value_and_grad(batch_loss, has_aux=True)(
         state.params, crops, points, config=config
     )

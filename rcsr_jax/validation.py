@@ -3,6 +3,7 @@
 Validation looks at cached crops through straight views, as prediction would see them.
 """
 
+import functools
 import math
 from typing import Any
 
@@ -14,14 +15,21 @@ from rcsr_jax.annotation import as_annotated
 from rcsr_jax.answers import predict
 from rcsr_jax.confidence import measure_model, unmeasured
 from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
-from rcsr_jax.data.augment import STRAIGHT, cut_view
+from rcsr_jax.data.augment import cut_view, view_of
 from rcsr_jax.data.batches import TrainingSet, examples, faces_at
 from rcsr_jax.data.crops import CropCache
-from rcsr_jax.geometry import mean_shape
+from rcsr_jax.geometry import (
+    Frame,
+    frame_of_shape,
+    mean_shape,
+    tilt_of,
+    to_crop,
+    to_photo,
+)
 from rcsr_jax.metrics import interocular_distance, nme
 from rcsr_jax.model import Params
 from rcsr_jax.pieces import finish_pieces
-from rcsr_jax.prediction import Prediction, without_mirror
+from rcsr_jax.prediction import Prediction, mirrored_back, without_mirror
 from rcsr_jax.stopping import calibrate_tolerance
 from rcsr_jax.updates import TrainState
 
@@ -41,14 +49,10 @@ class Judge:
     """
 
     def __init__(self, validation: CropCache, config: RunConfig):
-        self._model = config.model
-        cut = jax.jit(_cut_straight, static_argnames=("model", "data"))
-        self.crops = np.concatenate(
-            [
-                np.asarray(cut(c, p, model=config.model, data=config.data)[0])
-                for c, p in _chunks(validation.crops, validation.points)
-            ]
-        )
+        self._model, self._data = config.model, config.data
+        self._cached = validation
+        self._plain = _plain_frame(validation, config.model, config.data)
+        self.crops = self._cut(self._plain)
         self.points = points_in_crops(validation, config.model, config.data)
         self._distance = np.asarray(
             interocular_distance(self.points, markup=config.model.markup)
@@ -59,17 +63,48 @@ class Judge:
     def predict(self, params: Params) -> Prediction:
         """The landmarks after the trained number of steps, as they are learned.
 
+        Where the model's settings say so every face is looked at in the mirror as well.
+
         Returns:
-            NumPy arrays, a row for each face, of the model `confidence.unmeasured`.
+            NumPy arrays, a row for each face, of the model `confidence.unmeasured`: the
+            points and expected errors in pixels of plain crops, the rest as it was seen.
         """
         params = jax.device_get(params)
-        plain = unmeasured(self._model)
+        found, model = self._look(params, self.crops), self._model
+        if not model.mirrored_look:
+            return found
+        points = to_photo(found.points, self._plain)
+        shape = params["mean_shape"]
+        tilt = tilt_of(points, mean_shape=shape, markup=model.markup)
+        frames = frame_of_shape(points, angle=tilt, mean_shape=shape)
+        seen = self._look(params, self._cut(frames)[:, :, ::-1])
+        seen = mirrored_back(seen, config=unmeasured(model))
+        there = to_crop(to_photo(seen.points, frames), self._plain)
+        error = seen.expected_error * (frames.scale / self._plain.scale)[:, None]
+        return found._replace(
+            points=(found.points + there) / 2,
+            expected_error=(found.expected_error + error) / 2,
+        )
+
+    def _look(self, params: Params, seen: np.ndarray) -> Prediction:
+        """What is seen in crops of all faces."""
         found = []
-        for (crops,) in _chunks(self.crops):
+        for (crops,) in _chunks(seen):
             missing = _BATCH - len(crops)  # one shape, one compilation
             padded = np.pad(crops, ((0, missing), (0, 0), (0, 0)), mode="edge")
-            found.append(predict(params, padded, config=plain))
-        return finish_pieces(found, num_faces=len(self.crops))
+            found.append(predict(params, padded, config=unmeasured(self._model)))
+        return finish_pieces(found, num_faces=len(seen))
+
+    def _cut(self, frames: Frame) -> np.ndarray:
+        """What frames show of the cached crops: float [faces, crop_size, crop_size]."""
+        kept = frames.corner, frames.scale, frames.angle
+        crops = [
+            _cut_views(crops, points, Frame(*where), model=self._model, data=self._data)
+            for crops, points, *where in _chunks(
+                self._cached.crops, self._cached.points, *kept
+            )
+        ]
+        return np.concatenate([np.asarray(part) for part in crops])
 
     def measure(self, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
         """What a model answers, with the settings that are measured of it.
@@ -104,28 +139,31 @@ def _chunks(*arrays):
         yield tuple(array[start : start + _BATCH] for array in arrays)
 
 
-def _cut_straight(crops, points, *, model: ModelConfig, data: DataConfig):
-    def cut(crop, shape):
-        return cut_view(
-            crop,
-            shape,
-            STRAIGHT,
-            size=model.crop_size,
-            margin=data.cache_margin,
-            markup=model.markup,
-        )
+@functools.partial(jax.jit, static_argnames=("model", "data"))
+def _cut_views(crops, points, frames: Frame, *, model: ModelConfig, data: DataConfig):
+    size, margin, markup = model.crop_size, data.cache_margin, model.markup
 
-    return jax.vmap(cut)(crops, points)
+    def cut(crop, shape, frame):
+        view = view_of(frame, side=len(crop), size=size, margin=margin)
+        return cut_view(crop, shape, view, size=size, margin=margin, markup=markup)[0]
+
+    return jax.vmap(cut)(crops, points, frames)
+
+
+def _plain_frame(cache: CropCache, model: ModelConfig, data: DataConfig) -> Frame:
+    """Where plain crops lie in the cached ones, in cached pixels: [faces]."""
+    side, count = cache.crops.shape[1], len(cache.names)
+    unit = side / (data.cache_margin * model.crop_size)
+    corner = (side - 1) / 2 - unit * (model.crop_size - 1) / 2
+    return Frame(np.full((count, 2), corner), np.full(count, unit), np.zeros(count))
 
 
 def points_in_crops(
     cache: CropCache, model: ModelConfig, data: DataConfig
 ) -> np.ndarray:
     """The landmarks of cached faces in plain crops: [faces, num_points, 2], crop px."""
-    side = cache.crops.shape[1]
-    unit = side / (data.cache_margin * model.crop_size)
-    centred = np.asarray(cache.points) - (side - 1) / 2
-    return centred / unit + (model.crop_size - 1) / 2
+    points = to_crop(np.asarray(cache.points), _plain_frame(cache, model, data))
+    return points.astype(np.float32)
 
 
 def mean_in_crops(cache: CropCache, model: ModelConfig, data: DataConfig) -> np.ndarray:
@@ -159,7 +197,13 @@ def measured_tolerance(
         unseen = config.train.num_updates + number
         batch = faces_at(unseen, np.arange(size), faces, config=config)
         step = jnp.asarray(unseen, jnp.int32)
-        crops, points = _cut_examples(step, jnp.arange(size), batch, config=config)
+        crops, points = _cut_examples(
+            step,
+            jnp.arange(size),
+            batch,
+            config=config,
+            mean_shape=params["mean_shape"],
+        )
         crops, points = jax.device_get((crops, points))
         found = predict(params, crops, config=model, num_steps=model.max_steps)
         paths.append(np.asarray(found.trajectory))

@@ -427,10 +427,11 @@ def test_robustness_is_measured_for_models_side_by_side(place):
         "--out=small.npz",
         "--mirror_average",
         "--max_looks=1",
+        "--mirrored_look",
     ]
     succeed("rcsr-export", *written, "--detector_boxes=map.json", cwd=place)
     model = load_params(place / "small.npz")[1].model
-    assert model.mirror_average and model.max_looks == 1
+    assert model.mirror_average and model.mirrored_look and model.max_looks == 1
     assert model.detector_boxes == BoxMap(shift_y=0.5)
     data = ["--data=photos", "--boxes=photos/boxes.csv", "--split=all"]
     models = "--checkpoint=run,small.npz"

@@ -167,7 +167,7 @@ def asked(monkeypatch):
     """Replicates without their slow compilation; the steps that were asked for."""
     steps = []
 
-    def straight(step, number, faces, *, config):
+    def straight(step, number, faces, *, config, mean_shape):
         steps.append(int(step))
         here = slice(0, len(number))
         points = points_in_crops(many_faces().take(number), config.model, config.data)

@@ -83,6 +83,11 @@ class AugmentConfig:
     wide_boxes: float = setting(
         0.5, "Share of faces whose box noise is 1.5 times wider."
     )
+    looked_again: float = setting(
+        0.0,
+        "Share of faces that are shown as further looks see them: cut out around their "
+        "landmarks, upright and of one size. For models of mirrored_look.",
+    )
     contrast: float = setting(0.25, "Log contrast, standard deviation.")
     brightness: float = setting(20.0, "Brightness, standard deviation in grey levels.")
     gamma: float = setting(0.2, "Log gamma, standard deviation.")
@@ -94,7 +99,7 @@ class AugmentConfig:
         names = [field.name for field in dataclasses.fields(self)]
         check_values(self)
         check_at_least(self, 0, *names)
-        check_at_most(self, 1, "mirror", "wide_boxes", "occlusion")
+        check_at_most(self, 1, "mirror", "wide_boxes", "looked_again", "occlusion")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ A face is cut from its cached crop by one similarity map, so turning, resizing, 
 and mirroring cost a single interpolation. Written for one face; `vmap` adds the batch.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -13,7 +14,12 @@ import numpy as np
 from jax import Array
 
 from rcsr_jax.config import AugmentConfig
+from rcsr_jax.geometry import Frame, frame_of_shape, tilt_of, to_photo
 from rcsr_jax.markup import Markup
+
+_STEADIER = (
+    0.4  # noise of the frames around landmarks that were found, by that of boxes
+)
 
 
 class View(NamedTuple):
@@ -64,6 +70,38 @@ def random_view(key: Array, *, config: AugmentConfig, frame_scale: float) -> Vie
         scale=jnp.exp(spread * config.box_scale * amount[1]),
         shift=spread * config.box_shift / frame_scale * amount[2:4],
         stretch=config.stretch / math.sqrt(2) * amount[4:],
+    )
+
+
+def view_of(frame: Frame, *, side: int, size: int, margin: float) -> View:
+    """The view that shows what a frame in a cached crop shows.
+
+    Args:
+        frame: of a crop of `size` pixels, in cached pixels.
+        side: of the cached crop, pixels.
+        size: pixels along a side of the crop.
+        margin: side of the cached crop in crop frames.
+    """
+    middle = to_photo(np.full((1, 2), (size - 1) / 2, np.float32), frame)[0]
+    return STRAIGHT._replace(
+        angle=frame.angle,
+        scale=frame.scale * (margin * size / side),
+        shift=(middle - (side - 1) / 2) * (margin / side),
+    )
+
+
+def again(view: View, around: View) -> View:
+    """A view of a face as a further look has it, which is cut out around its landmarks.
+
+    Args:
+        view: as through a detector's box.
+        around: exactly around the landmarks. Those of a first look are not exact: they
+            are off by a share of what boxes are off by.
+    """
+    return view._replace(
+        angle=around.angle + _STEADIER * view.angle,
+        scale=around.scale * view.scale**_STEADIER,
+        shift=around.shift + _STEADIER * view.shift,
     )
 
 
@@ -204,13 +242,25 @@ def augment(
     margin: float,
     frame_scale: float,
     markup: Markup,
+    mean_shape: Array | np.ndarray,
 ) -> tuple[Array, Array]:
     """A training example: a random view of a cached face in another light.
 
-    Args, returns: those of `cut_view` and `random_view`.
+    Args, returns: those of `cut_view` and `random_view`; the mean shape, float
+    [num_points, 2] in crop pixels, says how a face lies in the crop of a further look.
     """
     view_key, light, cover = jax.random.split(key, 3)
     view = random_view(view_key, config=config, frame_scale=frame_scale)
+    if config.looked_again:
+        tilt = tilt_of(points, mean_shape=mean_shape, markup=markup)
+        frame = frame_of_shape(points, angle=tilt, mean_shape=mean_shape)
+        around = view_of(frame, side=len(cached), size=size, margin=margin)
+        chosen = jax.random.uniform(jax.random.fold_in(view_key, 1))
+        # where landmarks are missing nobody knows how the others lie in the crop
+        chosen = (chosen < config.looked_again) & jnp.isfinite(points).all()
+        view = jax.tree.map(
+            functools.partial(jnp.where, chosen), again(view, around), view
+        )
     crop, points = cut_view(
         cached, points, view, size=size, margin=margin, markup=markup
     )

@@ -128,7 +128,7 @@ def numbers_at(
 
 
 def examples(
-    step: Array, places: Array, batch: Batch, *, config: RunConfig
+    step: Array, places: Array, batch: Batch, *, config: RunConfig, mean_shape: Array
 ) -> tuple[Array, Array]:
     """The training examples of a step: a pure function of (seed, step, place).
 
@@ -137,6 +137,7 @@ def examples(
         places: int [faces], their places in the whole batch.
         batch: the faces in these places; `faces_at` says which.
         config: the run.
+        mean_shape: float [num_points, 2], crop px.
 
     Returns:
         float [faces, crop_size, crop_size] and float [faces, num_points, 2].
@@ -149,6 +150,7 @@ def examples(
         margin=config.data.cache_margin,
         frame_scale=model.frame_scale,
         markup=model.markup,
+        mean_shape=mean_shape,
     )
     keys = keys_of_step(step, places, seed=train.seed)
     return jax.vmap(vary)(keys, batch.crops, batch.points)
