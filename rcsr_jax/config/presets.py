@@ -25,10 +25,13 @@ _WITH_CONTEXT = {
     "learning_rate": 2e-3,
     "weight_decay": 0.1,
 }
+# A closer frame is a finer picture of the face, and two looks see it twice.
+_TWO_LOOKS = {"frame_scale": 1.2, "looked_again": 0.75, "mirrored_look": True}
 # Fields that differ from the defaults, which are the paper's net on one plane.
 _PRESETS: dict[str, dict[str, Any]] = {
     "base": {
         **_WITH_CONTEXT,
+        **_TWO_LOOKS,
         "crop_size": 128,
         "filters": (32, 16, 2),
         "context_widths": (32, 48, 128, 160),
@@ -48,6 +51,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     },
     "large": {
         **_WITH_CONTEXT,
+        **_TWO_LOOKS,
         "crop_size": 128,
         "filters": (64, 32, 2),
         "context_widths": (48, 96, 192, 256, 256),
