@@ -48,13 +48,9 @@ def judge_descent(study: Study) -> tuple[dict[str, Any], np.ndarray, AnnotatedFa
     training, held = open_faces(
         seen.model, seen.data, folder=study.out / "models/descent"
     )
-    crops, points = _views(training, seen, budget.views)
-    fitted = fit_descent(
-        crops,
-        points,
-        mean_shape=mean_in_crops(training, seen.model, seen.data),
-        config=budget.descent,
-    )
+    shape = mean_in_crops(training, seen.model, seen.data)
+    crops, points = _views(training, seen, budget.views, mean_shape=shape)
+    fitted = fit_descent(crops, points, mean_shape=shape, config=budget.descent)
     tests, test_crops, frames = _cut_tests(seen.model, study)
 
     def find(some: np.ndarray) -> np.ndarray:
@@ -102,16 +98,16 @@ def _cut_tests(
 
 
 def _views(
-    training: CropCache, seen: RunConfig, count: int
+    training: CropCache, seen: RunConfig, count: int, *, mean_shape: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Views of every training face, and their landmarks."""
     faces = TrainingSet(training.crops, training.points)
     places = np.arange(seen.train.batch_size)
     batch = functools.partial(faces_at, places=places, faces=faces, config=seen)
-    cut = jax.jit(examples, static_argnames="config")
+    cut = jax.jit(functools.partial(examples, config=seen, mean_shape=mean_shape))
     steps = count * max(len(faces.crops) // seen.train.batch_size, 1)
     made = [
-        jax.device_get(cut(jnp.asarray(step), places, batch(step), config=seen))
+        jax.device_get(cut(jnp.asarray(step), places, batch(step)))
         for step in range(steps)
     ]
     crops, points = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
