@@ -128,7 +128,12 @@ def numbers_at(
 
 
 def examples(
-    step: Array, places: Array, batch: Batch, *, config: RunConfig, mean_shape: Array
+    step: Array,
+    places: Array,
+    batch: Batch,
+    *,
+    config: RunConfig,
+    mean_shape: Array | np.ndarray,
 ) -> tuple[Array, Array]:
     """The training examples of a step: a pure function of (seed, step, place).
 
