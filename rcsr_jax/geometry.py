@@ -160,12 +160,13 @@ def tilt_of(points: ArrayLike, *, mean_shape: ArrayLike, markup: Markup) -> Any:
     Returns:
         float [...], radians from x towards y, from -pi to pi; float64 of NumPy arrays.
     """
-    left, right = markup.eye_corners
-    (x, y), (own_x, own_y) = (
-        (line[..., 0], line[..., 1])
-        for shape in (_exact(points), _exact(mean_shape))
-        for line in (shape[..., right, :] - shape[..., left, :],)
-    )
+
+    def eye_line(shape: ArrayLike) -> tuple[Any, Any]:
+        left, right = markup.eye_corners
+        line = shape[..., right, :] - shape[..., left, :]
+        return line[..., 0], line[..., 1]
+
+    (x, y), (own_x, own_y) = eye_line(_exact(points)), eye_line(_exact(mean_shape))
     xp = namespace_of(points, mean_shape)
     return xp.arctan2(own_x * y - own_y * x, own_x * x + own_y * y)
 

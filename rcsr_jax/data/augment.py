@@ -17,9 +17,8 @@ from rcsr_jax.config import AugmentConfig
 from rcsr_jax.geometry import Frame, frame_of_shape, tilt_of, to_photo
 from rcsr_jax.markup import Markup
 
-_STEADIER = (
-    0.4  # noise of the frames around landmarks that were found, by that of boxes
-)
+# Noise of the frames around landmarks that were found, by that of boxes.
+_STEADIER = 0.4
 
 
 class View(NamedTuple):
