@@ -127,7 +127,9 @@ def test_shipped_weights_are_named():
     run = replace_fields(preset("fast"), {"init_from": "fast"})
     expected, _ = read_weights(shipped_weights("fast"))
     jax.tree.map(np.testing.assert_array_equal, given_params(run), expected)
-    with pytest.raises(ValueError, match="init_from=base is another network: .*filters"):
+    with pytest.raises(
+        ValueError, match="init_from=base is another network: .*filters"
+    ):
         given_params(replace_fields(preset("fast"), {"init_from": "base"}))
 
 
