@@ -29,8 +29,10 @@ from rcsr_jax.metrics import interocular_distance
 from rcsr_jax.smoothing import OneEuro, at_rest, smooth
 from rcsr_jax.tracks import Tracks
 
-# A frame that goes on from an anchor may stop at this many times the model's tolerance.
-_LOOSER = 12
+# A frame that goes on from an anchor may stop at this many times the model's tolerance, of
+# which no more counts than landmarks move at rest (root mean square, eye distances): what
+# is measured of a model lies anywhere where its error is the same.
+_LOOSER, _AT_REST = 12, 0.00383
 _TILTED = math.radians(20)  # a face, against its anchor, that needs a new one
 _FEW_STEPS = 1  # of a frame whose anchor is still good
 _WANDERING = 2  # steps more than in training, which a face hardly takes
@@ -286,7 +288,10 @@ class Tracker:
     @functools.cached_property
     def _looser(self) -> Predictor:
         config = self.predictor.config
-        looser = dataclasses.replace(config, tolerance=_LOOSER * config.tolerance)
+        whole = config.increment_norm == "shape"
+        most = _AT_REST * (math.sqrt(config.num_points) if whole else 1)
+        tolerance = _LOOSER * min(config.tolerance, most)
+        looser = dataclasses.replace(config, tolerance=tolerance)
         return dataclasses.replace(self.predictor, config=looser)
 
 

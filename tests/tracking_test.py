@@ -363,6 +363,37 @@ def test_a_model_that_cannot_tell_faces_by_steps_is_refused(changes):
         Tracker(predictor=blind, detect=boxes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"tolerance": 0.02}, 0.24),  # twelve times as much
+        ({"tolerance": 0.19}, 12 * 0.00383 * 68**0.5),  # what a run has measured so
+        ({"tolerance": 0.19, "increment_norm": "mean_point"}, 12 * 0.00383),
+    ],
+)
+def test_a_loose_model_is_tracked_no_more_loosely(changes, expected):
+    """Frames that go on from an anchor of noise: as one who asks by hand is answered."""
+    settings = {"max_steps": 8, "num_steps": 2, **changes}
+    model = dataclasses.replace(tiny.CONFIG, **settings)
+    predictor = Predictor(tiny.make_params(output=0.02), model)
+    asked = []
+
+    class Asked(Predictor):
+        def resume(self, crops, frames, *, start=None):
+            asked.append(self.config.tolerance)
+            return super().resume(crops, frames, start=start)
+
+    tracker = Tracker(
+        predictor=Asked(predictor.params, model),
+        detect=lambda image: np.array([[60.0, 60, 140, 140]]),
+        min_score=0.0,
+    )
+    image = np.random.default_rng(0).integers(0, 256, (200, 200), np.uint8)
+    state, _ = tracker(tracker.start(), image)
+    tracker(state, image)
+    np.testing.assert_allclose(asked, [expected])
+
+
 @pytest.mark.parametrize("found", [np.zeros((4, 5)), np.zeros(5), np.zeros((2, 3))])
 def test_what_a_detector_must_not_give_is_told(found):
     tracker = Tracker(predictor=Oracle([at(100)]), detect=lambda image: found)
