@@ -193,6 +193,15 @@ def frame_of_shape(
     return Frame(turned(corner, angle)[..., 0, :], scale, angle)
 
 
+def upright_frame(points: ArrayLike, *, mean_shape: ArrayLike, markup: Markup) -> Frame:
+    """The frame of a shape that is turned as the shape is.
+
+    Args, returns: those of `frame_of_shape` and `tilt_of`.
+    """
+    tilt = tilt_of(points, mean_shape=mean_shape, markup=markup)
+    return frame_of_shape(points, angle=tilt, mean_shape=mean_shape)
+
+
 def _exact(array: ArrayLike) -> Any:
     """A NumPy array in float64; one of JAX as it is."""
     return array if isinstance(array, Array) else np.asarray(array, np.float64)

@@ -24,6 +24,7 @@ from rcsr_jax.geometry import (
     tilt_of,
     to_crop,
     to_photo,
+    upright_frame,
 )
 from rcsr_jax.landmarks import (
     Faces,
@@ -121,7 +122,7 @@ def look_again(
             frames, better, mean_shape=mean_shape, markup=config.markup
         )
         if wanted.any():
-            sizes = [photo_of(face).shape for face in faces.tolist()]
+            sizes = _sizes(faces, photo_of)
             wanted &= _can_be_seen(frames, better, sizes=sizes, size=size)
         faces, better = faces[wanted], frames_at(better, wanted)
         if not len(faces):
@@ -152,15 +153,16 @@ def look_in_mirror(
         mean_shape: float [num_points, 2], crop px.
         config: of the model.
     """
-    points = sight.faces.points
-    tilt = tilt_of(points, mean_shape=mean_shape, markup=config.markup)
-    frames = frame_of_shape(points, angle=tilt, mean_shape=mean_shape)
-    sizes = [photo_of(face).shape for face in range(len(points))]
-    wanted = _can_be_seen(sight.frames, frames, sizes=sizes, size=config.crop_size)
-    faces, frames = np.flatnonzero(wanted), frames_at(frames, wanted)
+    faces, size = np.arange(len(sight.crops)), config.crop_size
+    frames = upright_frame(
+        sight.faces.points, mean_shape=mean_shape, markup=config.markup
+    )
+    sizes = _sizes(faces, photo_of)
+    wanted = _can_be_seen(sight.frames, frames, sizes=sizes, size=size)
+    faces, frames = faces[wanted], frames_at(frames, wanted)
     if not len(faces):
         return sight
-    crops = _cut(faces, frames, photo_of=photo_of, size=config.crop_size)
+    crops = _cut(faces, frames, photo_of=photo_of, size=size)
     mirrored = see(crops, frames).faces
     plain = by_field(functools.partial(np.take, indices=faces), sight.faces)
     mean = mean_of_faces(plain, mirrored, config=config)
@@ -235,6 +237,13 @@ def _cut(
         for number, face in enumerate(faces.tolist())
     ]
     return np.stack(crops)
+
+
+def _sizes(
+    faces: np.ndarray, photo_of: Callable[[int], np.ndarray]
+) -> list[tuple[int, ...]]:
+    """The shapes of the photos of faces."""
+    return [photo_of(face).shape for face in faces.tolist()]
 
 
 def _can_be_seen(

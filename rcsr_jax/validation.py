@@ -18,14 +18,7 @@ from rcsr_jax.config import DataConfig, ModelConfig, RunConfig
 from rcsr_jax.data.augment import cut_view, view_of
 from rcsr_jax.data.batches import TrainingSet, examples, faces_at
 from rcsr_jax.data.crops import CropCache
-from rcsr_jax.geometry import (
-    Frame,
-    frame_of_shape,
-    mean_shape,
-    tilt_of,
-    to_crop,
-    to_photo,
-)
+from rcsr_jax.geometry import Frame, mean_shape, to_crop, to_photo, upright_frame
 from rcsr_jax.metrics import interocular_distance, nme
 from rcsr_jax.model import Params
 from rcsr_jax.pieces import finish_pieces
@@ -74,9 +67,9 @@ class Judge:
         if not model.mirrored_look:
             return found
         points = to_photo(found.points, self._plain)
-        shape = params["mean_shape"]
-        tilt = tilt_of(points, mean_shape=shape, markup=model.markup)
-        frames = frame_of_shape(points, angle=tilt, mean_shape=shape)
+        frames = upright_frame(
+            points, mean_shape=params["mean_shape"], markup=model.markup
+        )
         seen = self._look(params, self._cut(frames)[:, :, ::-1])
         seen = mirrored_back(seen, config=unmeasured(model))
         there = to_crop(to_photo(seen.points, frames), self._plain)
@@ -88,21 +81,19 @@ class Judge:
 
     def _look(self, params: Params, seen: np.ndarray) -> Prediction:
         """What is seen in crops of all faces."""
-        found = []
+        found, plain = [], unmeasured(self._model)
         for (crops,) in _chunks(seen):
             missing = _BATCH - len(crops)  # one shape, one compilation
             padded = np.pad(crops, ((0, missing), (0, 0), (0, 0)), mode="edge")
-            found.append(predict(params, padded, config=unmeasured(self._model)))
+            found.append(predict(params, padded, config=plain))
         return finish_pieces(found, num_faces=len(seen))
 
     def _cut(self, frames: Frame) -> np.ndarray:
         """What frames show of the cached crops: float [faces, crop_size, crop_size]."""
-        kept = frames.corner, frames.scale, frames.angle
+        cached = self._cached
         crops = [
             _cut_views(crops, points, Frame(*where), model=self._model, data=self._data)
-            for crops, points, *where in _chunks(
-                self._cached.crops, self._cached.points, *kept
-            )
+            for crops, points, *where in _chunks(cached.crops, cached.points, *frames)
         ]
         return np.concatenate([np.asarray(part) for part in crops])
 

@@ -299,11 +299,11 @@ def test_as_many_faces_are_covered_as_the_config_says():
     assert share == pytest.approx(0.25, abs=0.08)
 
 
-def example_of(key, cached, *, config):
+def example_of(key, cached, points=POINTS, *, config):
     return augment(
         key,
         cached,
-        POINTS,
+        points,
         config=config,
         size=SIZE,
         margin=MARGIN,
@@ -368,17 +368,7 @@ def test_the_share_of_faces_that_are_looked_at_again(generator):
     cached = cached_noise(generator)
 
     def shown(key, shape):
-        return augment(
-            key,
-            cached,
-            shape,
-            config=config,
-            size=SIZE,
-            margin=MARGIN,
-            frame_scale=1.4,
-            markup=THREE,
-            mean_shape=MEAN,
-        )[1]
+        return example_of(key, cached, shape, config=config)[1]
 
     keys = jax.random.split(jax.random.key(1), 300)
     boxes = jax.vmap(shown, (0, None))(keys, jnp.asarray(POINTS))

@@ -15,7 +15,6 @@ from rcsr_jax.data.crops import CropCache
 from rcsr_jax.data.cutting import cut_crop
 from rcsr_jax.ellipses import error_ellipses
 from rcsr_jax.geometry import (
-    Frame,
     frame_of_box,
     frame_of_shape,
     frames_at,
@@ -55,8 +54,8 @@ def moved(points: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def by_hand() -> tuple[dict[str, np.ndarray], Frame]:
-    """What is seen in the mirror images of upright crops, in the photo; where they lie."""
+def by_hand() -> dict[str, np.ndarray]:
+    """What is seen in the mirror images of upright crops, in the photo."""
     once = predictor(mirrored_look=False)(photo(), BOXES, num_steps=3).points
     first = moved(MEAN.astype(np.float64))
     tilt = tilt_of(once, mean_shape=first, markup=CONFIG.markup)
@@ -76,21 +75,19 @@ def by_hand() -> tuple[dict[str, np.ndarray], Frame]:
         return to_photo(moved(shapes), frames)
 
     error = np.asarray(seen.expected_error)[:, order] * frames.scale[:, None]
-    told = {
+    return {
         "points": back(seen.points),
         "trajectory": back(seen.trajectory),
         "expected_error": error,
         "score": np.asarray(seen.score),
     }
-    return told, frames
 
 
 def test_the_answer_is_the_mean_of_both_looks(by_hand):
-    mirrored, _ = by_hand
     once = predictor(mirrored_look=False)(photo(), BOXES, num_steps=3)
     both = predictor()(photo(), BOXES, num_steps=3)
-    assert np.abs(once.points - mirrored["points"]).max() > 2
-    for name, values in mirrored.items():
+    assert np.abs(once.points - by_hand["points"]).max() > 2
+    for name, values in by_hand.items():
         expected = (getattr(once, name) + values) / 2
         np.testing.assert_allclose(
             getattr(both, name), expected, rtol=1e-4, atol=0.01, err_msg=name
@@ -148,11 +145,12 @@ def test_a_face_that_cannot_be_seen_keeps_its_first_answer():
 
 
 def test_it_comes_behind_the_further_looks():
-    config = {"max_looks": 3, "annotation_shift": (0.4, 0.0)}
     params = tiny.make_params(output=0)  # answers the mean shape, shifted
     params["mean_shape"] = params["mean_shape"] + np.float32([12, 0])  # off its crop
     for max_looks in (1, 3):
-        model = dataclasses.replace(CONFIG, **{**config, "max_looks": max_looks})
+        model = dataclasses.replace(
+            CONFIG, max_looks=max_looks, annotation_shift=(0.4, 0.0)
+        )
         looking = Predictor(params, model)
         frames = looking.frames(photo(), BOXES)
         sight = looking.look(photo(), frames)

@@ -128,7 +128,8 @@ def test_shipped_weights_are_named():
     expected, _ = read_weights(shipped_weights("fast"))
     jax.tree.map(np.testing.assert_array_equal, given_params(run), expected)
     with pytest.raises(
-        ValueError, match="init_from=base is another network: .*filters"
+        ValueError,
+        match="init_from=base is another network: frame_scale is 1.2, not 1.4, filters",
     ):
         given_params(replace_fields(preset("fast"), {"init_from": "base"}))
 

@@ -372,10 +372,8 @@ def test_a_model_that_cannot_tell_faces_by_steps_is_refused(changes):
     ],
 )
 def test_a_loose_model_is_tracked_no_more_loosely(changes, expected):
-    """Frames that go on from an anchor of noise: as one who asks by hand is answered."""
-    settings = {"max_steps": 8, "num_steps": 2, **changes}
-    model = dataclasses.replace(tiny.CONFIG, **settings)
-    predictor = Predictor(tiny.make_params(output=0.02), model)
+    """By the tolerance at which a frame that goes on from an anchor may stop."""
+    model = dataclasses.replace(tiny.CONFIG, max_steps=8, **changes)
     asked = []
 
     class Asked(Predictor):
@@ -384,7 +382,7 @@ def test_a_loose_model_is_tracked_no_more_loosely(changes, expected):
             return super().resume(crops, frames, start=start)
 
     tracker = Tracker(
-        predictor=Asked(predictor.params, model),
+        predictor=Asked(tiny.make_params(output=0.02), model),
         detect=lambda image: np.array([[60.0, 60, 140, 140]]),
         min_score=0.0,
     )

@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from rcsr_jax.config import AugmentConfig
-from rcsr_jax.geometry import Frame, frame_of_shape, tilt_of, to_photo
+from rcsr_jax.geometry import Frame, to_photo, upright_frame
 from rcsr_jax.markup import Markup
 
 # Noise of the frames around landmarks that were found, by that of boxes.
@@ -251,8 +251,7 @@ def augment(
     view_key, light, cover = jax.random.split(key, 3)
     view = random_view(view_key, config=config, frame_scale=frame_scale)
     if config.looked_again:
-        tilt = tilt_of(points, mean_shape=mean_shape, markup=markup)
-        frame = frame_of_shape(points, angle=tilt, mean_shape=mean_shape)
+        frame = upright_frame(points, mean_shape=mean_shape, markup=markup)
         around = view_of(frame, side=len(cached), size=size, margin=margin)
         chosen = jax.random.uniform(jax.random.fold_in(view_key, 1))
         # where landmarks are missing nobody knows how the others lie in the crop
